@@ -1,0 +1,36 @@
+# The chores, each a line or a script in scripts/. `make` alone lists them.
+
+.PHONY: help setup assets demo test check bench release docs
+.DEFAULT_GOAL := help
+
+help:     ## list the chores
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:    ## install what a build needs, if it is missing
+	@scripts/setup
+
+assets: setup ## fetch the front-end libraries that are built in
+	@scripts/assets
+
+demo: assets ## build Rebound and try it against a pretend internet
+	cargo run --locked -p rebound -- demo
+
+test: assets ## run every test
+	@scripts/setup test
+	cargo test --locked --workspace
+
+check: assets ## formatting, lints, licences, documentation
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked -p rebound-tests --test house --test licences --test docs
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+bench: assets ## measure importing, sending and classifying
+	@scripts/setup bench
+	@scripts/bench
+
+release: assets ## build the program as it is shipped: target/release/rebound
+	cargo build --locked --release -p rebound
+
+docs:     ## build the book and the API pages
+	@scripts/docs
