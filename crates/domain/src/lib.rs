@@ -1,0 +1,67 @@
+//! The words of the field and the rules that join them.
+//!
+//! ```text
+//! Contact ─ List ─ Campaign ─▶ Delivery ─▶ reply or report ─▶ Verdict ─▶ Policy ─▶ Standing ─▶ Suppression
+//!                                  ▲                                       │
+//!                                  └──────────── next_try ◀────────────────┘
+//! ```
+//!
+//! Everything here is a value, or a rule from values to values: no file, no socket, no database, and no
+//! clock. Time is an argument.
+//!
+//! ```
+//! use chrono::{TimeDelta, Utc};
+//! use rebound_domain::{BounceCause, CampaignId, Fact, Grade, Permanence, Policy, Standing, SuppressionReason, fold};
+//!
+//! let now = Utc::now();
+//! let gone = Fact::Bounced {
+//!     cause: BounceCause::MailboxUnknown,
+//!     permanence: Permanence::Hard,
+//!     grade: Grade::Ours,
+//!     campaign: CampaignId(1),
+//!     excused: false,
+//! };
+//! let standing = fold(&Policy::default(), &Standing::default(), &gone, now);
+//! assert_eq!(standing.suppression().unwrap().0, SuppressionReason::Hard);
+//! ```
+
+mod id;
+
+mod address;
+mod contact;
+mod list;
+
+mod campaign;
+mod delivery;
+mod receiver;
+mod token;
+
+mod bounce;
+mod status_code;
+mod verdict;
+
+mod complaint;
+mod incident;
+mod policy;
+mod retry;
+mod suppression;
+
+mod clock;
+
+pub use address::{AddressKey, BadAddress, EmailAddress};
+pub use bounce::{BounceCause, CauseGroup, Permanence, UnknownName};
+pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, NotNow};
+pub use clock::Clock;
+pub use complaint::Complaint;
+pub use contact::{Contact, Fields, field_name};
+pub use delivery::{DeliveryState, Outcome, StateName};
+pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, ListId, UserId, WorkerId};
+pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
+pub use list::{List, Subscription, SubscriptionState};
+pub use policy::{Backoff, Consequence, Fact, Grade, IncidentScope, Policy, Reach, Row, Standing, fold};
+pub use receiver::{Lane, Pass, Receiver};
+pub use retry::{Next, Refusal, Tries, next_try};
+pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
+pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
+pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
+pub use verdict::{Confidence, Evidence, ReportKind, Verdict};

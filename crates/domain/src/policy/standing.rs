@@ -1,0 +1,198 @@
+//! How an address stands, folded from what happened to it.
+
+use super::{Consequence, Policy};
+use crate::{BounceCause, CampaignId, Permanence, SuppressionReason};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How well a bounce is known to be about a message of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// Only the text of a report names the address: noted, and changes nothing.
+    TextOnly,
+    /// A signed name of ours came back inside the report.
+    Returned,
+    /// A reply in our own session, or a report to a signed return path.
+    Ours,
+}
+
+/// Something that happened to an address. When it happened is the fold's `now`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A delivery failed for good.
+    Bounced {
+        /// Why.
+        cause: BounceCause,
+        /// Whether the cause lasts.
+        permanence: Permanence,
+        /// How well we know.
+        grade: Grade,
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// Part of an incident: nobody is judged by it.
+        excused: bool,
+    },
+    /// The receiving host took a message.
+    Accepted,
+    /// The person was reached for certain: an authenticated delivered, open or click event.
+    Reached,
+    /// A person here lifted what stood.
+    Lifted,
+}
+
+/// Whether an address can be reached, as far as bounces tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reach", rename_all = "snake_case")]
+pub enum Reach {
+    /// Nothing speaks against it.
+    #[default]
+    Reachable,
+    /// It rests, and rejoins by itself.
+    Resting {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Its come-back date.
+        until: DateTime<Utc>,
+        /// Why.
+        cause: BounceCause,
+    },
+    /// It is gone.
+    Gone {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Why.
+        cause: BounceCause,
+    },
+}
+
+/// Soft bounces in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How many counted.
+    pub count: u32,
+    /// When the first one came.
+    pub since: DateTime<Utc>,
+    /// When the last one came.
+    pub last: DateTime<Utc>,
+    /// The campaign of the last one: at most one counts per campaign.
+    pub campaign: CampaignId,
+}
+
+/// How an address stands: a cache of [`fold`] over its facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Whether it can be reached.
+    pub reach: Reach,
+    /// The soft bounces in a row.
+    pub run: Option<Run>,
+    /// Doubtful causes and when each came first.
+    pub doubts: Vec<(BounceCause, DateTime<Utc>)>,
+    /// An acceptance that may yet be followed by a bounce.
+    pub accepted: Option<DateTime<Utc>>,
+    /// How many rests it has had.
+    pub rests: u32,
+}
+
+impl Standing {
+    /// The suppression it calls for: reason, since when, until when, and for which cause.
+    #[must_use]
+    pub fn suppression(&self) -> Option<(SuppressionReason, DateTime<Utc>, Option<DateTime<Utc>>, BounceCause)> {
+        match self.reach {
+            Reach::Reachable => None,
+            Reach::Resting { since, until, cause } => Some((SuppressionReason::Soft, since, Some(until), cause)),
+            Reach::Gone { since, cause } => Some((SuppressionReason::Hard, since, None, cause)),
+        }
+    }
+
+    fn cleared(&self) -> Self {
+        Self { reach: self.reach, ..Self::default() }
+    }
+}
+
+/// The standing after `fact` at `now`.
+#[must_use]
+pub fn fold(policy: &Policy, standing: &Standing, fact: &Fact, now: DateTime<Utc>) -> Standing {
+    let standing = proven(policy, standing, now);
+    match *fact {
+        Fact::Accepted => Standing { accepted: standing.accepted.or(Some(now)), ..standing },
+        Fact::Reached => standing.cleared(),
+        Fact::Lifted => Standing::default(),
+        Fact::Bounced { excused: true, .. } | Fact::Bounced { grade: Grade::TextOnly, .. } => standing,
+        Fact::Bounced { cause, permanence, campaign, .. } => {
+            let standing = Standing { accepted: None, ..standing };
+            match policy.row(cause, permanence).consequence {
+                Consequence::AtOnce => gone(standing, cause, now),
+                Consequence::SecondTime => second_time(policy, standing, cause, now),
+                Consequence::Counted { over_days } => counted(policy, standing, cause, campaign, over_days, now),
+                Consequence::LaneOnly | Consequence::Incident { .. } | Consequence::Nothing { .. } => standing,
+            }
+        }
+    }
+}
+
+/// An acceptance that stayed unbounced long enough clears the count, the doubts and the rests.
+fn proven(policy: &Policy, standing: &Standing, now: DateTime<Utc>) -> Standing {
+    let long_enough = TimeDelta::days(policy.proven_days.into());
+    match standing.accepted {
+        Some(at) if now - at >= long_enough => standing.cleared(),
+        _ => standing.clone(),
+    }
+}
+
+fn gone(standing: Standing, cause: BounceCause, now: DateTime<Utc>) -> Standing {
+    match standing.reach {
+        Reach::Gone { .. } => standing,
+        _ => Standing { reach: Reach::Gone { since: now, cause }, ..standing },
+    }
+}
+
+fn second_time(policy: &Policy, mut standing: Standing, cause: BounceCause, now: DateTime<Utc>) -> Standing {
+    let apart = TimeDelta::days(policy.second_time_days.into());
+    match standing.doubts.iter().find(|(known, _)| *known == cause) {
+        Some((_, first)) if now - *first >= apart => gone(standing, cause, now),
+        Some(_) => standing,
+        None => {
+            standing.doubts.push((cause, now));
+            standing
+        }
+    }
+}
+
+fn counted(
+    policy: &Policy,
+    standing: Standing,
+    cause: BounceCause,
+    campaign: CampaignId,
+    over_days: u32,
+    now: DateTime<Utc>,
+) -> Standing {
+    let gap = TimeDelta::hours(policy.count_gap_hours.into());
+    let run = match standing.run {
+        Some(run) if run.campaign == campaign || now - run.last < gap => return standing,
+        Some(run) => Run { count: run.count + 1, last: now, campaign, ..run },
+        None => Run { count: 1, since: now, last: now, campaign },
+    };
+    // An address that rested and came back has one try: its next failure is the next rest.
+    let full = run.count >= policy.soft_limit && now - run.since >= TimeDelta::days(over_days.into());
+    if full || standing.rests > 0 {
+        rest(policy, Standing { run: None, ..standing }, cause, now)
+    } else {
+        Standing { run: Some(run), ..standing }
+    }
+}
+
+fn rest(policy: &Policy, standing: Standing, cause: BounceCause, now: DateTime<Utc>) -> Standing {
+    if standing.rests >= 2 {
+        return gone(standing, cause, now);
+    }
+    match standing.reach {
+        Reach::Gone { .. } => standing,
+        Reach::Resting { until, .. } if now < until => standing,
+        _ => {
+            let until = now + TimeDelta::days(i64::from(policy.rest_days) << standing.rests);
+            Standing { reach: Reach::Resting { since: now, until, cause }, rests: standing.rests + 1, ..standing }
+        }
+    }
+}
