@@ -22,7 +22,7 @@ test: assets ## run every test
 check: assets ## formatting, lints, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo test --locked -p rebound-tests --test house --test licences --test docs
+	cargo test --locked -p rebound-tests --test house
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 bench: assets ## measure importing, sending and classifying

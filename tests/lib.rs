@@ -1,0 +1,3 @@
+//! The tests of the whole house; this crate owns no code.
+//!
+//! `house` reads the source tree: the arrows between crates, licences, documentation.
