@@ -1,1 +1,28 @@
-//! Rebound: db.
+//! The one database: its connection, its rows, its questions.
+//!
+//! ```text
+//! contacts ─ lists ─ suppressions ─ campaigns ─ deliveries ─ attempts ─ inbox ─ bounces ─ incidents …
+//!     each module is a noun; each function is a question, named for its answer, and speaks domain types
+//! ```
+//!
+//! A question takes any [`Connection`]: the [`Pool`], or a [`Transaction`] that the caller has begun. Rows never
+//! leave the crate. SQLite and PostgreSQL answer the same questions.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let folder = tempfile::tempdir().unwrap();
+//! let db = rebound_db::temporary(folder.path()).await.unwrap();
+//! let list = rebound_db::lists::ensure(&db, "Newsletter", chrono::Utc::now()).await.unwrap();
+//! assert_eq!(rebound_db::lists::named(&db, "Newsletter").await.unwrap(), Some(list));
+//! # })
+//! ```
+
+mod connection;
+mod entity;
+mod error;
+mod sql;
+
+pub mod lists;
+
+pub use connection::{Connection, Pool, Transaction, connect, migrate, pending_migrations, temporary};
+pub use error::Error;

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn only_what_mail_can_be_sent_to_is_an_address() {
         use BadAddress::{Domain, Empty, Local, NoAt, TooLong};
-        let long = format!("{}@{}.example", "a".repeat(64), ["b"; 90].join("."));
+        let long = format!("{}@{}.example", "a".repeat(64), ["b"; 100].join("."));
         for (text, expected) in [
             ("ada@orchard.example", Ok("ada@orchard.example")),
             (" Ada@ORCHARD.example ", Ok("Ada@orchard.example")),

@@ -184,10 +184,7 @@ impl FromStr for BounceCause {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|cause| cause.as_str() == name)
-            .ok_or_else(|| UnknownName(name.to_owned()))
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name).ok_or_else(|| UnknownName(name.to_owned()))
     }
 }
 

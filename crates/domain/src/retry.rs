@@ -53,7 +53,8 @@ pub fn next_try(
     let end = tries.since + policy.give_up_after();
     match backoff {
         Some(backoff) if now < end => {
-            let longest = minutes(backoff.base_minutes, tries.made.saturating_sub(1)).min(minutes(backoff.cap_minutes, 0));
+            let longest =
+                minutes(backoff.base_minutes, tries.made.saturating_sub(1)).min(minutes(backoff.cap_minutes, 0));
             let jitter = jitter.clamp(0.0, 1.0);
             let wait = match told {
                 Some(seconds) => seconds_of(f64::from(seconds.clamp(1, 86_400)) * (1.0 + jitter / 10.0)),

@@ -209,7 +209,9 @@ mod tests {
 
     #[test]
     fn reply_codes_are_three_digits() {
-        for (text, expected) in [("550", Some(550)), ("199", None), ("600", None), ("55", None), ("5505", None), ("+50", None)] {
+        for (text, expected) in
+            [("550", Some(550)), ("199", None), ("600", None), ("55", None), ("5505", None), ("+50", None)]
+        {
             assert_eq!(text.parse::<ReplyCode>().ok().map(ReplyCode::get), expected, "{text}");
         }
     }

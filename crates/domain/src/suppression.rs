@@ -59,8 +59,7 @@ pub enum SuppressionReason {
 
 impl SuppressionReason {
     /// All of them, weakest first.
-    pub const ALL: [Self; 6] =
-        [Self::Soft, Self::Hard, Self::Manual, Self::Unsubscribe, Self::Complaint, Self::Erased];
+    pub const ALL: [Self; 6] = [Self::Soft, Self::Hard, Self::Manual, Self::Unsubscribe, Self::Complaint, Self::Erased];
 
     /// The name in lower case, as the database and the API use it.
     #[must_use]

@@ -78,8 +78,7 @@ pub enum ReportKind {
 
 impl ReportKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Bounce, Self::Delay, Self::Feedback, Self::AutoReply, Self::NotBounce];
+    pub const ALL: [Self; 5] = [Self::Bounce, Self::Delay, Self::Feedback, Self::AutoReply, Self::NotBounce];
 
     /// The name used in the database and in JSON.
     #[must_use]
@@ -104,10 +103,7 @@ impl FromStr for ReportKind {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .ok_or_else(|| UnknownName(name.to_owned()))
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| UnknownName(name.to_owned()))
     }
 }
 

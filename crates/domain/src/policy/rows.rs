@@ -123,9 +123,7 @@ impl Policy {
             C::TimeoutExpired => never(MONTH),
             C::RecipientSystem => soft(MONTH, 30, 6 * 60),
             C::RoutingError => soft(MONTH, 60, 12 * 60),
-            C::MessageTooLarge | C::SpamSuspected | C::ContentRejected | C::Virus => {
-                never(of(IncidentScope::Campaign))
-            }
+            C::MessageTooLarge | C::SpamSuspected | C::ContentRejected | C::Virus => never(of(IncidentScope::Campaign)),
             C::ReputationBlock | C::PolicyOther => soft(of(IncidentScope::Route), 60, 12 * 60),
             C::AuthFailure | C::SenderDns | C::SenderRejected => soft(of(IncidentScope::SendingDomain), 60, 12 * 60),
             C::RateLimited => soft(LaneOnly, 10, 60),

@@ -1,0 +1,179 @@
+//! The one database: how it is opened, and what a question may be asked of.
+
+use crate::Error;
+use rebound_migrations::{Migrator, MigratorTrait};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a question may be asked of: the [`Pool`], or a [`Transaction`] that the caller has begun.
+pub trait Connection: ConnectionTrait {}
+impl Connection for Pool {}
+impl Connection for Transaction {}
+
+/// One writer and some readers. Writes queue for the writer; reads never wait for it.
+///
+/// On PostgreSQL both are the same pool.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    writer: DatabaseConnection,
+    readers: DatabaseConnection,
+    file: Option<PathBuf>,
+}
+
+/// A transaction that was begun to write. Dropped without [`Transaction::commit`], it changed nothing.
+#[derive(Debug)]
+pub struct Transaction(DatabaseTransaction);
+
+const READERS: u32 = 4;
+
+/// Opens the database at `url` (`sqlite:rebound.db`, `postgres://user:secret@host/name`) as it is.
+///
+/// A SQLite file that is not there is made. Call [`migrate`] before asking questions.
+///
+/// # Errors
+/// [`Error::Url`] when the address names neither; [`Error::Unavailable`] when the database does not answer.
+pub async fn connect(url: &str) -> Result<Pool, Error> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.trim_start_matches("//");
+        let url = format!("sqlite://{path}?mode=rwc");
+        let writer = Database::connect(sqlite(&url, 1)).await?;
+        let readers = Database::connect(sqlite(&url, READERS)).await?;
+        Ok(Pool { writer, readers, file: Some(PathBuf::from(path)) })
+    } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(12).acquire_timeout(Duration::from_secs(10)).sqlx_logging(false);
+        let writer = Database::connect(options).await?;
+        Ok(Pool { readers: writer.clone(), writer, file: None })
+    } else {
+        Err(Error::Url("a database address starts with sqlite: or postgres://".to_owned()))
+    }
+}
+
+/// Every commit reaches the disk before it is answered: WAL with `synchronous=FULL`.
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).min_connections(connections.min(1)).sqlx_logging(false);
+    options.acquire_timeout(Duration::from_secs(60));
+    options.map_sqlx_sqlite_opts(|options| {
+        options
+            .busy_timeout(Duration::from_secs(30))
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("temp_store", "memory")
+    });
+    options
+}
+
+/// Brings the database to the form that this version needs. Does nothing where it has it already.
+///
+/// # Errors
+/// [`Error::Unavailable`] when a step fails; the steps before it stay done.
+pub async fn migrate(pool: &Pool) -> Result<(), Error> {
+    Ok(Migrator::up(&pool.writer, None).await?)
+}
+
+/// The names of the steps that [`migrate`] would take.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn pending_migrations(pool: &Pool) -> Result<Vec<String>, Error> {
+    let pending = Migrator::get_pending_migrations(&pool.writer).await?;
+    Ok(pending.iter().map(|step| step.name().to_owned()).collect())
+}
+
+/// A database of its own for a test: a migrated SQLite file in `folder`.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn temporary(folder: &Path) -> Result<Pool, Error> {
+    let pool = connect(&format!("sqlite:{}", folder.join("rebound.db").display())).await?;
+    migrate(&pool).await?;
+    Ok(pool)
+}
+
+impl Pool {
+    /// Begins to write. On SQLite this waits for the one writer, and takes the lock at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Transaction(self.writer.begin_with_options(immediate).await?))
+    }
+
+    /// The file it lives in, if it is SQLite.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Closes all connections; what waits for one is told so.
+    pub async fn close(&self) {
+        // A second close has nothing to do and nothing to say.
+        let _ = self.readers.close_by_ref().await;
+        let _ = self.writer.close_by_ref().await;
+    }
+
+    /// Readings go to the readers, everything else to the writer.
+    fn of(&self, sql: &str) -> &DatabaseConnection {
+        let start = sql.trim_start().get(..6).unwrap_or_default();
+        if start.eq_ignore_ascii_case("select") { &self.readers } else { &self.writer }
+    }
+}
+
+impl Transaction {
+    /// Makes what was written durable and visible.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: nothing was changed.
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        self.writer.get_database_backend()
+    }
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.writer.execute_raw(statement).await
+    }
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.writer.execute_unprepared(sql).await
+    }
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.of(&statement.sql).query_one_raw(statement).await
+    }
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.of(&statement.sql).query_all_raw(statement).await
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        self.0.get_database_backend()
+    }
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute_raw(statement).await
+    }
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(statement).await
+    }
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(statement).await
+    }
+}
