@@ -1,1 +1,3 @@
 //! Rebound: dashboard.
+
+mod assets;
