@@ -9,8 +9,7 @@
 //   <form data-pick>                         a form around table.pickable: counts the ticks
 //     <input type="checkbox" data-all>         ticks all on this page
 //     <div class="selection" hidden>           shown after the first tick
-//     <b data-count></b>                       how many
-//     <b data-words="contact|contacts"></b>    the word that goes with the number
+//     <b data-words="Lift {n} suppression|Lift {n} suppressions">  says it with the number of ticks
 //   <div id="toasts">                        each .pop in it goes after 10 s, but for those with `data-stays`
 //   <button aria-expanded hx-get>            opens <tr class="opened"> after its row; again, or Esc, closes it
 //   <p data-says="ID" role="status">         repeats the words of #ID (data-done, data-total) at each quarter
@@ -64,10 +63,9 @@ function countTicks(form) {
     all.indeterminate = count > 0 && count < boxes.length;
   }
   for (const bar of form.querySelectorAll(".selection")) bar.hidden = count === 0;
-  for (const figure of form.querySelectorAll("[data-count]")) figure.textContent = count.toLocaleString("en");
-  for (const word of form.querySelectorAll("[data-words]")) {
-    const [one, many] = word.dataset.words.split("|");
-    word.textContent = count === 1 ? one : many;
+  for (const place of form.querySelectorAll("[data-words]")) {
+    const [one, many] = place.dataset.words.split("|");
+    place.textContent = (count === 1 ? one : many).replace("{n}", count.toLocaleString("en"));
   }
 }
 
@@ -200,6 +198,19 @@ function stacked(series) {
   return sums;
 }
 
+// Room for half a bar at both ends.
+function span(times) {
+  const gaps = times.slice(1).map((time, at) => time - times[at]);
+  const half = Math.min(...gaps, 86400) / 2;
+  return [times[0] - half, times.at(-1) + half];
+}
+
+// The times that are written below a chart of this width: as many as fit, the last among them.
+function written(times, width) {
+  const step = Math.max(1, Math.ceil((times.length * 72) / Math.max(width, 72)));
+  return times.filter((_, at) => (times.length - 1 - at) % step === 0);
+}
+
 function draw(figure) {
   const { times, labels, series } = figures(figure);
   const bars = figure.dataset.chart === "bars";
@@ -224,9 +235,17 @@ function draw(figure) {
     {
       ...size(),
       legend: { show: false },
-      cursor: { y: false, points: { show: !bars } },
-      scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] } },
-      axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 64 }],
+      cursor: { y: false, points: { show: !bars }, drag: { x: false, y: false } },
+      scales: { x: { range: () => span(times) }, y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] } },
+      axes: [
+        {
+          ...axis,
+          grid: { show: false },
+          splits: (chart) => written(times, chart.width),
+          values: (_, splits) => splits.map((time) => labels[times.indexOf(time)]),
+        },
+        { ...axis, size: 64 },
+      ],
       series: [{}, ...drawn.map((one) => ({
         label: one.name,
         stroke: one.colour,
