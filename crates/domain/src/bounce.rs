@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::{AddressKey, DeliveryId, Grade, InboxId, Refusal, Verdict};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a failure says about the address: `Hard` lasts, `Soft` passes.
@@ -186,6 +188,31 @@ impl FromStr for BounceCause {
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == name).ok_or_else(|| UnknownName(name.to_owned()))
     }
+}
+
+/// A failed try at a delivery, as it was heard: what [`Policy`](crate::Policy) judges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    /// Which message to whom; `None` where a report names an address only in its text.
+    pub delivery: Option<DeliveryId>,
+    /// Which try, counted from 1; 0 where that is not known.
+    pub attempt: u8,
+    /// The recipient.
+    pub address: AddressKey,
+    /// How well it is known to be about our message.
+    pub grade: Grade,
+    /// Not now, or not like this.
+    pub refusal: Refusal,
+    /// Whether the other side still holds the message and tries on (a delay notice): noted, and nothing more.
+    pub held: bool,
+    /// What was said, and what it means.
+    pub verdict: Verdict,
+    /// The host that wrote the report.
+    pub reporting_mta: Option<String>,
+    /// The raw report, if it came by mail.
+    pub inbox: Option<InboxId>,
+    /// When it was heard.
+    pub at: DateTime<Utc>,
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ mod suppression;
 mod clock;
 
 pub use address::{AddressKey, BadAddress, EmailAddress};
-pub use bounce::{BounceCause, CauseGroup, Permanence, UnknownName};
+pub use bounce::{Bounce, BounceCause, CauseGroup, Permanence, UnknownName};
 pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, NotNow};
 pub use clock::Clock;
 pub use complaint::Complaint;
