@@ -1,0 +1,9 @@
+//! The sandbox as its users see it: over sockets, and through its truth file.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which may stop where they stand")]
+
+mod client;
+mod hosts;
+mod protocol;
+mod reports;
+mod truth;
