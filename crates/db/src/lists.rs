@@ -1,12 +1,13 @@
 //! Lists.
 
 use crate::entity::lists::{ActiveModel, Column, Entity, Model};
-use crate::sql::millis;
+use crate::sql::{all as rows, millis};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
-use rebound_domain::{List, ListId};
+use rebound_domain::{List, ListId, SubscriptionState};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set};
+use std::collections::HashMap;
 
 /// The list called `name`, made at `now` if there is none.
 ///
@@ -42,6 +43,42 @@ pub async fn get(db: &impl Connection, id: ListId) -> Result<Option<List>, Error
 pub async fn all(db: &impl Connection) -> Result<Vec<List>, Error> {
     let rows = Entity::find().order_by_asc(Column::Name).all(db).await?;
     Ok(rows.into_iter().map(List::from).collect())
+}
+
+/// How many people stand how in a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Asked to join, and have not confirmed.
+    pub pending: i64,
+    /// May be written to.
+    pub confirmed: i64,
+    /// Left.
+    pub left: i64,
+}
+
+/// The size of every list that anybody ever joined.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn sizes(db: &impl Connection) -> Result<HashMap<ListId, Size>, Error> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        list_id: i64,
+        state: i16,
+        count: i64,
+    }
+    let sql = "SELECT list_id, state, COUNT(*) AS count FROM subscriptions GROUP BY list_id, state";
+    let mut sizes: HashMap<ListId, Size> = HashMap::new();
+    for Count { list_id, state, count } in rows(db, sql, []).await? {
+        let size = sizes.entry(ListId(list_id)).or_default();
+        match SubscriptionState::from_code(state) {
+            Some(SubscriptionState::Pending) => size.pending = count,
+            Some(SubscriptionState::Confirmed) => size.confirmed = count,
+            Some(SubscriptionState::Left) => size.left = count,
+            None => return Err(Error::unreadable("subscriptions", "state")),
+        }
+    }
+    Ok(sizes)
 }
 
 impl From<Model> for List {
