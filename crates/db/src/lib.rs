@@ -22,7 +22,21 @@ mod entity;
 mod error;
 mod sql;
 
+pub mod campaigns;
+pub mod contacts;
+pub mod deliveries;
+pub mod events;
+pub mod imports;
+pub mod inbox;
+pub mod lanes;
+pub mod leases;
 pub mod lists;
+pub mod sessions;
+pub mod sign_ins;
+pub mod subscriptions;
+pub mod suppressions;
+pub mod users;
+pub mod workers;
 
 pub use connection::{Connection, Pool, Transaction, connect, migrate, pending_migrations, temporary};
 pub use error::Error;

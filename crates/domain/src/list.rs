@@ -25,6 +25,23 @@ pub enum SubscriptionState {
     Left,
 }
 
+impl SubscriptionState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Confirmed, Self::Left];
+
+    /// The number that the database keeps: its place in [`SubscriptionState::ALL`].
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16
+    }
+
+    /// The state with `code`.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
+    }
+}
+
 /// A contact's place in a list, with the consent for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {

@@ -1,0 +1,238 @@
+//! Campaigns, and the planning of their deliveries.
+
+use crate::entity::campaigns::{ActiveModel, Column, Entity, Model};
+use crate::sql::{execute, millis, number, time};
+use crate::{Connection, Error, Transaction};
+use chrono::{DateTime, Utc};
+use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr};
+
+/// Deliveries that are planned by one statement.
+pub const CHUNK: i64 = 20_000;
+
+/// Keeps a draft.
+///
+/// # Errors
+/// [`Error::Taken`] when another campaign has that name.
+pub async fn create(db: &impl Connection, draft: &Draft, now: DateTime<Utc>) -> Result<CampaignId, Error> {
+    let row = ActiveModel {
+        state: Set(CampaignState::Draft.code()),
+        reason: Set(None),
+        created: Set(millis(now)),
+        launched: Set(None),
+        finished: Set(None),
+        planned: Set(0),
+        audience_cursor: Set(0),
+        trusted: Set(0),
+        ..written(draft)
+    };
+    let inserted = Entity::insert(row).exec(db).await.map_err(taken)?;
+    Ok(CampaignId(inserted.last_insert_id))
+}
+
+/// Keeps what was changed in a draft; `false` when it is no draft any more.
+///
+/// # Errors
+/// [`Error::Taken`] when another campaign has that name.
+pub async fn update(db: &impl Connection, id: CampaignId, draft: &Draft) -> Result<bool, Error> {
+    let change = Entity::update_many()
+        .set(written(draft))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::State.eq(CampaignState::Draft.code()));
+    Ok(change.exec(db).await.map_err(taken)?.rows_affected == 1)
+}
+
+fn written(draft: &Draft) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        name: Set(draft.name.clone()),
+        list_id: Set(draft.list.0),
+        from_name: Set(draft.from_name.clone()),
+        from_address: Set(draft.from.to_string()),
+        reply_to: Set(draft.reply_to.as_ref().map(ToString::to_string)),
+        subject: Set(draft.subject.clone()),
+        html: Set(draft.html.clone()),
+        body: Set(draft.text.clone()),
+        postal_address: Set(draft.postal_address.clone()),
+        defaults: Set(serde_json::json!(draft.defaults).to_string()),
+        doubt: Set(draft.doubt as i16),
+        ..ActiveModel::default()
+    }
+}
+
+fn taken(error: sea_orm::DbErr) -> Error {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => Error::Taken { what: "campaign" },
+        _ => error.into(),
+    }
+}
+
+/// The campaign with `id`.
+///
+/// # Errors
+/// [`Error`]
+pub async fn get(db: &impl Connection, id: CampaignId) -> Result<Option<Campaign>, Error> {
+    Entity::find_by_id(id.0).one(db).await?.map(Campaign::try_from).transpose()
+}
+
+/// The campaign called `name`.
+///
+/// # Errors
+/// [`Error`]
+pub async fn named(db: &impl Connection, name: &str) -> Result<Option<Campaign>, Error> {
+    Entity::find().filter(Column::Name.eq(name)).one(db).await?.map(Campaign::try_from).transpose()
+}
+
+/// All campaigns, newest first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn all(db: &impl Connection) -> Result<Vec<Campaign>, Error> {
+    let rows = Entity::find().order_by_desc(Column::Id).all(db).await?;
+    rows.into_iter().map(Campaign::try_from).collect()
+}
+
+/// The campaigns in any of `states`, oldest first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn in_states(db: &impl Connection, states: &[CampaignState]) -> Result<Vec<Campaign>, Error> {
+    let states = states.iter().map(|state| state.code());
+    let rows = Entity::find().filter(Column::State.is_in(states)).order_by_asc(Column::Id).all(db).await?;
+    rows.into_iter().map(Campaign::try_from).collect()
+}
+
+/// Moves a campaign from one state to another; `false` when it stood elsewhere, and nothing was changed.
+///
+/// The first move to `planning` sets the cut-off; the move to `sent` or `cancelled` the end.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn set_state(
+    db: &impl Connection,
+    id: CampaignId,
+    from: CampaignState,
+    to: CampaignState,
+    reason: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let over = matches!(to, CampaignState::Sent | CampaignState::Cancelled);
+    let sql = "UPDATE campaigns SET state = $1, reason = $2,
+            launched = CASE WHEN $1 = 2 THEN COALESCE(launched, $3) ELSE launched END,
+            finished = CASE WHEN $4 = 1 THEN $3 ELSE NULL END
+        WHERE id = $5 AND state = $6";
+    let values = [
+        to.code().into(),
+        reason.map(str::to_owned).into(),
+        millis(now).into(),
+        i16::from(over).into(),
+        id.0.into(),
+        from.code().into(),
+    ];
+    Ok(execute(db, sql, values).await? == 1)
+}
+
+/// Says from when on bursts of a campaign are looked for: a person has seen the earlier one and sends on.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn trust_from(db: &impl Connection, id: CampaignId, now: DateTime<Utc>) -> Result<(), Error> {
+    execute(db, "UPDATE campaigns SET trusted = $1 WHERE id = $2", [millis(now).into(), id.0.into()]).await?;
+    Ok(())
+}
+
+/// Plans the next deliveries of a launched campaign: confirmed subscribers who joined before its cut-off and are
+/// not suppressed, each once, in order of their ids. Answers how many; 0 when the audience is through.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> Result<i64, Error> {
+    let (id, list) = (campaign.id.0, campaign.draft.list.0);
+    let cutoff = millis(campaign.launched.unwrap_or(now));
+    let planned = number(tx, "SELECT planned FROM campaigns WHERE id = $1", [id.into()]).await?;
+    // 1 is confirmed. The ordinals go on from those planned before, and the cursor moves in the same transaction.
+    let sql = "INSERT INTO deliveries (id, contact_id, state, due, attempts)
+        SELECT ($1 << 31) + $2 + row_number() OVER (ORDER BY chosen.contact_id) - 1, chosen.contact_id, 0, $3, 0
+        FROM (SELECT s.contact_id FROM subscriptions s JOIN contacts c ON c.id = s.contact_id
+              WHERE s.list_id = $4 AND s.state = 1 AND s.since <= $5
+                AND s.contact_id > (SELECT audience_cursor FROM campaigns WHERE id = $1)
+                AND NOT EXISTS (SELECT 1 FROM suppressions p WHERE p.key = c.key AND p.scope IN (0, $4)
+                    AND p.since <= $3 AND (p.until IS NULL OR p.until > $3))
+              ORDER BY s.contact_id LIMIT $6) AS chosen";
+    let values = [id.into(), planned.into(), millis(now).into(), list.into(), cutoff.into(), CHUNK.into()];
+    let added = i64::try_from(execute(tx, &typed(tx, sql), values).await?).unwrap_or(0);
+    if added > 0 {
+        let sql = "UPDATE campaigns SET planned = planned + $1,
+                audience_cursor = (SELECT max(contact_id) FROM deliveries WHERE id >= $2 AND id < $3)
+            WHERE id = $4";
+        let first = (id << 31) + planned;
+        execute(tx, sql, [added.into(), first.into(), (first + added).into(), id.into()]).await?;
+    }
+    Ok(added)
+}
+
+/// PostgreSQL needs to be told the type of a parameter that is only shifted or added.
+fn typed(db: &impl Connection, sql: &str) -> String {
+    match db.get_database_backend() {
+        sea_orm::DatabaseBackend::Postgres => {
+            sql.replace("($1 << 31) + $2", "($1::bigint << 31) + $2::bigint").replace("0, $3, 0", "0, $3::bigint, 0")
+        }
+        _ => sql.to_owned(),
+    }
+}
+
+/// Cancels all deliveries of a campaign that have not been taken.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn cancel_open(db: &impl Connection, id: CampaignId) -> Result<u64, Error> {
+    let sql = "UPDATE deliveries SET state = 8 WHERE (id >> 31) = $1 AND state IN (0, 1)";
+    execute(db, sql, [id.0.into()]).await
+}
+
+/// Sends on where a report gave custody back to us after the campaign was sent.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn reopen(db: &impl Connection) -> Result<u64, Error> {
+    let sql = "UPDATE campaigns SET state = 3, finished = NULL WHERE state = 7
+        AND EXISTS (SELECT 1 FROM deliveries d WHERE (d.id >> 31) = campaigns.id AND d.state IN (0, 1))";
+    execute(db, sql, []).await
+}
+
+impl TryFrom<Model> for Campaign {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let unreadable = |column| Error::unreadable("campaigns", column);
+        let doubt = match row.doubt {
+            0 => DoubtPolicy::Resend,
+            1 => DoubtPolicy::Hold,
+            2 => DoubtPolicy::Never,
+            _ => return Err(unreadable("doubt")),
+        };
+        let reply_to = row.reply_to.map(|text| text.parse()).transpose().map_err(|_| unreadable("reply_to"))?;
+        Ok(Self {
+            id: CampaignId(row.id),
+            draft: Draft {
+                name: row.name,
+                list: ListId(row.list_id),
+                from_name: row.from_name,
+                from: row.from_address.parse().map_err(|_| unreadable("from_address"))?,
+                reply_to,
+                subject: row.subject,
+                html: row.html,
+                text: row.body,
+                postal_address: row.postal_address,
+                defaults: serde_json::from_str(&row.defaults).map_err(|_| unreadable("defaults"))?,
+                doubt,
+            },
+            state: CampaignState::from_code(row.state).ok_or(unreadable("state"))?,
+            reason: row.reason,
+            created: time(row.created),
+            launched: row.launched.map(time),
+            finished: row.finished.map(time),
+            planned: row.planned,
+        })
+    }
+}

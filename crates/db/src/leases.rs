@@ -1,0 +1,284 @@
+//! How workers take deliveries, mark their hand-over, and give them back.
+//!
+//! ```text
+//! claim: planned | deferred ─▶ leased     mark: leased ─▶ handing_over     release: leased ─▶ back
+//! recover: what a dead worker had ─▶ back, or in doubt
+//! ```
+//!
+//! State numbers stand in the statements as they are, so that the partial indexes can be used:
+//! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
+
+use crate::deliveries::ids_json;
+use crate::sql::{all, execute, millis, rows, time};
+use crate::{Connection, Error};
+use chrono::{DateTime, Utc};
+use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
+use sea_orm::{DatabaseBackend, FromQueryResult};
+
+/// A delivery that a worker has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which.
+    pub id: DeliveryId,
+    /// To whom.
+    pub contact: ContactId,
+    /// Tries before this one.
+    pub attempts: u8,
+    /// When it was first taken.
+    pub since: DateTime<Utc>,
+}
+
+/// One try at a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Which try, counted from 1.
+    pub number: u8,
+}
+
+/// One try and what the host said in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Which try.
+    pub of: Try,
+    /// Whether the host took the message.
+    pub accepted: bool,
+    /// Its words.
+    pub reply: String,
+}
+
+/// Takes up to `limit` due deliveries of `campaign` for `worker`, the longest due first.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn claim(
+    db: &impl Connection,
+    worker: WorkerId,
+    campaign: CampaignId,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Lease>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        contact_id: i64,
+        attempts: i16,
+        since: i64,
+    }
+    let skip = match db.get_database_backend() {
+        DatabaseBackend::Postgres => "FOR UPDATE SKIP LOCKED",
+        _ => "",
+    };
+    let sql = format!(
+        "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
+         WHERE state IN (0, 1) AND id IN (
+             SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
+             ORDER BY due, id LIMIT $4 {skip})
+         RETURNING id, contact_id, attempts, since"
+    );
+    let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
+    let mut rows = all::<Row>(db, &sql, values).await?;
+    rows.sort_by_key(|row| row.id);
+    let lease = |row: Row| Lease {
+        id: DeliveryId(row.id),
+        contact: ContactId(row.contact_id),
+        attempts: u8::try_from(row.attempts).unwrap_or(u8::MAX),
+        since: time(row.since),
+    };
+    Ok(rows.into_iter().map(lease).collect())
+}
+
+/// Marks that tries are about to be handed over, and answers which may go.
+///
+/// The statement itself asks suppressions and the campaign's state: where a suppression stands there is no
+/// mark, and the delivery is `suppressed`; where the campaign no longer sends, it goes back or is cancelled.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn mark(
+    db: &impl Connection,
+    worker: WorkerId,
+    tries: &[Try],
+    now: DateTime<Utc>,
+) -> Result<Vec<DeliveryId>, Error> {
+    let lines = tries_json(tries);
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let suppressed = suppressed(2);
+    let sql = format!(
+        "UPDATE deliveries SET state = 3, attempts = rows.number FROM {wanted}
+         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $3
+           AND EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state IN (2, 3))
+           AND NOT {suppressed}
+         RETURNING deliveries.id"
+    );
+    let values = [lines.clone().into(), millis(now).into(), worker.0.into()];
+    let marked: Vec<DeliveryId> =
+        all::<Id>(db, &sql, values).await?.into_iter().map(|row| DeliveryId(row.id)).collect();
+    let going: Vec<Try> = tries.iter().filter(|t| marked.contains(&t.id)).cloned().collect();
+    note_tries(db, worker, &going, now).await?;
+    if marked.len() < tries.len() {
+        turn_back(db, worker, &lines, now).await?;
+    }
+    Ok(marked)
+}
+
+async fn note_tries(db: &impl Connection, worker: WorkerId, tries: &[Try], now: DateTime<Utc>) -> Result<(), Error> {
+    if tries.is_empty() {
+        return Ok(());
+    }
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let sql = format!(
+        "INSERT INTO attempts (delivery_id, number, worker, handed)
+         SELECT rows.id, rows.number, $2, $3 FROM {wanted} WHERE true
+         ON CONFLICT (delivery_id, number) DO UPDATE SET worker = excluded.worker, handed = excluded.handed"
+    );
+    execute(db, &sql, [tries_json(tries).into(), worker.0.into(), millis(now).into()]).await?;
+    Ok(())
+}
+
+/// What was leased and may not go: suppressed, cancelled, or back to where it was.
+async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: DateTime<Utc>) -> Result<(), Error> {
+    let wanted = rows(db, 1, &[("id", "bigint")]);
+    let suppressed = suppressed(2);
+    let sql = format!(
+        "UPDATE deliveries SET worker = NULL, state = CASE
+             WHEN {suppressed} THEN 7
+             WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
+             WHEN attempts = 0 THEN 0 ELSE 1 END
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $3"
+    );
+    execute(db, &sql, [lines.into(), millis(now).into(), worker.0.into()]).await?;
+    Ok(())
+}
+
+/// Whether a suppression of everything, or of the campaign's list, stands for the delivery's contact.
+fn suppressed(now: u8) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM contacts c
+             JOIN suppressions p ON p.key = c.key
+             JOIN campaigns g ON g.id = (deliveries.id >> 31)
+             WHERE c.id = deliveries.contact_id AND p.scope IN (0, g.list_id)
+               AND p.since <= ${now} AND (p.until IS NULL OR p.until > ${now}))"
+    )
+}
+
+/// Gives leased deliveries back untried; those with a time are due then.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn release(
+    db: &impl Connection,
+    worker: WorkerId,
+    back: &[(DeliveryId, Option<DateTime<Utc>>)],
+) -> Result<u64, Error> {
+    if back.is_empty() {
+        return Ok(0);
+    }
+    let lines: Vec<_> =
+        back.iter().map(|(id, due)| serde_json::json!({ "id": id.0, "due": due.map(millis) })).collect();
+    let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
+    let sql = format!(
+        "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due),
+             state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $2"
+    );
+    execute(db, &sql, [serde_json::Value::from(lines).to_string().into(), worker.0.into()]).await
+}
+
+/// Of `answered`, those whose delivery `worker` still owns.
+///
+/// The others were fenced off: what they heard is kept as evidence, and resolves a doubt, but their deliveries
+/// are not for this worker to settle.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, Error> {
+    let wanted = rows(db, 1, &[("id", "bigint")]);
+    let sql = format!(
+        "SELECT d.id FROM {wanted} JOIN deliveries d ON d.id = rows.id WHERE d.worker = $2 AND d.state IN (2, 3)"
+    );
+    let owned = all::<Id>(db, &sql, [ids_json(ids).into(), worker.0.into()]).await?;
+    Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
+}
+
+/// Notes what hosts said, for tries that were marked and for tries that were refused before they were.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn note_answers(
+    db: &impl Connection,
+    worker: WorkerId,
+    answered: &[Answered],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let lines: Vec<_> = answered
+        .iter()
+        .map(|a| {
+            let outcome = i16::from(!a.accepted);
+            serde_json::json!({ "id": a.of.id.0, "number": a.of.number, "outcome": outcome, "reply": a.reply })
+        })
+        .collect();
+    let lines = serde_json::Value::from(lines).to_string();
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint"), ("outcome", "smallint"), ("reply", "text")]);
+    let sql = format!(
+        "INSERT INTO attempts (delivery_id, number, worker, outcome, settled, reply)
+         SELECT rows.id, rows.number, $2, rows.outcome, $3, rows.reply FROM {wanted} WHERE true
+         ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
+             reply = excluded.reply"
+    );
+    execute(db, &sql, [lines.clone().into(), worker.0.into(), millis(now).into()]).await?;
+    let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let sql = format!(
+        "UPDATE deliveries SET attempts = rows.number FROM {refused}
+         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $2"
+    );
+    execute(db, &sql, [lines.into(), worker.0.into()]).await?;
+    Ok(())
+}
+
+/// Settles as accepted the tries that a host took: those `worker` owns, and those that were in doubt or waited
+/// for another try because of that doubt.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Result<Vec<DeliveryId>, Error> {
+    if tries.is_empty() {
+        return Ok(vec![]);
+    }
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let sql = format!(
+        "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
+         WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
+           AND ((deliveries.state = 3 AND deliveries.worker = $2) OR deliveries.state IN (0, 1, 4))
+         RETURNING deliveries.id"
+    );
+    let accepted = all::<Id>(db, &sql, [tries_json(tries).into(), worker.0.into()]).await?;
+    Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
+}
+
+/// What a worker that died had: leased ones go back; what it was handing over is in doubt, and goes back too
+/// where the campaign says so. Answers how many were in doubt.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -> Result<u64, Error> {
+    let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
+        WHERE worker = $1 AND state = 2";
+    execute(db, back, [dead.0.into()]).await?;
+    // Campaigns that resend (0) plan the try again at once; the doubt stays listed as an attempt without outcome.
+    let doubt = "UPDATE deliveries SET worker = NULL, due = $2, state = CASE
+            WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0 THEN 0 ELSE 4 END
+        WHERE worker = $1 AND state = 3";
+    execute(db, doubt, [dead.0.into(), millis(now).into()]).await
+}
+
+#[derive(FromQueryResult)]
+struct Id {
+    id: i64,
+}
+
+fn tries_json(tries: &[Try]) -> String {
+    let lines: Vec<_> = tries.iter().map(|t| serde_json::json!({ "id": t.id.0, "number": t.number })).collect();
+    serde_json::Value::from(lines).to_string()
+}
