@@ -47,6 +47,7 @@ mod retry;
 mod suppression;
 
 mod clock;
+mod user;
 
 pub use address::{AddressKey, BadAddress, EmailAddress};
 pub use bounce::{Bounce, BounceCause, CauseGroup, Permanence, UnknownName};
@@ -58,10 +59,11 @@ pub use delivery::{DeliveryState, Outcome, StateName};
 pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, ListId, UserId, WorkerId};
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use list::{List, Subscription, SubscriptionState};
-pub use policy::{Backoff, Consequence, Fact, Grade, IncidentScope, Policy, Reach, Row, Standing, fold};
+pub use policy::{Backoff, Consequence, Fact, Grade, IncidentScope, Policy, Reach, Row, Run, Standing, fold};
 pub use receiver::{Lane, Pass, Receiver};
 pub use retry::{Next, Refusal, Tries, next_try};
 pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
 pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
+pub use user::{Permission, Role, User};
 pub use verdict::{Confidence, Evidence, ReportKind, Verdict};
