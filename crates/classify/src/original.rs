@@ -1,0 +1,134 @@
+//! The message that came back: what of it is still there, and where it begins in a plain report.
+
+use serde::Serialize;
+
+use crate::message::{Headers, Message, split_head};
+use crate::words::addresses_in;
+
+/// What can be read of the message we sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Original {
+    /// Its `Message-ID`, without the brackets.
+    pub message_id: Option<String>,
+    /// The envelope sender as the last host wrote it down.
+    pub return_path: Option<String>,
+    /// The address in its `To`.
+    pub to: Option<String>,
+    /// The address in its `From`.
+    pub from: Option<String>,
+    /// Its subject, decoded.
+    pub subject: Option<String>,
+    /// Headers that begin with `x-rebound-`, or name its list or campaign: names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Original {
+    /// Reads the returned part of a report, or what follows the report's own words.
+    pub(crate) fn read(message: &Message<'_>, quoted: &str) -> Self {
+        const RETURNED: [&str; 6] = [
+            "message/rfc822",
+            "text/rfc822-headers",
+            "message/rfc822-headers",
+            "text/rfc822",
+            "message/global",
+            "message/global-headers",
+        ];
+        match message.part(&RETURNED) {
+            Some(part) if part.headers.raw("content-transfer-encoding").is_some_and(|e| e.eq_ignore_ascii_case("base64")) => {
+                Self::of(&split_head(part.text().trim_start().as_bytes()).0)
+            }
+            Some(part) => Self::of(&split_head(part.body.trim_ascii_start()).0),
+            None => Self::of(&split_head(without_quoting(quoted).as_bytes()).0),
+        }
+    }
+
+    fn of(headers: &Headers) -> Self {
+        let address = |name: &str| headers.raw(name).and_then(first_address);
+        Self {
+            message_id: headers.raw("message-id").map(|id| id.trim_matches(['<', '>', ' ']).to_owned()).filter(|id| !id.is_empty()),
+            return_path: address("return-path"),
+            to: address("to").or_else(|| address("delivered-to")),
+            from: address("from"),
+            subject: headers.text("subject"),
+            headers: headers.iter().filter(|(name, _)| is_telling(name)).take(20).map(owned).collect(),
+        }
+    }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn is_telling(name: &str) -> bool {
+    name.starts_with("x-rebound-") || matches!(name, "list-id" | "feedback-id" | "x-campaign-id" | "x-campaign" | "list-unsubscribe")
+}
+
+/// The first address in a header's value.
+pub(crate) fn first_address(value: &str) -> Option<String> {
+    let range = addresses_in(value).into_iter().next()?;
+    value.get(range).map(|address| address.trim_matches(['"', '\'', '.']).to_owned())
+}
+
+fn without_quoting(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len().min(16 << 10));
+    let lines = quoted.lines().skip_while(|line| line.trim().is_empty() || !line.contains(':')).take(200);
+    for line in lines {
+        text.push_str(line.strip_prefix("> ").or_else(|| line.strip_prefix('>')).unwrap_or(line));
+        text.push('\n');
+    }
+    text
+}
+
+/// Splits a report's own words from the message it quotes.
+pub(crate) fn split_quoted(text: &str) -> (&str, &str) {
+    let mut at = 0;
+    let mut words_before = false;
+    for line in text.split_inclusive('\n') {
+        if words_before && begins_quoted(line) {
+            return (&text[..at], &text[at..]);
+        }
+        words_before |= line.trim().len() > 3;
+        at += line.len();
+    }
+    (text, "")
+}
+
+/// Lines with which mail systems announce the message they return.
+fn begins_quoted(line: &str) -> bool {
+    const ANNOUNCED: [&str; 25] = [
+        "below this line is a copy",
+        "below the next line is a copy",
+        "this is a copy of",
+        "original message follows",
+        "original message -----",
+        "original message headers",
+        "original message header",
+        "message header follows",
+        "message headers follow",
+        "message text follows",
+        "unsent message follows",
+        "unsent message below",
+        "header of the original message",
+        "below is a copy of the original message",
+        "returned message",
+        "returned mail ---",
+        "your original message follows",
+        "of your original message follow",
+        "original mail as follows",
+        "original mail info",
+        "original message is attached",
+        "text of your message",
+        "the body of the message is",
+        "mensaje original adjunto",
+        "message contents follow",
+    ];
+    let folded = line.trim().to_ascii_lowercase();
+    let bare = folded.trim_matches(['-', '=', '*', '|', ' ', '_']);
+    ANNOUNCED.iter().any(|words| folded.contains(words))
+        || bare == "original message"
+        || bare == "original message:"
+        || line.starts_with("Received: ")
+        || line.starts_with("Received:from ")
+        || line.starts_with("Return-Path: ")
+        || line.starts_with("Return-path: ")
+}

@@ -1,0 +1,230 @@
+//! Which kind of message came back, and what it says about whom.
+
+use std::panic::catch_unwind;
+
+use rebound_domain::{BounceCause, ReportKind, Verdict};
+use serde::Serialize;
+
+use crate::auto_reply::{is_auto_reply, is_challenge};
+use crate::dsn::{Action, Dsn, Fields};
+use crate::feedback::Feedback;
+use crate::message::{Message, Part, unify_line_ends};
+use crate::original::{Original, first_address, split_quoted};
+use crate::plain::{self, Plain};
+use crate::rules::{Context, judge};
+
+/// A message that came back, understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What it is.
+    pub kind: ReportKind,
+    /// The recipients it speaks of, each with a verdict. Empty unless it is a bounce or a delay.
+    pub recipients: Vec<FailedRecipient>,
+    /// For a complaint: `abuse`, `fraud`, `not-spam` … (RFC 5965 §3.1).
+    pub feedback_type: Option<String>,
+    /// For a complaint: who complained, where the report still says so.
+    pub complainants: Vec<String>,
+    /// The address in the message's own `From`.
+    pub from: Option<String>,
+    /// The message's own `Auto-Submitted`, in lower case (RFC 3834 §5).
+    pub auto_submitted: Option<String>,
+    /// What is left of the message we sent.
+    pub original: Original,
+}
+
+/// What a report says about one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedRecipient {
+    /// The address that failed, as the report writes it; `None` when it names nobody.
+    pub recipient: Option<String>,
+    /// The address we sent to, when it was changed on the way.
+    pub original_recipient: Option<String>,
+    /// What the reporting host did.
+    pub action: Action,
+    /// Why.
+    pub verdict: Verdict,
+    /// The host that reports.
+    pub reporting_mta: Option<String>,
+    /// The host that refused.
+    pub remote_mta: Option<String>,
+}
+
+/// Reads a message that came back.
+///
+/// It never fails: what it cannot make out is [`ReportKind::NotBounce`]. It looks at no more than 25 MiB, and
+/// weighs no more than 64 KiB of text.
+///
+/// ```
+/// use rebound_domain::{BounceCause, ReportKind};
+///
+/// let report = rebound_classify::report(
+///     b"From: MAILER-DAEMON@mx.test\nSubject: failure notice\n\n\
+///       Hi. This is the qmail-send program at mx.test.\n\
+///       I'm afraid I wasn't able to deliver your message to the following addresses.\n\n\
+///       <ada@example.test>:\nSorry, no mailbox here by that name. (#5.1.1)\n",
+/// );
+/// assert_eq!(report.kind, ReportKind::Bounce);
+/// assert_eq!(report.recipients[0].recipient.as_deref(), Some("ada@example.test"));
+/// assert_eq!(report.recipients[0].verdict.cause, BounceCause::MailboxUnknown);
+/// ```
+#[must_use]
+pub fn report(bytes: &[u8]) -> Report {
+    // Strangers write these bytes and a decoder is not ours: a fault in it costs one message its meaning, no more.
+    catch_unwind(|| read(bytes)).unwrap_or_else(|_| Report::of(ReportKind::NotBounce, &Message::default(), ""))
+}
+
+/// As [`report`], but a fault shows.
+pub(crate) fn read(bytes: &[u8]) -> Report {
+    let bytes = unify_line_ends(bytes);
+    let message = Message::read(&bytes);
+    let text = message.text();
+    if let Some(feedback) = Feedback::read(&message) {
+        return complaint(&message, &text, feedback);
+    }
+    if message.part(&["message/disposition-notification"]).is_some() {
+        return Report::of(ReportKind::NotBounce, &message, &text);
+    }
+    if let Some(dsn) = status_fields(&message, &text) {
+        return from_dsn(&message, &text, dsn);
+    }
+    from_words(&message, &text)
+}
+
+/// The delivery status part, or its fields where a broken report left them: in the text.
+fn status_fields(message: &Message<'_>, text: &str) -> Option<Dsn> {
+    const TYPES: [&str; 3] = ["message/delivery-status", "message/global-delivery-status", "text/delivery-status"];
+    let parts = message.parts.iter().filter(|part| TYPES.contains(&part.content_type.as_str()));
+    let mut dsn: Option<Dsn> = None;
+    for read in parts.map(Part::text).filter_map(|text| Dsn::read(&text)) {
+        match &mut dsn {
+            Some(first) => first.recipients.extend(read.recipients),
+            None => dsn = Some(read),
+        }
+    }
+    dsn.or_else(|| {
+        let (words, quoted) = split_quoted(text);
+        [words, quoted, text].into_iter().find_map(|text| Dsn::read(fields_in(text)?))
+    })
+}
+
+/// Where delivery status fields begin in a text.
+fn fields_in(text: &str) -> Option<&str> {
+    let folded = text.to_ascii_lowercase();
+    let final_recipient = line_start(&folded, "final-recipient:")?;
+    let start = line_start(&folded, "reporting-mta:").filter(|at| *at < final_recipient).unwrap_or(final_recipient);
+    let start = line_start(&folded, "action: failed").filter(|at| *at < start && start - at < 40).unwrap_or(start);
+    text.get(start..)
+}
+
+fn line_start(folded: &str, words: &str) -> Option<usize> {
+    folded.match_indices(words).map(|(at, _)| at).find(|at| *at == 0 || folded[..*at].ends_with('\n'))
+}
+
+fn complaint(message: &Message<'_>, text: &str, feedback: Feedback) -> Report {
+    let mut report = Report::of(ReportKind::Feedback, message, text);
+    report.feedback_type = Some(feedback.kind);
+    report.complainants = feedback.recipients;
+    if report.complainants.is_empty() {
+        report.complainants.extend(report.original.to.clone());
+    }
+    report
+}
+
+fn from_dsn(message: &Message<'_>, text: &str, dsn: Dsn) -> Report {
+    let outcomes: Vec<Action> = dsn.recipients.iter().map(Fields::outcome).collect();
+    let challenged = dsn.recipients.iter().any(|fields| is_challenge(&fields.diagnostic));
+    let kind = match () {
+        () if challenged => ReportKind::AutoReply,
+        () if outcomes.contains(&Action::Failed) => ReportKind::Bounce,
+        () if outcomes.contains(&Action::Delayed) => ReportKind::Delay,
+        () => ReportKind::NotBounce,
+    };
+    let mut report = Report::of(kind, message, text);
+    if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
+        let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
+        let told = dsn.recipients.iter().filter(|fields| fields.outcome() == wanted);
+        report.recipients = told.map(|fields| failed_recipient(fields, text, &dsn, &report.original)).collect();
+    }
+    report
+}
+
+fn failed_recipient(fields: &Fields, text: &str, dsn: &Dsn, original: &Original) -> FailedRecipient {
+    let named = fields.recipient.clone().filter(|name| name.contains('@'));
+    let named = named.or_else(|| fields.original_recipient.clone()).or_else(|| fields.recipient.clone()).or_else(|| original.to.clone());
+    let context = Context { status: fields.status, reply_code: None };
+    let verdict = judge(&fields.diagnostic, context);
+    let verdict = if says_little(&verdict) {
+        // The words for people may say more than the field.
+        let about = plain::words_about(text, named.as_deref().unwrap_or_default());
+        surer(verdict, judge(&format!("{} {about}", fields.diagnostic), context))
+    } else {
+        verdict
+    };
+    FailedRecipient {
+        recipient: named,
+        original_recipient: fields.original_recipient.clone(),
+        action: fields.outcome(),
+        verdict,
+        reporting_mta: dsn.reporting_mta.clone(),
+        remote_mta: fields.remote_mta.clone(),
+    }
+}
+
+/// Whether no word, but at most a code, led to the verdict.
+fn says_little(verdict: &Verdict) -> bool {
+    !verdict.evidence.iter().any(|evidence| evidence.rule.starts_with("phrase:"))
+}
+
+/// The second verdict if words led to it, else the first.
+fn surer(first: Verdict, second: Verdict) -> Verdict {
+    if says_little(&second) && first.cause != BounceCause::Undetermined { first } else { second }
+}
+
+fn from_words(message: &Message<'_>, text: &str) -> Report {
+    let subject = message.headers.text("subject").unwrap_or_default();
+    let announced = message.headers.raw("x-failed-recipients").is_some();
+    if !announced && is_auto_reply(message, &subject, text) {
+        return Report::of(ReportKind::AutoReply, message, text);
+    }
+    match plain::read(message, &subject, text) {
+        Some(plain) => from_plain(message, &subject, text, plain),
+        None => Report::of(ReportKind::NotBounce, message, text),
+    }
+}
+
+fn from_plain(message: &Message<'_>, subject: &str, text: &str, plain: Plain) -> Report {
+    let kind = if plain.is_delay { ReportKind::Delay } else { ReportKind::Bounce };
+    let mut report = Report::of(kind, message, text);
+    let action = if plain.is_delay { Action::Delayed } else { Action::Failed };
+    let lone = plain.recipients.len() == 1;
+    for (recipient, said) in plain.recipients {
+        let mut verdict = judge(&said, Context::default());
+        if says_little(&verdict) && lone {
+            let (words, _) = split_quoted(text);
+            verdict = surer(verdict, judge(&format!("{said} {words} {subject}"), Context::default()));
+        }
+        report.recipients.push(FailedRecipient {
+            recipient: recipient.or_else(|| report.original.to.clone()),
+            original_recipient: None,
+            action,
+            verdict,
+            reporting_mta: None,
+            remote_mta: None,
+        });
+    }
+    report
+}
+
+impl Report {
+    fn of(kind: ReportKind, message: &Message<'_>, text: &str) -> Self {
+        Self {
+            kind,
+            recipients: Vec::new(),
+            feedback_type: None,
+            complainants: Vec::new(),
+            from: message.headers.raw("from").and_then(first_address),
+            auto_submitted: message.headers.raw("auto-submitted").map(|value| value.trim().to_ascii_lowercase()),
+            original: Original::read(message, split_quoted(text).1),
+        }
+    }
+}
