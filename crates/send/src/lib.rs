@@ -1,1 +1,45 @@
-//! Rebound: send.
+//! From a campaign to messages handed over.
+//!
+//! ```text
+//! launch ─▶ deliveries (planned) ─▶ Worker: claim ─▶ compose ─▶ envelope ─▶ mark ─▶ final dot ─▶ outcome
+//!           one per contact            lease          merge      MAIL RCPT   durable              durable
+//! ```
+//!
+//! A hand-over has two phases: the mark is on the disk before the final dot is written, so that after a crash it
+//! is known by name whose message may have left. The crate speaks to a relay and to the database; it opens no
+//! port and reads no report.
+//!
+//! ```
+//! use rebound_domain::{CampaignId, DeliveryId, Keys};
+//! use rebound_send::Sender;
+//!
+//! let sender = Sender {
+//!     keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
+//!     return_domain: "bounce.fernhill.example".into(),
+//!     public_url: "https://news.fernhill.example".into(),
+//! };
+//! let delivery = DeliveryId::new(CampaignId(7), 0).unwrap();
+//! // Every try has its own return path, and all tries share one Message-ID.
+//! let now = chrono::Utc::now();
+//! assert_ne!(sender.return_path(delivery, 1, now), sender.return_path(delivery, 2, now));
+//! assert!(sender.message_id(delivery).ends_with("@bounce.fernhill.example"));
+//! ```
+
+mod attempt;
+mod check;
+mod compose;
+mod journal;
+mod launch;
+mod pace;
+mod settings;
+mod template;
+mod transport;
+mod worker;
+
+pub use check::{Finding, check};
+pub use compose::{ComposeError, Composer};
+pub use launch::{LaunchError, cancel, launch, pause, resume};
+pub use settings::{Relay, Sender, Tls};
+pub use template::{Rendered, Template, TemplateError};
+pub use transport::{RelayDown, probe};
+pub use worker::Worker;

@@ -1,0 +1,214 @@
+//! `rebound campaign …`.
+
+use crate::roles::Parts;
+use anyhow::{Context, bail};
+use rebound_db::{campaigns, deliveries, lists};
+use rebound_domain::{Campaign, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
+use rebound_send::LaunchError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Keep a draft from a TOML file; see docs/guide/first-campaign.md for its form
+    Create {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say what must be mended before a campaign can go
+    Check {
+        /// The campaign
+        name: String,
+    },
+    /// Launch a campaign; `rebound serve` or `rebound worker` sends it
+    Launch {
+        /// The campaign
+        name: String,
+    },
+    /// Stop a campaign for now
+    Pause {
+        /// The campaign
+        name: String,
+    },
+    /// Let a campaign go on
+    Resume {
+        /// The campaign
+        name: String,
+    },
+    /// Stop a campaign for good
+    Cancel {
+        /// The campaign
+        name: String,
+    },
+    /// Say where a campaign stands
+    Status {
+        /// The campaign
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all campaigns
+    List,
+}
+
+/// A campaign as its author writes it to a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    list: String,
+    from_name: String,
+    from: EmailAddress,
+    reply_to: Option<EmailAddress>,
+    subject: String,
+    #[serde(default)]
+    html: String,
+    #[serde(default)]
+    text: String,
+    /// A file beside this one, instead of `html`.
+    html_file: Option<PathBuf>,
+    /// A file beside this one, instead of `text`.
+    text_file: Option<PathBuf>,
+    postal_address: String,
+    #[serde(default)]
+    defaults: Fields,
+    #[serde(default)]
+    doubt: DoubtPolicy,
+}
+
+const ACTOR: &str = "command line";
+
+pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCode> {
+    let (db, now) = (&parts.db, parts.now());
+    match command {
+        Command::Create { file } => create(&parts, &file).await?,
+        Command::Check { name } => {
+            let campaign = named(&parts, &name).await?;
+            let findings = rebound_send::check(db, &campaign.draft, &parts.sender(), now).await?;
+            for finding in &findings {
+                println!("{}: {}", if finding.stops { "must" } else { "could" }, finding.what);
+            }
+            if findings.iter().any(|finding| finding.stops) {
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("“{name}” can go.");
+        }
+        Command::Launch { name } => {
+            let id = named(&parts, &name).await?.id;
+            rebound_send::launch(db, id, &parts.sender(), ACTOR, now).await.map_err(|error| told(&name, error))?;
+            println!("“{name}” is launched. `rebound serve` or `rebound worker` sends it.");
+        }
+        Command::Pause { name } => {
+            let id = named(&parts, &name).await?.id;
+            rebound_send::pause(db, id, ACTOR, now).await.map_err(|error| told(&name, error))?;
+            println!("“{name}” is paused.");
+        }
+        Command::Resume { name } => {
+            let id = named(&parts, &name).await?.id;
+            rebound_send::resume(db, id, ACTOR, now).await.map_err(|error| told(&name, error))?;
+            println!("“{name}” goes on.");
+        }
+        Command::Cancel { name } => {
+            let id = named(&parts, &name).await?.id;
+            rebound_send::cancel(db, id, ACTOR, now).await.map_err(|error| told(&name, error))?;
+            println!("“{name}” is cancelled; what was not handed over stays unsent.");
+        }
+        Command::Status { name, json } => {
+            let campaign = named(&parts, &name).await?;
+            status(&parts, &campaign, json).await?;
+        }
+        Command::List => {
+            for campaign in campaigns::all(db).await? {
+                println!("{:<10} {}", campaign.state.as_str(), campaign.draft.name);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn named(parts: &Parts, name: &str) -> anyhow::Result<Campaign> {
+    let campaign = campaigns::named(&parts.db, name).await?;
+    campaign.with_context(|| format!("there is no campaign called {name}; `rebound campaign list` names all"))
+}
+
+fn told(name: &str, error: LaunchError) -> anyhow::Error {
+    match error {
+        LaunchError::Findings(findings) => {
+            let list: String = findings.iter().map(|finding| format!("\n  - {}", finding.what)).collect();
+            anyhow::anyhow!("“{name}” cannot go yet:{list}")
+        }
+        error => error.into(),
+    }
+}
+
+async fn create(parts: &Parts, path: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file: File = toml::from_str(&text).with_context(|| format!("{} is not a campaign", path.display()))?;
+    let beside = |part: &Option<PathBuf>, inline: String| match part {
+        None => Ok(inline),
+        Some(_) if !inline.is_empty() => bail!("give a part either in the file or beside it, not both"),
+        Some(other) => {
+            let other = path.parent().unwrap_or(Path::new("")).join(other);
+            std::fs::read_to_string(&other).with_context(|| format!("cannot read {}", other.display()))
+        }
+    };
+    let list = lists::named(&parts.db, &file.list).await?;
+    let list = list.with_context(|| format!("there is no list called {}; `rebound import` makes one", file.list))?;
+    let draft = Draft {
+        html: beside(&file.html_file, file.html)?,
+        text: beside(&file.text_file, file.text)?,
+        name: file.name,
+        list: list.id,
+        from_name: file.from_name,
+        from: file.from,
+        reply_to: file.reply_to,
+        subject: file.subject,
+        postal_address: file.postal_address,
+        defaults: file.defaults,
+        doubt: file.doubt,
+    };
+    campaigns::create(&parts.db, &draft, parts.now()).await?;
+    println!("“{}” is kept as a draft.", draft.name);
+    for finding in rebound_send::check(&parts.db, &draft, &parts.sender(), parts.now()).await? {
+        println!("{}: {}", if finding.stops { "must" } else { "could" }, finding.what);
+    }
+    Ok(())
+}
+
+async fn status(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Result<()> {
+    let counts = deliveries::counts(&parts.db, campaign.id).await?;
+    let next = deliveries::next_due(&parts.db, campaign.id).await?;
+    if json {
+        let counts: serde_json::Map<_, _> = StateName::ALL
+            .iter()
+            .map(|state| (state.as_str().to_owned(), counts.get(state).copied().unwrap_or(0).into()))
+            .collect();
+        let status = serde_json::json!({
+            "name": campaign.draft.name,
+            "state": campaign.state.as_str(),
+            "reason": campaign.reason,
+            "launched": campaign.launched,
+            "finished": campaign.finished,
+            "planned": campaign.planned,
+            "next_due": next,
+            "deliveries": counts,
+        });
+        println!("{status}");
+        return Ok(());
+    }
+    println!("{}: {}", campaign.draft.name, campaign.state.as_str());
+    if let Some(reason) = &campaign.reason {
+        println!("{reason}");
+    }
+    for state in StateName::ALL {
+        if let Some(count) = counts.get(&state) {
+            println!("{:>9}  {}", count, state.as_str().replace('_', " "));
+        }
+    }
+    if let Some(next) = next {
+        println!("next try: {}", next.format("%a %-d %b, %H:%M UTC"));
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `rebound doctor`.
+
+use crate::config::Config;
+use crate::keys;
+use rebound_db::Pool;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Looks at every part, and says what to do about those that do not work.
+pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(file) {
+        Ok(config) => {
+            told("configuration", &Ok(format!("pages at {}", config.public_url)));
+            config
+        }
+        Err(error) => {
+            told("configuration", &Err(format!("{error:#}")));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut well = true;
+    for (part, found) in [
+        ("key", key(&config)),
+        ("database", database(&config).await),
+        ("pages", port(config.listen, "listen").await),
+        ("return path", port(config.return_listen, "return_path.listen").await),
+        ("relay", relay(&config).await),
+    ] {
+        well &= found.is_ok();
+        told(part, &found);
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn told(part: &str, found: &Result<String, String>) {
+    match found {
+        Ok(words) => println!("ok    {part}: {words}"),
+        Err(words) => println!("WRONG {part}: {words}"),
+    }
+}
+
+fn key(config: &Config) -> Result<String, String> {
+    if !config.key_file.exists() && std::env::var_os("REBOUND_KEY").is_none() {
+        return Ok(format!("{} is made on the first start", config.key_file.display()));
+    }
+    keys::load(&config.key_file).map(|_| config.key_file.display().to_string()).map_err(|error| format!("{error:#}"))
+}
+
+async fn database(config: &Config) -> Result<String, String> {
+    let sqlite = config.database.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+    if let Some(path) = sqlite.filter(|path| !Path::new(path).exists()) {
+        return Ok(format!("{path} is made on the first start"));
+    }
+    let db = rebound_db::connect(&config.database).await.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}. Check `database` in the configuration, and that the server runs.")
+    })?;
+    let answer = state_of(&db).await;
+    db.close().await;
+    answer
+}
+
+async fn state_of(db: &Pool) -> Result<String, String> {
+    match rebound_db::pending_migrations(db).await {
+        Ok(steps) if steps.is_empty() => Ok("up to date".to_owned()),
+        Ok(steps) => Err(format!("{} steps behind. Run `rebound migrate`.", steps.len())),
+        Err(error) => Err(format!("{error}. Check `database` in the configuration, and that the server runs.")),
+    }
+}
+
+/// A port is well when we hold it (a running Rebound answers) or could hold it.
+async fn port(address: SocketAddr, setting: &str) -> Result<String, String> {
+    match TcpListener::bind(address).await {
+        Ok(_) => Ok(format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let answers = tokio::time::timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
+            match answers {
+                Ok(Ok(_)) => Ok(format!("{address} is in use; if not by Rebound, choose another `{setting}`")),
+                _ => Err(format!("{address} is taken and does not answer. Choose another `{setting}`.")),
+            }
+        }
+        Err(error) => Err(format!("{address} cannot be used: {error}. Choose another `{setting}`.")),
+    }
+}
+
+async fn relay(config: &Config) -> Result<String, String> {
+    let Some(relay) = &config.relay else {
+        return Err("none. Add [relay] with host and port to the configuration.".to_owned());
+    };
+    match rebound_send::probe(relay).await {
+        Ok(()) => Ok(format!("{}:{} takes mail", relay.host, relay.port)),
+        Err(down) => Err(down.to_string()),
+    }
+}

@@ -1,0 +1,23 @@
+//! `rebound ingest`.
+
+use super::counted;
+use crate::roles::Parts;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A .eml file, a folder, an mbox or a Maildir; `-` for one message on standard input
+    path: PathBuf,
+}
+
+/// Keeps the messages, then reads them; what cannot be read stays kept.
+pub(super) async fn run(parts: Parts, args: Args) -> anyhow::Result<ExitCode> {
+    let taken = rebound_ingest::take_in(&parts.db, &args.path, &parts.keys, parts.now()).await?;
+    let read = parts.reader().read_all().await?;
+    println!("{} kept, {read} read.", counted(taken.kept, "message", "messages"));
+    for error in &taken.unread {
+        eprintln!("rebound: {error}");
+    }
+    Ok(if taken.unread.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,37 @@
+//! `rebound serve` and `rebound worker`.
+
+use crate::config::Config;
+use crate::roles::Parts;
+use std::process::ExitCode;
+use tokio::task::JoinSet;
+
+/// Runs everything until it is told to stop.
+pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let parts = Parts::open(config).await?;
+    let mut running = JoinSet::new();
+    parts.pages(&mut running).await?;
+    let bounces = parts.ingest(&mut running).await?;
+    println!("Pages: {}", parts.config.public_url);
+    println!("Bounces: mail to @{} is taken at {bounces}", parts.config.return_domain);
+    match &parts.config.relay {
+        Some(relay) => {
+            parts.worker(&mut running)?;
+            println!("Relay: {}:{}", relay.host, relay.port);
+        }
+        None => println!("Relay: none. Nothing is sent until rebound.toml has [relay] with host and port."),
+    }
+    if let Some(token) = rebound_dashboard::users::setup_link(&parts.db, parts.now()).await? {
+        println!("\nSet up the first account, once: {}/setup/{token}", parts.config.public_url);
+    }
+    parts.wait(&mut running).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends until it is told to stop.
+pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
+    let parts = Parts::open(config).await?;
+    let mut running = JoinSet::new();
+    parts.worker(&mut running)?;
+    parts.wait(&mut running).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,171 @@
+//! The configuration: a file, then the environment; every mistake told at once.
+
+mod reading;
+
+use anyhow::{Context, bail};
+use reading::Reading;
+use rebound_send::{Relay, Tls};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Every setting, with its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// `sqlite:FILE` or `postgres://…`.
+    pub(crate) database: String,
+    /// Where the keys are kept.
+    pub(crate) key_file: PathBuf,
+    /// Where browsers and unsubscribe links find us.
+    pub(crate) public_url: String,
+    /// Where the pages are served.
+    pub(crate) listen: SocketAddr,
+    /// The domain that bounces are sent to.
+    pub(crate) return_domain: String,
+    /// Where its mail is taken.
+    pub(crate) return_listen: SocketAddr,
+    /// Where mail goes.
+    pub(crate) relay: Option<Relay>,
+}
+
+/// The file that is read when none is named.
+pub(crate) const DEFAULT_FILE: &str = "rebound.toml";
+
+impl Config {
+    /// Reads `file`, or `rebound.toml` if it is there, and then the environment (`REBOUND_RELAY_PASSWORD`).
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let text = match file {
+            Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+            None => match std::fs::read_to_string(DEFAULT_FILE) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+                Err(error) => return Err(error).with_context(|| format!("cannot read {DEFAULT_FILE}")),
+            },
+        };
+        let name = file.map_or_else(|| DEFAULT_FILE.to_owned(), |file| file.display().to_string());
+        Self::parse(&text, &name, std::env::vars())
+    }
+
+    /// Reads `text`; `environment` outranks it.
+    pub(crate) fn parse(
+        text: &str,
+        name: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let table = toml::from_str::<toml::Table>(text).with_context(|| format!("{name} is not TOML"))?;
+        let mut reading = Reading::new(table, environment);
+        let config = Self {
+            database: reading.text("database", "sqlite:rebound.db"),
+            key_file: PathBuf::from(reading.text("key_file", "rebound.key")),
+            public_url: reading.checked("public_url", "http://127.0.0.1:8025", public_url),
+            listen: reading.checked("listen", "127.0.0.1:8025", |text| address(&text)),
+            return_domain: reading.checked("return_path.domain", "bounce.localhost.example", domain),
+            return_listen: reading.checked("return_path.listen", "127.0.0.1:2525", |text| address(&text)),
+            relay: relay(&mut reading),
+        };
+        let mistakes = reading.finish();
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        let list: String = mistakes.iter().map(|mistake| format!("\n  - {mistake}")).collect();
+        let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+        bail!("{name} has {} {noun}:{list}", mistakes.len())
+    }
+
+    /// The relay, or what to do without one.
+    pub(crate) fn relay(&self) -> anyhow::Result<&Relay> {
+        self.relay.as_ref().context("no relay is configured: add [relay] with host and port to rebound.toml")
+    }
+}
+
+fn relay(reading: &mut Reading) -> Option<Relay> {
+    if !reading.has("relay") {
+        return None;
+    }
+    let tls = reading.checked("relay.tls", "starttls", |text| match text.as_str() {
+        "starttls" => Ok(Tls::StartTls),
+        "tls" => Ok(Tls::Implicit),
+        "none" => Ok(Tls::None),
+        _ => Err("is not one of starttls, tls, none".to_owned()),
+    });
+    let port = reading.number("relay.port", if tls == Tls::Implicit { 465 } else { 587 }, 1..=65_535);
+    let user = reading.text("relay.user", "");
+    let password = reading.text("relay.password", "");
+    let per_second = reading.number("relay.per_second", 0, 0..=1_000_000);
+    Some(Relay {
+        host: reading.required("relay.host", "the relay's host name"),
+        port: u16::try_from(port).unwrap_or(587),
+        tls,
+        login: (!user.is_empty()).then_some((user, password)),
+        connections: usize::try_from(reading.number("relay.connections", 16, 1..=256)).unwrap_or(16),
+        per_second: u32::try_from(per_second).ok().filter(|rate| *rate > 0),
+        hello: reading.checked("relay.hello", "localhost.localdomain", domain),
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is not an address with a port, such as 127.0.0.1:8025".to_owned())
+}
+
+fn domain(text: String) -> Result<String, String> {
+    let good = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if text.len() < 250 && text.contains('.') && text.split('.').all(good) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("is not a domain name, such as bounce.example.org".to_owned())
+    }
+}
+
+fn public_url(text: String) -> Result<String, String> {
+    let url = url::Url::parse(&text).map_err(|_| "is not a URL, such as https://mail.example.org".to_owned())?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return Err("must be https, unless it is on this machine: cookies and links would travel open".into()),
+        _ => return Err("must start with https://".into()),
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        Config::parse(text, "rebound.toml", std::iter::empty())
+    }
+
+    #[test]
+    fn the_example_is_good_and_shows_the_defaults() {
+        let example = include_str!("../../../rebound.example.toml");
+        let config = parse(example).unwrap();
+        let defaults = parse("").unwrap();
+        assert_eq!(config.database, defaults.database);
+        assert_eq!(config.listen, defaults.listen);
+        assert_eq!(config.return_listen, defaults.return_listen);
+        assert!(config.relay.is_some());
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = "listen = 'nowhere'\npublic_url = 'http://mail.example.org'\ncolour = 'blue'\n[relay]\nport = 99999\ntls = 'maybe'\n";
+        let told = parse(text).unwrap_err().to_string();
+        for part in ["5 mistakes", "listen", "public_url", "colour", "relay.port", "relay.tls"] {
+            assert!(told.contains(part) || part == "5 mistakes", "{part} in {told}");
+        }
+        assert!(told.contains("relay.host"), "{told}");
+    }
+
+    #[test]
+    fn the_environment_outranks_the_file() {
+        let environment = [("REBOUND_RELAY_PASSWORD".to_owned(), "secret".to_owned())].into_iter();
+        let text = "[relay]\nhost = 'smtp.example.org'\nuser = 'news'\npassword = 'other'";
+        let config = Config::parse(text, "rebound.toml", environment).unwrap();
+        assert_eq!(config.relay.unwrap().login, Some(("news".to_owned(), "secret".to_owned())));
+    }
+}

@@ -1,0 +1,171 @@
+//! The parts that run: pages, worker, listener and reader; started together, stopped together.
+
+use crate::config::Config;
+use crate::keys;
+use anyhow::Context;
+use rebound_dashboard::{App, DemoNotice, Hasher};
+use rebound_db::Pool;
+use rebound_domain::{Clock, Keys, Policy};
+use rebound_ingest::{Limits, Listener, Reader, Reception};
+use rebound_send::{Sender, Worker};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What every part is given.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) db: Pool,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Clock,
+    pub(crate) policy: Policy,
+    /// Told when there is something to send.
+    pub(crate) send: Arc<Notify>,
+    /// Told when there is something to read.
+    pub(crate) read: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Parts {
+    /// Opens the database, brings it up to date, and reads the keys.
+    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+        let db = rebound_db::connect(&config.database).await.context("the database cannot be opened")?;
+        rebound_db::migrate(&db).await.context("the database cannot be brought up to date")?;
+        let keys = keys::load(&config.key_file)?;
+        Ok(Self {
+            config,
+            db,
+            keys,
+            clock: Clock::wall(),
+            policy: Policy::default(),
+            send: Arc::default(),
+            read: Arc::default(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// How our messages name us.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender {
+            keys: self.keys.clone(),
+            return_domain: self.config.return_domain.clone(),
+            public_url: self.config.public_url.clone(),
+        }
+    }
+
+    /// The product's time now.
+    pub(crate) fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.at(chrono::Utc::now())
+    }
+
+    /// Starts the pages and the public routes on their port.
+    pub(crate) async fn pages(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let address = self.config.listen;
+        let socket = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("the pages cannot be served at {address}; choose another `listen`"))?;
+        let app = App {
+            db: self.db.clone(),
+            clock: self.clock,
+            hasher: Hasher::default(),
+            public_url: self.config.public_url.clone(),
+            secure_cookies: self.config.public_url.starts_with("https:"),
+            demo: (self.clock.factor() > 1.0).then(|| DemoNotice { factor: self.clock.factor() }),
+            sender: Arc::new(self.sender()),
+            wake: Arc::clone(&self.send),
+        };
+        let public = rebound_ingest::public_routes(rebound_ingest::Public {
+            db: self.db.clone(),
+            keys: self.keys.clone(),
+            clock: self.clock,
+            stylesheets: rebound_dashboard::stylesheets(),
+        });
+        let routes = rebound_dashboard::router(app).merge(public);
+        let stop = self.stop.clone();
+        parts.spawn(async move {
+            let service = routes.into_make_service_with_connect_info::<std::net::SocketAddr>();
+            axum::serve(socket, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Starts the listener for the return path, and the reader behind it.
+    pub(crate) async fn ingest(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<std::net::SocketAddr> {
+        let listener = Listener::bind(self.config.return_listen).await?;
+        let address = listener.address();
+        let reception = Reception {
+            host: self.config.return_domain.clone(),
+            domain: self.config.return_domain.clone(),
+            keys: self.keys.clone(),
+            clock: self.clock,
+            limits: Limits::default(),
+        };
+        let (db, read, stop) = (self.db.clone(), Arc::clone(&self.read), self.stop.clone());
+        parts.spawn(async move {
+            listener.run(db, reception, read, stop).await;
+            Ok(())
+        });
+        let reader = self.reader();
+        let (read, stop) = (Arc::clone(&self.read), self.stop.clone());
+        parts.spawn(async move {
+            reader.run(read, stop).await;
+            Ok(())
+        });
+        Ok(address)
+    }
+
+    /// Reads what has been kept.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader { db: self.db.clone(), keys: self.keys.clone(), policy: self.policy.clone(), clock: self.clock }
+    }
+
+    /// Starts the worker.
+    pub(crate) fn worker(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let worker = Worker {
+            db: self.db.clone(),
+            url: self.config.database.clone(),
+            relay: self.config.relay()?.clone(),
+            sender: self.sender(),
+            policy: self.policy.clone(),
+            clock: self.clock,
+            wake: Arc::clone(&self.send),
+        };
+        let stop = self.stop.clone();
+        parts.spawn(async move { Ok(worker.run(stop).await?) });
+        Ok(())
+    }
+
+    /// Waits for SIGTERM or Ctrl-C, or for a part that fails; then stops all of them.
+    pub(crate) async fn wait(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let first = tokio::select! {
+            signal = stop_signal() => signal,
+            Some(ended) = parts.join_next() => ended.map_err(Into::into).and_then(|ended| ended),
+        };
+        self.halt(parts).await;
+        first
+    }
+
+    /// Tells all parts to stop, and waits until they have.
+    pub(crate) async fn halt(&self, parts: &mut JoinSet<anyhow::Result<()>>) {
+        self.stop.cancel();
+        let all = async { while parts.join_next().await.is_some() {} };
+        if tokio::time::timeout(std::time::Duration::from_secs(30), all).await.is_err() {
+            tracing::error!("a part did not stop within 30 seconds");
+        }
+        self.db.close().await;
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! One connection: delivery after delivery, one try each, one outcome each.
+
+use crate::compose::Composer;
+use crate::journal::{Heard, Journal};
+use crate::pace::{Change, Lanes, Rate};
+use crate::transport::{Answer, Envelope, Line, Reply};
+use crate::{Relay, RelayDown, Sender};
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::leases::{Lease, Try};
+use rebound_db::{Pool, lanes};
+use rebound_domain::{Bounce, BounceCause, Clock, Contact, Grade, Permanence, Policy, Receiver, Refusal, Verdict};
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, watch};
+
+/// A delivery to try, with all that is needed for it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) lease: Lease,
+    pub(crate) contact: Contact,
+    pub(crate) composer: Arc<Composer>,
+}
+
+/// What all connections of a worker share.
+pub(crate) struct Shared {
+    pub(crate) db: Pool,
+    pub(crate) relay: Relay,
+    pub(crate) sender: Sender,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) lanes: Lanes,
+    pub(crate) rate: Rate,
+    pub(crate) jobs: Mutex<mpsc::Receiver<Job>>,
+    /// Why there is no line to the relay, while there is none.
+    pub(crate) down: watch::Sender<Option<RelayDown>>,
+}
+
+/// Tries jobs until there are no more.
+pub(crate) async fn connection(shared: Arc<Shared>) {
+    let mut line = None;
+    // What the last message heard; it becomes durable together with the mark of the next.
+    let mut heard = None;
+    loop {
+        let Some(job) = next_job(&shared, &mut heard).await else { break };
+        if line.as_ref().is_some_and(Line::is_broken) {
+            line = None;
+        }
+        let open = match line.take() {
+            Some(open) => Some(open),
+            None => open_line(&shared).await,
+        };
+        match open {
+            Some(mut open) => {
+                heard = attempt(&shared, &mut open, job, heard.take()).await;
+                line = Some(open);
+            }
+            None => heard = hand_back(&shared, &job, heard.take()).await,
+        }
+    }
+    if heard.is_some() {
+        shared.journal.step(heard, None).await;
+    }
+    if let Some(line) = line {
+        line.close().await;
+    }
+}
+
+/// The next job; with none at hand, what was heard is stored before waiting for one.
+async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
+    let waiting = shared.jobs.lock().await.try_recv();
+    match waiting {
+        Ok(job) => Some(job),
+        Err(mpsc::error::TryRecvError::Disconnected) => None,
+        Err(mpsc::error::TryRecvError::Empty) => {
+            if heard.is_some() {
+                shared.journal.step(heard.take(), None).await;
+            }
+            shared.jobs.lock().await.recv().await
+        }
+    }
+}
+
+async fn open_line(shared: &Shared) -> Option<Line> {
+    match Line::open(&shared.relay).await {
+        Ok(line) => {
+            shared.down.send_if_modified(|down| down.take().is_some());
+            Some(line)
+        }
+        Err(why) => {
+            shared.down.send_if_modified(|down| down.replace(why.clone()).as_ref() != Some(&why));
+            None
+        }
+    }
+}
+
+/// Without a line the job goes back as it was.
+async fn hand_back(shared: &Shared, job: &Job, heard: Option<Heard>) -> Option<Heard> {
+    shared.journal.step(heard, None).await;
+    shared.lanes.probe_again(&receiver(job), shared.clock.at(Utc::now()));
+    Some(Heard::Back(job.lease.id, None))
+}
+
+/// One try. Answers what it heard, to be stored with the next step.
+async fn attempt(shared: &Shared, line: &mut Line, job: Job, heard: Option<Heard>) -> Option<Heard> {
+    shared.rate.turn().await;
+    let now = shared.clock.at(Utc::now());
+    let of = Try { id: job.lease.id, number: job.lease.attempts.saturating_add(1) };
+    let message = match job.composer.compose(job.lease.id, &job.contact, now) {
+        Ok(message) => message,
+        Err(error) => {
+            shared.journal.step(heard, None).await;
+            return Some(Heard::Refused {
+                bounce: Box::new(unfit(&job, &of, &error.to_string(), now)),
+                of,
+                reply: error.to_string(),
+            });
+        }
+    };
+    let from = shared.sender.return_path(job.lease.id, of.number, now);
+    match line.envelope(&from, job.contact.address.as_str()).await {
+        Envelope::Ready => {}
+        Envelope::Refused(reply) => {
+            shared.journal.step(heard, None).await;
+            return Some(refused(shared, &job, of, &reply).await);
+        }
+        Envelope::Lost => return lost(shared, &job, heard, now).await,
+    }
+    if !shared.journal.step(heard, Some(of.clone())).await {
+        // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
+        line.abandon().await;
+        shared.lanes.probe_again(&receiver(&job), now);
+        return None;
+    }
+    match line.message(&message).await {
+        Answer::Accepted(reply) => {
+            learn(shared, &job, None).await;
+            Some(Heard::Accepted { of, key: job.contact.address.key(), reply: reply.line() })
+        }
+        Answer::Refused(reply) => Some(refused(shared, &job, of, &reply).await),
+        Answer::Doubt => {
+            shared.lanes.probe_again(&receiver(&job), now);
+            Some(Heard::Doubt(job.lease.id))
+        }
+    }
+}
+
+/// The line broke before anything was handed over.
+async fn lost(shared: &Shared, job: &Job, heard: Option<Heard>, now: DateTime<Utc>) -> Option<Heard> {
+    shared.journal.step(heard, None).await;
+    shared.lanes.probe_again(&receiver(job), now);
+    // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
+    Some(Heard::Back(job.lease.id, Some(now + TimeDelta::minutes(1))))
+}
+
+async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
+    let now = shared.clock.at(Utc::now());
+    let line = reply.line();
+    let verdict =
+        rebound_classify::reply(line.as_bytes()).unwrap_or_else(|| plain_verdict(BounceCause::Undetermined, &line));
+    learn(shared, job, Some(&verdict)).await;
+    let refusal = if reply.code >= 500 { Refusal::Permanent } else { Refusal::Transient };
+    let bounce = Box::new(bounce(job, &of, verdict, refusal, now));
+    Heard::Refused { of, reply: line, bounce }
+}
+
+async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) {
+    let (receiver, now) = (receiver(job), shared.clock.at(Utc::now()));
+    let stored = match shared.lanes.learn(&receiver, verdict, &shared.policy, rand::random(), now) {
+        None => return,
+        Some(Change::Opened) => lanes::open(&shared.db, &receiver).await,
+        Some(Change::Rests { until, rests }) => {
+            let (cause, words) =
+                verdict.map_or((BounceCause::Undetermined, String::new()), |v| (v.cause, v.diagnostic.clone()));
+            lanes::rest(&shared.db, &lanes::RestingLane { receiver, until, rests, cause, words }).await
+        }
+    };
+    if let Err(error) = stored {
+        // The lane rests all the same; only a restart would not know of it.
+        tracing::warn!(%error, "a lane's rest could not be kept");
+    }
+}
+
+pub(crate) fn receiver(job: &Job) -> Receiver {
+    Receiver::of_domain(job.contact.address.domain())
+}
+
+/// A message that cannot be made for this contact: our own fault, shown as a refusal of its content.
+fn unfit(job: &Job, of: &Try, why: &str, now: DateTime<Utc>) -> Bounce {
+    bounce(job, of, plain_verdict(BounceCause::ContentRejected, why), Refusal::Permanent, now)
+}
+
+pub(crate) fn plain_verdict(cause: BounceCause, words: &str) -> Verdict {
+    Verdict {
+        cause,
+        permanence: Permanence::Soft,
+        confidence: 50,
+        second: None,
+        status: None,
+        reply_code: None,
+        diagnostic: words.to_owned(),
+        evidence: vec![],
+        retry_after: None,
+        detail: None,
+    }
+}
+
+fn bounce(job: &Job, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {
+    Bounce {
+        delivery: Some(of.id),
+        attempt: of.number,
+        address: job.contact.address.key(),
+        grade: Grade::Ours,
+        refusal,
+        held: false,
+        verdict,
+        reporting_mta: None,
+        inbox: None,
+        at: now,
+    }
+}
+
+/// A delivery whose time is over while its receiver rested: given up with the receiver's last words.
+pub(crate) fn given_up(job: &Job, words: Option<Verdict>, now: DateTime<Utc>) -> Heard {
+    let verdict =
+        words.unwrap_or_else(|| plain_verdict(BounceCause::TimeoutExpired, "its server did not answer in time"));
+    let of = Try { id: job.lease.id, number: job.lease.attempts };
+    Heard::GivenUp(Box::new(bounce(job, &of, verdict, Refusal::Transient, now)))
+}

@@ -1,0 +1,139 @@
+//! Template + contact → message.
+
+use crate::Sender;
+use crate::template::{Rendered, Template, TemplateError};
+use chrono::{DateTime, Utc};
+use mail_builder::MessageBuilder;
+use mail_builder::headers::{address::Address, message_id::MessageId, raw::Raw, url::URL};
+use rebound_domain::{Campaign, Contact, DeliveryId};
+
+/// A campaign that is ready to be composed for one contact after another.
+#[derive(Debug)]
+pub struct Composer {
+    campaign: Campaign,
+    list_name: String,
+    template: Template,
+    sender: Sender,
+}
+
+/// Why no message could be made for a contact.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The template cannot be filled with what is known of the contact.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The message could not be written out.
+    #[error("the message could not be written")]
+    Write(#[from] std::io::Error),
+}
+
+impl Composer {
+    /// Compiles the campaign's text.
+    ///
+    /// # Errors
+    /// [`TemplateError`] naming part and line.
+    pub fn new(campaign: Campaign, list_name: &str, sender: Sender) -> Result<Self, TemplateError> {
+        let template = Template::compile(&campaign.draft, list_name)?;
+        Ok(Self { campaign, list_name: list_name.to_owned(), template, sender })
+    }
+
+    /// The campaign.
+    #[must_use]
+    pub fn campaign(&self) -> &Campaign {
+        &self.campaign
+    }
+
+    /// What the message to `contact` says.
+    ///
+    /// # Errors
+    /// [`TemplateError`]
+    pub fn render(&self, delivery: DeliveryId, contact: &Contact) -> Result<Rendered, TemplateError> {
+        let link = self.sender.unsubscribe_url(delivery);
+        self.template.render(contact.address.as_str(), &contact.fields, &link)
+    }
+
+    /// The whole message, headers and body, with CRLF line ends.
+    ///
+    /// One-click unsubscribe is RFC 8058, `List-ID` RFC 2919; `Auto-Submitted` and `Precedence` keep automatic
+    /// answers away (RFC 3834).
+    ///
+    /// # Errors
+    /// [`ComposeError`]
+    pub fn compose(&self, delivery: DeliveryId, contact: &Contact, now: DateTime<Utc>) -> Result<String, ComposeError> {
+        let rendered = self.render(delivery, contact)?;
+        let draft = &self.campaign.draft;
+        let list = draft.list.0;
+        let link = self.sender.unsubscribe_url(delivery);
+        let from = Address::new_address(Some(single_line(&draft.from_name)), draft.from.as_str());
+        let mut message = MessageBuilder::new()
+            .from(from)
+            .to(Address::new_address(None::<&str>, contact.address.as_str()))
+            .subject(rendered.subject)
+            .date(now.timestamp())
+            .message_id(MessageId::new(self.sender.message_id(delivery)))
+            .header("List-ID", Raw::new(format!("<l{list}.{}>", self.sender.return_domain)))
+            .header("List-Unsubscribe", URL::new(link))
+            .header("List-Unsubscribe-Post", Raw::new("List-Unsubscribe=One-Click"))
+            .header("Feedback-ID", Raw::new(self.sender.feedback_id(self.campaign.id, list)))
+            .header("Auto-Submitted", Raw::new("auto-generated"))
+            .header("Precedence", Raw::new("bulk"))
+            .text_body(rendered.text)
+            .html_body(rendered.html);
+        if let Some(reply_to) = &draft.reply_to {
+            message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
+        }
+        Ok(with_crlf(&String::from_utf8_lossy(&message.write_to_vec()?)))
+    }
+
+    /// The list's name.
+    #[must_use]
+    pub fn list_name(&self) -> &str {
+        &self.list_name
+    }
+}
+
+fn single_line(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// One way to end a line, and no NUL: nothing that a host could take for the end of the message.
+fn with_crlf(message: &str) -> String {
+    let mut canonical = String::with_capacity(message.len() + message.len() / 40);
+    let mut last = '\n';
+    for c in message.chars() {
+        match c {
+            '\0' => {}
+            '\n' if last == '\r' => canonical.push('\n'),
+            '\n' => canonical.push_str("\r\n"),
+            c => {
+                if last == '\r' {
+                    canonical.push('\n');
+                }
+                canonical.push(c);
+            }
+        }
+        last = c;
+    }
+    if last == '\r' {
+        canonical.push('\n');
+    }
+    canonical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_one_way() {
+        for (message, expected) in [
+            ("a\nb", "a\r\nb"),
+            ("a\r\nb\r\n", "a\r\nb\r\n"),
+            ("a\rb\r", "a\r\nb\r\n"),
+            ("a\n.\nb", "a\r\n.\r\nb"),
+            ("a\r\r\nb\0", "a\r\n\r\nb"),
+        ] {
+            assert_eq!(with_crlf(message), expected, "{message:?}");
+        }
+    }
+}

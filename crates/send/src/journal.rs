@@ -1,0 +1,160 @@
+//! Group commits: what many connections learn becomes durable in one transaction.
+//!
+//! ```text
+//! connection ─ step(answer of the last message, mark for the next) ─┐
+//! connection ─ step(…) ──────────────────────────────────────────────┼─▶ one transaction ─▶ "go" to each
+//! connection ─ step(…) ──────────────────────────────────────────────┘
+//! ```
+//!
+//! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
+//! is written only after the commit that holds its mark.
+
+use chrono::Utc;
+use rebound_contacts::feedback;
+use rebound_db::leases::{Answered, Try};
+use rebound_db::{Pool, leases};
+use rebound_domain::{AddressKey, Bounce, Clock, DeliveryId, Policy, WorkerId};
+use std::collections::HashSet;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Steps that may wait for a commit: more than connections, so that nobody waits to ask.
+const WAITING: usize = 1024;
+
+/// What became of one try.
+#[derive(Clone, Debug)]
+pub(crate) enum Heard {
+    /// The relay took it.
+    Accepted { of: Try, key: AddressKey, reply: String },
+    /// It was refused.
+    Refused { of: Try, reply: String, bounce: Box<Bounce> },
+    /// It was given up without another try: its receiver rested until the time was over.
+    GivenUp(Box<Bounce>),
+    /// The line broke after the final dot.
+    Doubt(DeliveryId),
+    /// The line broke before the final dot, or its receiver rests: untried, due then.
+    Back(DeliveryId, Option<chrono::DateTime<Utc>>),
+}
+
+struct Step {
+    heard: Option<Heard>,
+    mark: Option<Try>,
+    answer: oneshot::Sender<bool>,
+}
+
+/// Where connections hand in what they learn.
+#[derive(Clone)]
+pub(crate) struct Journal(mpsc::Sender<Step>);
+
+impl Journal {
+    /// Starts the one task that writes. It ends when every clone of the journal is gone.
+    pub(crate) fn start(
+        db: Pool,
+        worker: WorkerId,
+        policy: Policy,
+        clock: Clock,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let writer = Writer { db, worker, policy, clock };
+        (Self(sender), tokio::spawn(writer.run(receiver)))
+    }
+
+    /// Makes `heard` durable, and asks whether `mark` may be handed over: `true` means it is marked.
+    pub(crate) async fn step(&self, heard: Option<Heard>, mark: Option<Try>) -> bool {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Step { heard, mark, answer }).await.is_err() {
+            return false;
+        }
+        answered.await.unwrap_or(false)
+    }
+}
+
+struct Writer {
+    db: Pool,
+    worker: WorkerId,
+    policy: Policy,
+    clock: Clock,
+}
+
+impl Writer {
+    async fn run(self, mut steps: mpsc::Receiver<Step>) {
+        let mut batch = Vec::new();
+        while steps.recv_many(&mut batch, WAITING).await > 0 {
+            let marked = self.commit_until_done(&batch).await;
+            for step in batch.drain(..) {
+                let go = step.mark.as_ref().is_some_and(|mark| marked.contains(&mark.id));
+                // A connection that is gone does not wait for its answer.
+                let _ = step.answer.send(go);
+            }
+        }
+    }
+
+    /// The database may be away for a while: what was heard is kept and written when it is back.
+    async fn commit_until_done(&self, batch: &[Step]) -> HashSet<DeliveryId> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.commit(batch).await {
+                Ok(marked) => return marked,
+                Err(error) => {
+                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "the journal waits for the database");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
+        let now = self.clock.at(Utc::now());
+        let tx = self.db.begin().await?;
+        let heard: Vec<&Heard> = batch.iter().filter_map(|step| step.heard.as_ref()).collect();
+        self.note(&tx, &heard, now).await?;
+        let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();
+        let marked = if marks.is_empty() { vec![] } else { leases::mark(&tx, self.worker, &marks, now).await? };
+        tx.commit().await?;
+        Ok(marked.into_iter().collect())
+    }
+
+    async fn note(
+        &self,
+        tx: &rebound_db::Transaction,
+        heard: &[&Heard],
+        now: chrono::DateTime<Utc>,
+    ) -> Result<(), rebound_contacts::Error> {
+        let (mut answered, mut taken, mut keys, mut bounces, mut back, mut doubts) =
+            (vec![], vec![], vec![], vec![], vec![], vec![]);
+        for heard in heard.iter().copied().cloned() {
+            match heard {
+                Heard::Accepted { of, key, reply } => {
+                    answered.push(Answered { of: of.clone(), accepted: true, reply });
+                    keys.push((of.id, key));
+                    taken.push(of);
+                }
+                Heard::Refused { of, reply, bounce } => {
+                    answered.push(Answered { of, accepted: false, reply });
+                    bounces.push(*bounce);
+                }
+                Heard::GivenUp(bounce) => bounces.push(*bounce),
+                Heard::Doubt(id) => doubts.push(id),
+                Heard::Back(id, due) => back.push((id, due)),
+            }
+        }
+        if !answered.is_empty() {
+            leases::note_answers(tx, self.worker, &answered, now).await?;
+        }
+        let accepted: HashSet<DeliveryId> = leases::accept(tx, self.worker, &taken).await?.into_iter().collect();
+        keys.retain(|(id, _)| accepted.contains(id));
+        if !keys.is_empty() {
+            feedback::record_acceptances(tx, &keys, &self.policy, now).await?;
+        }
+        if !bounces.is_empty() {
+            let ids: Vec<DeliveryId> = bounces.iter().filter_map(|bounce| bounce.delivery).collect();
+            let owned = leases::owned(tx, self.worker, &ids).await?;
+            bounces.retain(|bounce| bounce.delivery.is_some_and(|id| owned.contains(&id)));
+            feedback::record_bounces(tx, &bounces, &self.policy, rand::random::<f64>, now).await?;
+        }
+        leases::release(tx, self.worker, &back).await?;
+        leases::doubt(tx, self.worker, &doubts, now).await?;
+        Ok(())
+    }
+}

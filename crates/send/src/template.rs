@@ -1,0 +1,228 @@
+//! The campaign's text, compiled once.
+//!
+//! What people write is data: it can name merge fields, choose (`if`), repeat (`for`) and fall back
+//! (`default`), and runs on a budget. Contact values are never expanded again.
+
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use rebound_domain::{Draft, Fields};
+use std::collections::BTreeSet;
+
+/// Steps that one part may take: some thousand times what a newsletter needs.
+const FUEL: u64 = 200_000;
+
+/// The longest part that is compiled, in bytes.
+const LONGEST: usize = 2 * 1024 * 1024;
+
+/// Names that are always there.
+pub(crate) const BUILT_IN: [&str; 5] = ["email", "unsubscribe_url", "postal_address", "campaign", "list"];
+
+/// Why a template cannot be used, in words for its author.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{part}, line {line}: {why}")]
+pub struct TemplateError {
+    /// `Subject`, `HTML` or `Text`.
+    pub part: &'static str,
+    /// Counted from 1; 0 where it is not known.
+    pub line: usize,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// The three parts of a message, compiled.
+#[derive(Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+    defaults: Fields,
+    postal_address: String,
+    campaign: String,
+    list: String,
+}
+
+/// What one contact's message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line.
+    pub subject: String,
+    /// The HTML part.
+    pub html: String,
+    /// The text part.
+    pub text: String,
+}
+
+const PARTS: [(&str, &str); 3] = [("subject", "Subject"), ("html.html", "HTML"), ("text", "Text")];
+
+impl Template {
+    /// Compiles what the author wrote; adds the footer where they left it out, and makes the text part from the
+    /// HTML where there is none.
+    ///
+    /// # Errors
+    /// [`TemplateError`] naming part and line.
+    pub fn compile(draft: &Draft, list: &str) -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        environment
+            .set_auto_escape_callback(|name| if name == "html.html" { AutoEscape::Html } else { AutoEscape::None });
+        let text = if draft.text.trim().is_empty() { text_of(&draft.html)? } else { draft.text.clone() };
+        let sources = [draft.subject.clone(), html_with_footer(&draft.html), text_with_footer(&text)];
+        for ((name, part), source) in PARTS.into_iter().zip(sources) {
+            if source.len() > LONGEST {
+                return Err(TemplateError { part, line: 0, why: "it is longer than 2 MB".to_owned() });
+            }
+            environment.add_template_owned(name, source).map_err(|error| named(part, &error))?;
+        }
+        Ok(Self {
+            environment,
+            defaults: draft.defaults.clone(),
+            postal_address: draft.postal_address.clone(),
+            campaign: draft.name.clone(),
+            list: list.to_owned(),
+        })
+    }
+
+    /// The merge fields that contacts must bring: used somewhere, without a default and not built in.
+    #[must_use]
+    pub fn needed_fields(&self) -> BTreeSet<String> {
+        let mut fields = BTreeSet::new();
+        for (name, _) in PARTS {
+            if let Ok(template) = self.environment.get_template(name) {
+                fields.extend(template.undeclared_variables(false));
+            }
+        }
+        fields.retain(|field| !BUILT_IN.contains(&field.as_str()) && !self.defaults.contains_key(field));
+        fields
+    }
+
+    /// Fills it for one contact.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a part runs over its budget, or asks for what cannot be done with a value.
+    pub fn render(&self, email: &str, fields: &Fields, unsubscribe_url: &str) -> Result<Rendered, TemplateError> {
+        let mut values = self.defaults.clone();
+        values.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.clone(), v.clone())));
+        let own = [email, unsubscribe_url, &self.postal_address, &self.campaign, &self.list];
+        values.extend(BUILT_IN.into_iter().map(str::to_owned).zip(own.into_iter().map(str::to_owned)));
+        let values = Value::from_serialize(&values);
+        let fill = |(name, part): (&str, &'static str)| {
+            let template = self.environment.get_template(name).map_err(|error| named(part, &error))?;
+            template.render(&values).map_err(|error| named(part, &error))
+        };
+        let [subject, html, text] = PARTS;
+        Ok(Rendered { subject: one_line(&fill(subject)?), html: fill(html)?, text: fill(text)? })
+    }
+}
+
+/// A header is one line: what breaks lines becomes a blank.
+fn one_line(subject: &str) -> String {
+    subject
+        .split(|c: char| c.is_control())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
+}
+
+fn named(part: &'static str, error: &minijinja::Error) -> TemplateError {
+    let why = match error.kind() {
+        ErrorKind::OutOfFuel => "it takes too many steps; a loop may be endless".to_owned(),
+        _ => error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind())),
+    };
+    TemplateError { part, line: error.line().unwrap_or(0), why }
+}
+
+fn mentions(source: &str, field: &str) -> bool {
+    source.contains(field)
+}
+
+/// The footer that the law asks for, where the author left it out.
+fn html_with_footer(html: &str) -> String {
+    let mut footer = String::new();
+    if !mentions(html, "postal_address") {
+        footer.push_str("<p>{{ postal_address }}</p>");
+    }
+    if !mentions(html, "unsubscribe_url") {
+        footer.push_str(r#"<p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>"#);
+    }
+    if footer.is_empty() {
+        return html.to_owned();
+    }
+    let footer = format!("<hr>\n<div style=\"font-size:13px;color:#5a5a5a\">{footer}</div>\n");
+    let end = html.to_ascii_lowercase().rfind("</body>").unwrap_or(html.len());
+    let (before, after) = html.split_at(end);
+    format!("{before}{footer}{after}")
+}
+
+fn text_with_footer(text: &str) -> String {
+    let mut whole = text.trim_end().to_owned();
+    if !mentions(text, "postal_address") || !mentions(text, "unsubscribe_url") {
+        whole.push_str("\n\n-- \n");
+    }
+    if !mentions(text, "postal_address") {
+        whole.push_str("{{ postal_address }}\n");
+    }
+    if !mentions(text, "unsubscribe_url") {
+        whole.push_str("Unsubscribe: {{ unsubscribe_url }}\n");
+    }
+    whole
+}
+
+/// The text part of an HTML message. Merge tags stay as they are: they are text too.
+fn text_of(html: &str) -> Result<String, TemplateError> {
+    html2text::from_read(html.as_bytes(), 78).map_err(|error| TemplateError {
+        part: "HTML",
+        line: 0,
+        why: format!("no text can be made from it: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rebound_domain::{DoubtPolicy, ListId};
+
+    fn draft(subject: &str, html: &str) -> Draft {
+        Draft {
+            name: "Spring".into(),
+            list: ListId(1),
+            from_name: "Fernhill".into(),
+            from: "news@fernhill.example".parse().unwrap(),
+            reply_to: None,
+            subject: subject.into(),
+            html: html.into(),
+            text: String::new(),
+            postal_address: "1 Garden Row".into(),
+            defaults: Fields::from([("first_name".into(), "reader".into())]),
+            doubt: DoubtPolicy::Resend,
+        }
+    }
+
+    #[test]
+    fn fields_are_merged_and_never_expanded_again() {
+        let template = Template::compile(&draft("Hello {{ first_name }}", "<p>{{ first_name }}</p>"), "News").unwrap();
+        let hostile = Fields::from([("first_name".into(), "<b>{{ email }}</b>\r\nBcc: x".into())]);
+        let rendered = template.render("ada@orchard.example", &hostile, "https://x.example/u/1").unwrap();
+        assert_eq!(rendered.subject, "Hello <b>{{ email }}</b> Bcc: x");
+        assert!(rendered.html.contains("&lt;b&gt;{{ email }}"), "{}", rendered.html);
+        let plain = template.render("ada@orchard.example", &Fields::new(), "https://x.example/u/1").unwrap();
+        assert_eq!(plain.subject, "Hello reader");
+        assert!(plain.text.contains("Unsubscribe: https://x.example/u/1") && plain.text.contains("1 Garden Row"));
+        assert!(plain.html.contains(r#"<a href="https://x.example/u/1">"#) || plain.html.contains("&#x2f;"));
+    }
+
+    #[test]
+    fn what_contacts_must_bring_is_known_before_the_launch() {
+        let template = Template::compile(&draft("{{ city }}", "{{ first_name }} {{ email }}"), "News").unwrap();
+        assert_eq!(template.needed_fields(), BTreeSet::from(["city".to_owned()]));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place_and_a_loop_ends() {
+        let error = Template::compile(&draft("x", "<p>\n{{ first_name }</p>"), "News").unwrap_err();
+        assert_eq!((error.part, error.line), ("HTML", 2));
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        let template = Template::compile(&draft("x", endless), "News").unwrap();
+        let error = template.render("a@b.example", &Fields::new(), "u").unwrap_err();
+        assert!(error.why.contains("too many steps"), "{error}");
+    }
+}

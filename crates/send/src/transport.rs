@@ -1,0 +1,269 @@
+//! Over SMTP to the relay.
+//!
+//! lettre speaks the protocol; the socket is ours, so that small writes are not held back (`TCP_NODELAY`), and
+//! the commands of one message travel together where the relay offers PIPELINING (RFC 2920).
+
+mod stream;
+
+use crate::{Relay, Tls};
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::commands::Rset;
+use lettre::transport::smtp::extension::ClientId;
+use std::error::Error as _;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const CONNECT: Duration = Duration::from_secs(30);
+const COMMAND: Duration = Duration::from_secs(300);
+/// As long as Postfix waits: the message may have been taken, and we want to know.
+const AFTER_DOT: Duration = Duration::from_secs(600);
+
+/// An open line to the relay.
+#[derive(Debug)]
+pub(crate) struct Line {
+    connection: AsyncSmtpConnection,
+    pipelining: bool,
+    between_messages: bool,
+}
+
+/// Why there is no line to the relay, in words for an administrator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RelayDown {
+    /// Nobody answers at its address.
+    #[error("The relay {relay} cannot be reached: {why}.")]
+    Unreachable {
+        /// Host and port.
+        relay: String,
+        /// What the system says.
+        why: String,
+    },
+    /// It answered, and the line could not be protected.
+    #[error("The relay {relay} offers no protected line: {why}.")]
+    Unprotected {
+        /// Host and port.
+        relay: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// It does not take our user and password.
+    #[error("The relay {relay} refused the login: {why}. Check user and password.")]
+    Login {
+        /// Host and port.
+        relay: String,
+        /// Its words.
+        why: String,
+    },
+    /// It answered, and does not want mail now.
+    #[error("The relay {relay} takes no mail: {why}.")]
+    Refused {
+        /// Host and port.
+        relay: String,
+        /// Its words.
+        why: String,
+    },
+}
+
+/// What the relay said to the envelope.
+#[derive(Debug)]
+pub(crate) enum Envelope {
+    /// Go on with the message.
+    Ready,
+    /// Not this recipient: its reply as it came.
+    Refused(Reply),
+    /// The line broke; nothing was sent.
+    Lost,
+}
+
+/// What the relay said to the message.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It took responsibility.
+    Accepted(Reply),
+    /// It refused.
+    Refused(Reply),
+    /// The line broke after the final dot: the message may have arrived.
+    Doubt,
+}
+
+/// A reply: its three digits, and the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) code: u16,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    /// As it stood on the wire: `550 5.1.1 no such user`.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.code, self.text)
+    }
+}
+
+type SmtpError = lettre::transport::smtp::Error;
+
+impl Line {
+    pub(crate) async fn open(relay: &Relay) -> Result<Self, RelayDown> {
+        match timeout(CONNECT, Self::connect(relay)).await {
+            Ok(line) => line,
+            Err(_) => Err(RelayDown::Unreachable { relay: name(relay), why: "no answer within 30 seconds".into() }),
+        }
+    }
+
+    async fn connect(relay: &Relay) -> Result<Self, RelayDown> {
+        let unreachable = |e: std::io::Error| RelayDown::Unreachable { relay: name(relay), why: e.to_string() };
+        let socket = TcpStream::connect((relay.host.as_str(), relay.port)).await.map_err(unreachable)?;
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let unprotected = |why: String| RelayDown::Unprotected { relay: name(relay), why };
+        let stream: Box<dyn AsyncTokioStream> = match relay.tls {
+            Tls::Implicit => {
+                Box::new(stream::Protected::open(socket, &relay.host).await.map_err(|e| unprotected(e.to_string()))?)
+            }
+            Tls::None | Tls::StartTls => Box::new(socket),
+        };
+        let hello = ClientId::Domain(relay.hello.clone());
+        let refused = |e: &SmtpError| RelayDown::Refused { relay: name(relay), why: words(e) };
+        let mut connection =
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|e| refused(&e))?;
+        if relay.tls == Tls::StartTls {
+            let parameters = TlsParameters::new_rustls(relay.host.clone()).map_err(|e| unprotected(words(&e)))?;
+            connection.starttls(parameters, &hello).await.map_err(|e| unprotected(words(&e)))?;
+        }
+        if let Some((user, password)) = &relay.login {
+            let credentials = Credentials::new(user.clone(), password.clone());
+            let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
+            login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
+        }
+        let pipelining = offers_pipelining(&mut connection, &hello).await.map_err(|e| refused(&e))?;
+        Ok(Self { connection, pipelining, between_messages: true })
+    }
+
+    /// MAIL, RCPT and DATA, at once if the relay takes them so.
+    pub(crate) async fn envelope(&mut self, from: &str, to: &str) -> Envelope {
+        match timeout(COMMAND, self.try_envelope(from, to)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Envelope::Lost,
+        }
+    }
+
+    async fn try_envelope(&mut self, from: &str, to: &str) -> Result<Envelope, SmtpError> {
+        if !self.between_messages {
+            self.connection.command(Rset).await?;
+        }
+        self.between_messages = false;
+        let (mail, rcpt) = (format!("MAIL FROM:<{from}>\r\n"), format!("RCPT TO:<{to}>\r\n"));
+        if !self.pipelining {
+            for command in [mail.as_str(), rcpt.as_str(), "DATA\r\n"] {
+                if let Err(refusal) = self.connection.command(command).await {
+                    return reply(refusal).map(Envelope::Refused);
+                }
+            }
+            return Ok(Envelope::Ready);
+        }
+        // All three are answered, whatever the first ones say.
+        let answers = [
+            self.connection.command(format!("{mail}{rcpt}DATA\r\n")).await,
+            self.connection.read_response().await,
+            self.connection.read_response().await,
+        ];
+        let [mail, rcpt, data] = answers;
+        let data_open = data.is_ok();
+        for refused in [mail.err(), rcpt.err(), data.err()].into_iter().flatten() {
+            let said = reply(refused)?;
+            if data_open {
+                // A host that refused the recipient and opened DATA all the same gets an empty message, which
+                // goes to nobody (RFC 2920 §3.1).
+                let _nobody = self.connection.command(".\r\n").await;
+            }
+            return Ok(Envelope::Refused(said));
+        }
+        Ok(Envelope::Ready)
+    }
+
+    /// The message and the final dot. `message` has CRLF line ends.
+    pub(crate) async fn message(&mut self, message: &str) -> Answer {
+        match timeout(AFTER_DOT, self.connection.command(stuffed(message))).await {
+            Ok(Ok(response)) => {
+                self.between_messages = true;
+                let text = response.message().collect::<Vec<_>>().join(" ");
+                Answer::Accepted(Reply { code: u16::from(response.code()), text })
+            }
+            Ok(Err(error)) => reply(error).map_or(Answer::Doubt, Answer::Refused),
+            Err(_) => Answer::Doubt,
+        }
+    }
+
+    /// Leaves an opened message unfinished: the line is cut, so that the relay throws it away.
+    pub(crate) async fn abandon(&mut self) {
+        self.connection.abort().await;
+    }
+
+    /// Whether the relay closed the line, as it does after a 421.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.connection.has_broken()
+    }
+
+    /// Says goodbye; a relay that does not answer is not waited for.
+    pub(crate) async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(2), self.connection.quit()).await;
+    }
+}
+
+/// Dots at the start of a line are doubled (RFC 5321 §4.5.2), and the end is the final dot.
+fn stuffed(message: &str) -> String {
+    let mut stuffed = String::with_capacity(message.len() + 64);
+    for line in message.split_inclusive("\r\n") {
+        if line.starts_with('.') {
+            stuffed.push('.');
+        }
+        stuffed.push_str(line);
+    }
+    stuffed.push_str(if stuffed.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" });
+    stuffed
+}
+
+/// lettre does not tell of extensions that it makes no use of, so EHLO is asked once more.
+async fn offers_pipelining(connection: &mut AsyncSmtpConnection, hello: &ClientId) -> Result<bool, SmtpError> {
+    let response = connection.command(format!("EHLO {hello}\r\n")).await?;
+    Ok(response.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING")))
+}
+
+/// The reply inside an error; an error without one broke the line.
+fn reply(error: SmtpError) -> Result<Reply, SmtpError> {
+    match error.status() {
+        Some(code) => Ok(Reply { code: u16::from(code), text: words(&error) }),
+        None => Err(error),
+    }
+}
+
+fn words(error: &SmtpError) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn name(relay: &Relay) -> String {
+    format!("{}:{}", relay.host, relay.port)
+}
+
+/// Opens a line and closes it again: whether the relay can be used, and if not, why.
+///
+/// # Errors
+/// [`RelayDown`]
+pub async fn probe(relay: &Relay) -> Result<(), RelayDown> {
+    Line::open(relay).await?.close().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stuffed;
+
+    #[test]
+    fn only_the_last_dot_ends_a_message() {
+        for (message, expected) in
+            [("a\r\n", "a\r\n.\r\n"), ("a", "a\r\n.\r\n"), (".\r\n..\r\na.b\r\n", "..\r\n...\r\na.b\r\n.\r\n")]
+        {
+            assert_eq!(stuffed(message), expected);
+        }
+    }
+}

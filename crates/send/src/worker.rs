@@ -1,0 +1,282 @@
+//! Claims due deliveries and has them tried, until told to stop.
+
+use crate::attempt::{Job, Shared, connection, given_up, receiver};
+use crate::compose::Composer;
+use crate::journal::{Heard, Journal};
+use crate::launch;
+use crate::pace::{Lanes, Rate};
+use crate::transport::probe;
+use crate::{Relay, Sender};
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::leases::{self, Lease};
+use rebound_db::workers::{self, Presence};
+use rebound_db::{Pool, campaigns, contacts, deliveries, incidents, lanes, lists};
+use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Deliveries taken by one statement.
+const BATCH: u32 = 256;
+
+/// How often an idle worker looks for itself, whatever it is told.
+const LOOK: Duration = Duration::from_millis(500);
+
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// What a worker needs.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// The database.
+    pub db: Pool,
+    /// Its address: on PostgreSQL the worker holds a lock on a connection of its own.
+    pub url: String,
+    /// Where mail goes.
+    pub relay: Relay,
+    /// How it names us.
+    pub sender: Sender,
+    /// What each cause leads to.
+    pub policy: Policy,
+    /// The product's time.
+    pub clock: Clock,
+    /// Told when there is something to do.
+    pub wake: Arc<Notify>,
+}
+
+/// A campaign that is ready to be sent, or the reason why it cannot be.
+type Ready = HashMap<i64, Arc<Composer>>;
+
+impl Worker {
+    /// Sends until `stop`; then finishes the messages that are being handed over and gives everything else back.
+    ///
+    /// # Errors
+    /// [`rebound_contacts::Error`] when the database is not there at the start. Later it is waited for.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), rebound_contacts::Error> {
+        let name = format!("{}:{}", self.relay.hello, std::process::id());
+        let presence = workers::sign_on(&self.db, &self.url, &name, Utc::now()).await?;
+        let heart = tokio::spawn(heartbeat(self.db.clone(), presence.id));
+        let (journal, writer) = Journal::start(self.db.clone(), presence.id, self.policy.clone(), self.clock);
+        let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
+        let shared = Arc::new(self.shared(journal, waiting));
+        self.remember_lanes(&shared).await?;
+        let mut lines: JoinSet<()> =
+            (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
+        tracing::info!(worker.id = %presence.id, "sending");
+
+        let mut dispatch =
+            Dispatch { worker: &self, shared: &shared, jobs: &jobs, id: presence.id, ready: Ready::new() };
+        while !stop.is_cancelled() {
+            let busy = match dispatch.round(&stop).await {
+                Ok(busy) => busy,
+                Err(error) => {
+                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "the worker waits for the database");
+                    false
+                }
+            };
+            if !busy {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        }
+        drop(dispatch);
+        drop(jobs);
+        while lines.join_next().await.is_some() {}
+        drop(shared);
+        self.leave(presence, heart, writer).await
+    }
+
+    fn shared(&self, journal: Journal, jobs: mpsc::Receiver<Job>) -> Shared {
+        Shared {
+            db: self.db.clone(),
+            relay: self.relay.clone(),
+            sender: self.sender.clone(),
+            policy: self.policy.clone(),
+            clock: self.clock,
+            journal,
+            lanes: Lanes::default(),
+            rate: Rate::per_second(self.relay.per_second),
+            jobs: Mutex::new(jobs),
+            down: watch::Sender::new(None),
+        }
+    }
+
+    async fn remember_lanes(&self, shared: &Shared) -> Result<(), rebound_contacts::Error> {
+        for lane in lanes::resting(&self.db).await? {
+            let verdict = Verdict { cause: lane.cause, ..crate::attempt::plain_verdict(lane.cause, &lane.words) };
+            shared.lanes.remember(lane.receiver, lane.until, lane.rests, verdict);
+        }
+        Ok(())
+    }
+
+    async fn leave(
+        &self,
+        presence: Presence,
+        heart: JoinHandle<()>,
+        writer: JoinHandle<()>,
+    ) -> Result<(), rebound_contacts::Error> {
+        // The journal ends when nobody holds it any more; what it holds is stored first.
+        let _ = writer.await;
+        heart.abort();
+        leases::recover(&self.db, presence.id, self.clock.at(Utc::now())).await?;
+        workers::sign_off(&self.db, presence).await?;
+        Ok(())
+    }
+}
+
+/// One look at what is to do.
+struct Dispatch<'a> {
+    worker: &'a Worker,
+    shared: &'a Arc<Shared>,
+    jobs: &'a mpsc::Sender<Job>,
+    id: WorkerId,
+    ready: Ready,
+}
+
+impl Dispatch<'_> {
+    /// Recovers, plans, claims and hands out; `true` when there was something to do.
+    async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        for dead in workers::dead(db, Utc::now()).await?.into_iter().filter(|id| *id != self.id) {
+            let doubts = leases::recover(db, dead, now).await?;
+            tracing::warn!(worker.id = %dead, doubts, "a worker died; its deliveries were taken back");
+            workers::forget(db, dead).await?;
+        }
+        self.mind_the_relay().await?;
+        campaigns::reopen(db).await?;
+        let mut busy = false;
+        for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
+            if stop.is_cancelled() {
+                return Ok(false);
+            }
+            busy |= self.serve(campaign).await?;
+        }
+        Ok(busy)
+    }
+
+    /// While the relay is down its campaigns wait and say so; when it is back they go on.
+    async fn mind_the_relay(&mut self) -> Result<(), rebound_contacts::Error> {
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        if let Some(why) = self.shared.down.borrow().clone() {
+            for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
+                let reason = format!("{why} Sending goes on by itself when it answers.");
+                campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Waiting, Some(&reason), now)
+                    .await?;
+            }
+        }
+        let waiting = campaigns::in_states(db, &[CampaignState::Waiting]).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let held: HashSet<_> = incidents::open_bursts(db).await?.into_keys().map(|(campaign, _)| campaign).collect();
+        let waiting: Vec<_> = waiting.into_iter().filter(|campaign| !held.contains(&campaign.id)).collect();
+        if !waiting.is_empty() && probe(&self.worker.relay).await.is_ok() {
+            self.shared.down.send_replace(None);
+            for campaign in waiting {
+                campaigns::set_state(db, campaign.id, CampaignState::Waiting, CampaignState::Planning, None, now)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, campaign: Campaign) -> Result<bool, rebound_contacts::Error> {
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        let mut busy = false;
+        if campaign.state == CampaignState::Planning {
+            busy = launch::plan(db, &campaign, now).await?;
+        }
+        let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
+        let leases = leases::claim(db, self.id, campaign.id, BATCH, now).await?;
+        if leases.is_empty() {
+            if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
+                campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;
+                self.ready.remove(&campaign.id.0);
+            }
+            return Ok(busy);
+        }
+        self.hand_out(leases, &composer, now).await?;
+        Ok(true)
+    }
+
+    async fn composer(&mut self, campaign: &Campaign) -> Result<Option<Arc<Composer>>, rebound_contacts::Error> {
+        if let Some(ready) = self.ready.get(&campaign.id.0) {
+            return Ok(Some(Arc::clone(ready)));
+        }
+        let db = &self.worker.db;
+        let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
+        match Composer::new(campaign.clone(), &list, self.worker.sender.clone()) {
+            Ok(composer) => {
+                let composer = Arc::new(composer);
+                self.ready.insert(campaign.id.0, Arc::clone(&composer));
+                Ok(Some(composer))
+            }
+            Err(error) => {
+                let now = self.worker.clock.at(Utc::now());
+                let reason = error.to_string();
+                campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Paused, Some(&reason), now)
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives each delivery to a connection, unless its receiver rests.
+    async fn hand_out(
+        &self,
+        leases: Vec<Lease>,
+        composer: &Arc<Composer>,
+        now: DateTime<Utc>,
+    ) -> Result<(), rebound_contacts::Error> {
+        let ids: Vec<ContactId> = leases.iter().map(|lease| lease.contact).collect();
+        let mut people = contacts::with_ids(&self.worker.db, &ids).await?;
+        let mut held = Vec::new();
+        for lease in leases {
+            let Some(contact) = people.remove(&lease.contact) else {
+                held.push(Heard::Back(lease.id, Some(now + TimeDelta::hours(1))));
+                continue;
+            };
+            let job = Job { lease, contact, composer: Arc::clone(composer) };
+            match self.held_back(&job, now) {
+                Some(heard) => held.push(heard),
+                // Waits while all connections are busy, so that no more is taken than can be tried.
+                None if self.jobs.send(job).await.is_err() => break,
+                None => {}
+            }
+        }
+        let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
+        futures_util::future::join_all(steps).await;
+        Ok(())
+    }
+
+    fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
+        let receiver = receiver(job);
+        let end = job.lease.since + self.worker.policy.give_up_after();
+        let until = match self.shared.lanes.pass(&receiver, now) {
+            Pass::Go => return None,
+            Pass::Wait(until) => until,
+            Pass::AskAgain => now + TimeDelta::minutes(1),
+        };
+        if now >= end {
+            return Some(given_up(job, self.shared.lanes.words(&receiver), now));
+        }
+        // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+        let spread = ((until - now).num_milliseconds() as f64 * 0.05 * rand::random::<f64>()) as i64;
+        Some(Heard::Back(job.lease.id, Some((until + TimeDelta::milliseconds(spread)).min(end))))
+    }
+}
+
+async fn heartbeat(db: Pool, id: WorkerId) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        if let Err(error) = workers::heartbeat(&db, id, Utc::now()).await {
+            tracing::warn!(%error, "the lease could not be renewed");
+        }
+    }
+}
