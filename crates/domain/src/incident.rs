@@ -83,7 +83,7 @@ pub fn burst(answers: &[Answer]) -> Option<BounceCause> {
         }
         words.entry((&answer.words, answer.cause)).or_default().push(&answer.domain);
     }
-    let one_cause = causes.into_iter().find(|(_, count)| *count > MANY).map(|(cause, _)| cause);
+    let one_cause = causes.into_iter().filter(|(_, count)| *count > MANY).max_by_key(|(cause, count)| (*count, *cause));
     let same_words = || {
         words.into_iter().find_map(|((_, cause), mut domains)| {
             let many = domains.len() > MANY;
@@ -92,7 +92,7 @@ pub fn burst(answers: &[Answer]) -> Option<BounceCause> {
             (many && domains.len() >= SEVERAL).then_some(cause)
         })
     };
-    one_cause.or_else(same_words)
+    one_cause.map(|(cause, _)| cause).or_else(same_words)
 }
 
 /// A host's words without addresses, numbers and identifiers, so that two answers can be told to be the same.

@@ -11,7 +11,9 @@
 //!
 //! ```
 //! use chrono::{TimeDelta, Utc};
-//! use rebound_domain::{BounceCause, CampaignId, Fact, Grade, Permanence, Policy, Standing, SuppressionReason, fold};
+//! use rebound_domain::{
+//!     BounceCause, CampaignId, EmailAddress, Fact, Grade, Permanence, Policy, Standing, SuppressionReason, fold,
+//! };
 //!
 //! let now = Utc::now();
 //! let gone = Fact::Bounced {
@@ -22,7 +24,9 @@
 //!     excused: false,
 //! };
 //! let standing = fold(&Policy::default(), &Standing::default(), &gone, now);
-//! assert_eq!(standing.suppression().unwrap().0, SuppressionReason::Hard);
+//! let ada: EmailAddress = "ada@orchard.example".parse().unwrap();
+//! let suppression = standing.suppression(&ada.key(), "550 5.1.1 no such user".to_owned()).unwrap();
+//! assert_eq!(suppression.reason, SuppressionReason::Hard);
 //! ```
 
 mod id;

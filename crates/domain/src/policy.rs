@@ -7,4 +7,4 @@ mod rows;
 mod standing;
 
 pub use rows::{Backoff, Consequence, IncidentScope, Policy, Row};
-pub use standing::{Fact, Grade, Reach, Standing, fold};
+pub use standing::{Fact, Grade, Reach, Run, Standing, fold};

@@ -113,9 +113,9 @@ impl Policy {
         let hard = permanence == Permanence::Hard;
         let of = |scope| Incident { scope };
         match cause {
-            C::MailboxUnknown | C::DomainUnknown | C::AddressMoved if hard => never(AtOnce),
+            C::AddressMoved => never(AtOnce),
+            C::MailboxUnknown | C::DomainUnknown if hard => never(AtOnce),
             C::MailboxUnknown => soft(WEEK, 60, 12 * 60),
-            C::AddressMoved => never(SecondTime),
             C::DomainUnknown => soft(WEEK, 15, 6 * 60),
             C::MailboxInactive | C::RelayDenied | C::RecipientRefused => never(SecondTime),
             C::MailboxFull => Row { after_5yz: backoff(6 * 60, 24 * 60), ..soft(WEEK, 6 * 60, 24 * 60) },

@@ -1,7 +1,7 @@
 //! How an address stands, folded from what happened to it.
 
 use super::{Consequence, Policy};
-use crate::{BounceCause, CampaignId, Permanence, SuppressionReason};
+use crate::{AddressKey, BounceCause, CampaignId, Permanence, Scope, Suppression, SuppressionReason};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -68,16 +68,22 @@ pub enum Reach {
 }
 
 /// Soft bounces in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// How many counted.
-    pub count: u32,
     /// When the first one came.
     pub since: DateTime<Utc>,
     /// When the last one came.
     pub last: DateTime<Utc>,
-    /// The campaign of the last one: at most one counts per campaign.
-    pub campaign: CampaignId,
+    /// The campaign of each: at most one counts per campaign.
+    pub campaigns: Vec<CampaignId>,
+}
+
+impl Run {
+    /// How many counted.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.campaigns.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// How an address stands: a cache of [`fold`] over its facts.
@@ -96,14 +102,15 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The suppression it calls for: reason, since when, until when, and for which cause.
+    /// The suppression of `address` that it calls for; `evidence` shows it in words.
     #[must_use]
-    pub fn suppression(&self) -> Option<(SuppressionReason, DateTime<Utc>, Option<DateTime<Utc>>, BounceCause)> {
-        match self.reach {
-            Reach::Reachable => None,
-            Reach::Resting { since, until, cause } => Some((SuppressionReason::Soft, since, Some(until), cause)),
-            Reach::Gone { since, cause } => Some((SuppressionReason::Hard, since, None, cause)),
-        }
+    pub fn suppression(&self, address: &AddressKey, evidence: String) -> Option<Suppression> {
+        let (reason, since, until) = match self.reach {
+            Reach::Reachable => return None,
+            Reach::Resting { since, until, .. } => (SuppressionReason::Soft, since, Some(until)),
+            Reach::Gone { since, .. } => (SuppressionReason::Hard, since, None),
+        };
+        Some(Suppression { address: address.clone(), scope: Scope::Everywhere, reason, since, until, evidence })
     }
 
     fn cleared(&self) -> Self {
@@ -169,13 +176,14 @@ fn counted(
     now: DateTime<Utc>,
 ) -> Standing {
     let gap = TimeDelta::hours(policy.count_gap_hours.into());
-    let run = match standing.run {
-        Some(run) if run.campaign == campaign || now - run.last < gap => return standing,
-        Some(run) => Run { count: run.count + 1, last: now, campaign, ..run },
-        None => Run { count: 1, since: now, last: now, campaign },
-    };
+    if standing.run.as_ref().is_some_and(|run| run.campaigns.contains(&campaign) || now - run.last < gap) {
+        return standing;
+    }
+    let mut run = standing.run.clone().unwrap_or(Run { since: now, last: now, campaigns: vec![] });
+    run.last = now;
+    run.campaigns.push(campaign);
     // An address that rested and came back has one try: its next failure is the next rest.
-    let full = run.count >= policy.soft_limit && now - run.since >= TimeDelta::days(over_days.into());
+    let full = run.count() >= policy.soft_limit && now - run.since >= TimeDelta::days(over_days.into());
     if full || standing.rests > 0 {
         rest(policy, Standing { run: None, ..standing }, cause, now)
     } else {
@@ -184,12 +192,11 @@ fn counted(
 }
 
 fn rest(policy: &Policy, standing: Standing, cause: BounceCause, now: DateTime<Utc>) -> Standing {
-    if standing.rests >= 2 {
-        return gone(standing, cause, now);
-    }
     match standing.reach {
         Reach::Gone { .. } => standing,
+        // A late report about mail from before the rest is no failed come-back.
         Reach::Resting { until, .. } if now < until => standing,
+        _ if standing.rests >= 2 => gone(standing, cause, now),
         _ => {
             let until = now + TimeDelta::days(i64::from(policy.rest_days) << standing.rests);
             Standing { reach: Reach::Resting { since: now, until, cause }, rests: standing.rests + 1, ..standing }
