@@ -39,11 +39,14 @@ CREATE TABLE bounces (
     reporting_mta TEXT,
     evidence TEXT NOT NULL,
     detail TEXT,
+    retry_after BIGINT,
     policy_version BIGINT NOT NULL,
     incident_id BIGINT,
     excused BOOLEAN NOT NULL
 );
 CREATE UNIQUE INDEX bounces_once ON bounces (delivery_id, attempt, cause);
+CREATE UNIQUE INDEX bounces_named_once ON bounces (inbox_id, key, cause) WHERE delivery_id IS NULL;
+CREATE INDEX bounces_domain ON bounces (domain, at);
 CREATE INDEX bounces_key ON bounces (key, at);
 CREATE INDEX bounces_at ON bounces (at);
 CREATE INDEX bounces_campaign ON bounces (campaign_id, at);

@@ -70,6 +70,23 @@ pub async fn remove(
     Ok(execute(db, sql, values).await? > 0)
 }
 
+/// Removes what stands for all mail to `keys` because of bounces; nothing else.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn remove_bounced(db: &impl Connection, keys: &[AddressKey]) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // Soft and hard.
+    let sql = format!(
+        "DELETE FROM suppressions WHERE scope = 0 AND reason IN (0, 1) AND key IN (SELECT key FROM {})",
+        rows(db, 1, &[("key", "TEXT")])
+    );
+    execute(db, &sql, [crate::standings::keys_json(keys).into()]).await?;
+    Ok(())
+}
+
 /// All that were ever added for an address and not removed, newest first; some may be over.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ pub struct Model {
     pub reporting_mta: Option<String>,
     pub evidence: String,
     pub detail: Option<String>,
+    pub retry_after: Option<i64>,
     pub policy_version: i64,
     pub incident_id: Option<i64>,
     pub excused: bool,

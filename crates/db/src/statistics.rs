@@ -1,0 +1,132 @@
+//! Statistics: what happened on each day (UTC), counted as it happens.
+
+use crate::sql::{all, execute, rows};
+use crate::{Connection, Error};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use rebound_domain::{BounceCause, CampaignId};
+use sea_orm::{FromQueryResult, Value};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A host took a message. Some of these come back later: see [`Kind::Returned`].
+    Accepted,
+    /// A message will not be tried again, and its address is to blame for good.
+    Hard,
+    /// A message will not be tried again, for a reason that passes.
+    Soft,
+    /// A message was refused for now, and will be tried again.
+    Deferred,
+    /// A message that a host had taken came back. Delivered is accepted minus returned.
+    Returned,
+    /// A recipient pressed "report spam".
+    Complaint,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Accepted, Self::Hard, Self::Soft, Self::Deferred, Self::Returned, Self::Complaint];
+
+    fn code(self) -> i16 {
+        self as i16
+    }
+}
+
+/// How often something happened on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The day, in UTC.
+    pub day: NaiveDate,
+    /// In which campaign; `None` in a sum over all.
+    pub campaign: Option<CampaignId>,
+    /// What.
+    pub kind: Kind,
+    /// Why, where it has a cause.
+    pub cause: Option<BounceCause>,
+    /// How often.
+    pub count: i64,
+}
+
+impl Count {
+    /// One of `kind` in `campaign` at `at`.
+    #[must_use]
+    pub fn one(at: DateTime<Utc>, campaign: CampaignId, kind: Kind, cause: Option<BounceCause>) -> Self {
+        Self { day: at.date_naive(), campaign: Some(campaign), kind, cause, count: 1 }
+    }
+}
+
+/// Adds to the counts.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, counts: &[Count]) -> Result<(), Error> {
+    let mut sums = std::collections::BTreeMap::new();
+    for count in counts {
+        let cause = count.cause.map_or("", BounceCause::as_str);
+        let campaign = count.campaign.map_or(0, |campaign| campaign.0);
+        *sums.entry((day_number(count.day), campaign, count.kind.code(), cause)).or_insert(0) += count.count;
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let json: Vec<_> = sums
+        .into_iter()
+        .map(|((day, campaign, kind, cause), count)| {
+            serde_json::json!({ "day": day, "campaign_id": campaign, "kind": kind, "cause": cause, "count": count })
+        })
+        .collect();
+    let columns =
+        [("day", "BIGINT"), ("campaign_id", "BIGINT"), ("kind", "SMALLINT"), ("cause", "TEXT"), ("count", "BIGINT")];
+    let sql = format!(
+        "INSERT INTO daily (day, campaign_id, kind, cause, count)
+         SELECT day, campaign_id, kind, cause, count FROM {} WHERE true
+         ON CONFLICT (day, campaign_id, kind, cause) DO UPDATE SET count = daily.count + excluded.count",
+        rows(db, 1, &columns)
+    );
+    execute(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?;
+    Ok(())
+}
+
+/// The counts of each day from `from` to `to`, both included, by kind and cause; of one campaign, or of all.
+///
+/// # Errors
+/// [`Error`]
+pub async fn by_day(
+    db: &impl Connection,
+    from: NaiveDate,
+    to: NaiveDate,
+    campaign: Option<CampaignId>,
+) -> Result<Vec<Count>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        day: i64,
+        kind: i16,
+        cause: String,
+        count: i64,
+    }
+    let sql = "SELECT day, kind, cause, CAST(SUM(count) AS BIGINT) AS count FROM daily
+        WHERE day BETWEEN $1 AND $2 AND ($3 < 0 OR campaign_id = $3) GROUP BY day, kind, cause ORDER BY day, kind, cause";
+    let values: [Value; 3] =
+        [day_number(from).into(), day_number(to).into(), campaign.map_or(-1, |campaign| campaign.0).into()];
+    let found: Vec<Row> = all(db, sql, values).await?;
+    let read = |row: Row| {
+        let kind = usize::try_from(row.kind).ok().and_then(|code| Kind::ALL.get(code).copied());
+        Ok(Count {
+            day: day(row.day),
+            campaign,
+            kind: kind.ok_or(Error::unreadable("daily", "kind"))?,
+            cause: row.cause.parse().ok(),
+            count: row.count,
+        })
+    };
+    found.into_iter().map(read).collect()
+}
+
+fn day_number(day: NaiveDate) -> i64 {
+    (day - DateTime::UNIX_EPOCH.date_naive()).num_days()
+}
+
+fn day(number: i64) -> NaiveDate {
+    (DateTime::UNIX_EPOCH + TimeDelta::days(number.clamp(0, 3_000_000))).date_naive()
+}
