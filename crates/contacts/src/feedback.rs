@@ -1,0 +1,150 @@
+//! What came back: failed tries, acceptances and complaints, and what follows for the people they are about.
+//!
+//! ```text
+//! bounces ─▶ noted once ─▶ delivery: again when due, or bounced
+//!                              │ bounced for good
+//!                              ├─▶ incident, if it is our fault or a host's ─▶ nobody is judged; a burst makes
+//!                              │                                               the campaign wait
+//!                              └─▶ standing of the address ─▶ suppression
+//! ```
+//!
+//! All of it happens in the transaction of the caller: sending records what hosts answered in the commit that
+//! settles the tries, and the reader of reports records a batch of them at a time. What it all leads to is decided in
+//! `rebound-domain`; twice is the same as once.
+
+mod complaints;
+mod fate;
+mod incidents;
+mod standings;
+
+pub use complaints::record_complaints;
+pub use incidents::{close, restore};
+pub use standings::rebuild_standing;
+
+use chrono::{DateTime, Utc};
+use fate::{Fate, Judged};
+use rebound_db::statistics::{self, Count, Kind};
+use rebound_db::{Error, Transaction, bounces, deliveries};
+use rebound_domain::{AddressKey, Bounce, CampaignId, DeliveryId, IncidentId, Policy};
+use std::collections::HashSet;
+
+/// Who does what happens by itself, in the audit.
+const REBOUND: &str = "rebound";
+
+/// What [`record_bounces`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Kept and shown, and nothing more: delays, reports that only name an address, tries that are over.
+    pub noted: usize,
+    /// Deliveries that will be tried again.
+    pub retried: usize,
+    /// Deliveries that were given up.
+    pub given_up: usize,
+    /// Addresses that are not written to any more, or for now.
+    pub suppressed: usize,
+    /// Incidents that were opened.
+    pub incidents: Vec<IncidentId>,
+    /// Campaigns that wait because of a burst.
+    pub waiting: Vec<CampaignId>,
+    /// Known before: nothing was done.
+    pub ignored: usize,
+}
+
+/// Records failed tries, in the order in which they were heard.
+///
+/// The caller has checked that bounces heard in a session are its own to tell, and has noted the tries themselves.
+/// `jitter` gives numbers in 0..1.
+///
+/// # Errors
+/// [`Error`]: nothing may be committed then.
+pub async fn record_bounces(
+    tx: &Transaction,
+    heard: &[Bounce],
+    policy: &Policy,
+    jitter: impl FnMut() -> f64 + Send,
+    now: DateTime<Utc>,
+) -> Result<Recorded, Error> {
+    if heard.is_empty() {
+        return Ok(Recorded::default());
+    }
+    bounces::one_at_a_time(tx).await?;
+    let fresh = not_noted_yet(tx, heard).await?;
+    let ignored = heard.len() - fresh.len();
+    let places = fate::Places::of(tx, &fresh).await?;
+    let mut judged = fate::judge(&fresh, &places, policy, jitter, now);
+
+    let mut opened = incidents::assign(tx, &mut judged, &places, policy, now).await?;
+    deliveries::settle(tx, &judged.iter().filter_map(Judged::settled).collect::<Vec<_>>()).await?;
+    let notes: Vec<_> = judged.iter().map(|one| one.note(policy)).collect();
+    let ids = bounces::add(tx, &notes).await?;
+    statistics::count(tx, &counts(&judged, now)).await?;
+
+    let bursts = incidents::bursts(tx, &judged, &places, now).await?;
+    opened.extend(bursts.opened);
+    let finals = standings::facts(&judged, &ids);
+    let suppressed = standings::judge(tx, finals, &bursts.absorbed, policy, now).await?;
+    let fates = |wanted: fn(&Fate) -> bool| judged.iter().filter(|one| wanted(&one.fate)).count();
+    Ok(Recorded {
+        noted: fates(|fate| matches!(fate, Fate::Noted)),
+        retried: fates(|fate| matches!(fate, Fate::Again(_))),
+        given_up: fates(|fate| matches!(fate, Fate::Final)),
+        suppressed,
+        incidents: opened,
+        waiting: bursts.waiting,
+        ignored,
+    })
+}
+
+/// Leaves out what is known already, or is said twice here.
+async fn not_noted_yet<'a>(tx: &Transaction, heard: &'a [Bounce]) -> Result<Vec<&'a Bounce>, Error> {
+    let about: Vec<DeliveryId> = heard.iter().filter_map(|bounce| bounce.delivery).collect();
+    let mut known = bounces::known(tx, &about).await?;
+    let mut named = HashSet::new();
+    let mut fresh = vec![];
+    for bounce in heard {
+        let cause = bounce.verdict.cause;
+        let is_new = match bounce.delivery {
+            Some(delivery) => known.insert((delivery, bounce.attempt, cause)),
+            None => named.insert((bounce.inbox, &bounce.address, cause)),
+        };
+        fresh.extend(is_new.then_some(bounce));
+    }
+    Ok(fresh)
+}
+
+fn counts(judged: &[Judged<'_>], now: DateTime<Utc>) -> Vec<Count> {
+    let mut counts = vec![];
+    for one in judged {
+        let Some(campaign) = one.bounce.delivery.map(DeliveryId::campaign) else { continue };
+        let verdict = &one.bounce.verdict;
+        let mut add = |kind| counts.push(Count::one(now, campaign, kind, Some(verdict.cause)));
+        match one.fate {
+            Fate::Noted => {}
+            Fate::Again(_) => add(Kind::Deferred),
+            Fate::Final => add(if verdict.is_hard() { Kind::Hard } else { Kind::Soft }),
+        }
+        if one.took_back() {
+            add(Kind::Returned);
+        }
+    }
+    counts
+}
+
+/// Records that hosts took messages: which, and to whom.
+///
+/// The tries are noted before this is called, with the same `now`.
+///
+/// # Errors
+/// [`Error`]: nothing may be committed then.
+pub async fn record_acceptances(
+    tx: &Transaction,
+    accepted: &[(DeliveryId, AddressKey)],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let counts: Vec<_> =
+        accepted.iter().map(|(delivery, _)| Count::one(now, delivery.campaign(), Kind::Accepted, None)).collect();
+    statistics::count(tx, &counts).await?;
+    let keys: Vec<AddressKey> = accepted.iter().map(|(_, key)| key.clone()).collect();
+    standings::accepted(tx, &keys, policy, now).await
+}

@@ -1,0 +1,228 @@
+//! How addresses stand after what came back, and the suppressions that follow from it.
+
+use super::REBOUND;
+use super::fate::Judged;
+use chrono::{DateTime, Utc};
+use rebound_db::bounces::{self, Same};
+use rebound_db::events::{self, Event};
+use rebound_db::standings::{self, Kept};
+use rebound_db::{Connection, Error, Transaction, suppressions};
+use rebound_domain::{AddressKey, BounceId, Fact, Policy, Reach, Standing, Suppression, fold};
+use std::collections::{BTreeMap, HashMap};
+
+/// Something that happened to an address.
+#[derive(Clone, Debug)]
+pub(super) struct Happened {
+    at: DateTime<Utc>,
+    fact: Fact,
+    /// The bounce, if it is one, and the host's own words.
+    bounce: Option<(BounceId, String)>,
+}
+
+type Histories = BTreeMap<AddressKey, Vec<Happened>>;
+
+/// What the new final bounces add to the standings of their addresses; nothing, where an incident excuses them.
+pub(super) fn facts(judged: &[Judged<'_>], ids: &HashMap<Same, BounceId>) -> Histories {
+    let mut facts = Histories::new();
+    for one in judged.iter().filter(|one| one.is_final() && one.incident.is_none()) {
+        let (Some(delivery), verdict) = (one.bounce.delivery, &one.bounce.verdict) else { continue };
+        let Some(id) = ids.get(&(delivery, one.bounce.attempt, verdict.cause)) else { continue };
+        let fact = Fact::Bounced {
+            cause: verdict.cause,
+            permanence: verdict.permanence,
+            grade: one.bounce.grade,
+            campaign: delivery.campaign(),
+            excused: false,
+        };
+        let bounce = Some((*id, verdict.diagnostic.clone()));
+        facts.entry(one.bounce.address.clone()).or_default().push(Happened { at: one.bounce.at, fact, bounce });
+    }
+    facts.values_mut().for_each(|history| history.sort_by_key(|one| one.at));
+    facts
+}
+
+/// Judges addresses by new facts, those in `absorbed` anew by all of theirs; how many are suppressed now and were
+/// not before.
+pub(super) async fn judge(
+    tx: &Transaction,
+    mut facts: Histories,
+    absorbed: &[AddressKey],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    facts.retain(|key, _| !absorbed.contains(key));
+    let anew = judge_anew(tx, absorbed, policy, REBOUND, now).await?;
+    Ok(anew + go_on(tx, facts, policy, now).await?)
+}
+
+/// Judges addresses by all that is known of them; how many are suppressed now and were not before.
+pub(super) async fn judge_anew(
+    tx: &Transaction,
+    keys: &[AddressKey],
+    policy: &Policy,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    let before = standings::get(tx, keys).await?;
+    let after = folded(&histories(tx, keys).await?, policy);
+    keep(tx, keys, &before, after, policy, actor, now).await
+}
+
+/// Folds facts into the standings that are kept. Where one came late, or is the first, all are folded: the standing
+/// is the same whatever the order in which facts became known.
+async fn go_on(tx: &Transaction, facts: Histories, policy: &Policy, now: DateTime<Utc>) -> Result<usize, Error> {
+    let keys: Vec<AddressKey> = facts.keys().cloned().collect();
+    let before = standings::get(tx, &keys).await?;
+    let in_order = |key: &AddressKey, history: &[Happened]| {
+        before.get(key).zip(history.first()).is_some_and(|(kept, first)| kept.updated < first.at)
+    };
+    let (forward, late): (Histories, Histories) = facts.into_iter().partition(|(key, history)| in_order(key, history));
+    let late: Vec<AddressKey> = late.into_keys().collect();
+    let mut after = folded(&histories(tx, &late).await?, policy);
+    for (key, history) in forward {
+        let from = before.get(&key).map(|kept| kept.standing.clone()).unwrap_or_default();
+        after.extend(fold_all(policy, from, &history).map(|folded| (key, folded)));
+    }
+    keep(tx, &keys, &before, after, policy, REBOUND, now).await
+}
+
+/// A standing, and the bounce that brought the address where it is, if one did.
+struct Folded {
+    kept: Kept,
+    because: Option<(BounceId, String)>,
+}
+
+fn folded(histories: &Histories, policy: &Policy) -> BTreeMap<AddressKey, Folded> {
+    let fold = |(key, history): (&AddressKey, &Vec<Happened>)| {
+        Some((key.clone(), fold_all(policy, Standing::default(), history)?))
+    };
+    histories.iter().filter_map(fold).collect()
+}
+
+fn fold_all(policy: &Policy, from: Standing, history: &[Happened]) -> Option<Folded> {
+    let updated = history.last()?.at;
+    let (mut standing, mut because) = (from, None);
+    for one in history {
+        let next = fold(policy, &standing, &one.fact, one.at);
+        if next.reach != standing.reach {
+            because.clone_from(&one.bounce);
+        }
+        standing = next;
+    }
+    Some(Folded { kept: Kept { standing, updated }, because })
+}
+
+/// All that is known of `keys`, in order, from the first bounce that counts: what came before it cannot matter.
+async fn histories(db: &impl Connection, keys: &[AddressKey]) -> Result<Histories, Error> {
+    let mut histories = Histories::new();
+    for bounce in bounces::judged(db, keys).await?.into_iter().filter(|bounce| !bounce.excused) {
+        let Some(fact) = bounce.fact() else { continue };
+        let words = Some((bounce.id, bounce.verdict.diagnostic));
+        histories.entry(bounce.address).or_default().push(Happened { at: bounce.at, fact, bounce: words });
+    }
+    for (key, at, fact) in standings::other_facts(db, keys).await? {
+        if let Some(history) = histories.get_mut(&key).filter(|history| history.first().is_some_and(|f| f.at <= at)) {
+            history.push(Happened { at, fact, bounce: None });
+        }
+    }
+    // Stable: of the same moment, bounces come first, in the order of noting.
+    histories.values_mut().for_each(|history| history.sort_by_key(|one| one.at));
+    Ok(histories)
+}
+
+/// Keeps the standings of `keys`, and makes their suppressions match.
+async fn keep(
+    tx: &Transaction,
+    keys: &[AddressKey],
+    before: &HashMap<AddressKey, Kept>,
+    after: BTreeMap<AddressKey, Folded>,
+    policy: &Policy,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    let reach = |key: &AddressKey| before.get(key).map(|kept| kept.standing.reach).unwrap_or_default();
+    let gone: Vec<AddressKey> = keys.iter().filter(|key| !after.contains_key(*key)).cloned().collect();
+    standings::remove(tx, &gone).await?;
+    let moves: Vec<Move<'_>> = keys
+        .iter()
+        .map(|key| Move { key, from: reach(key), to: after.get(key) })
+        .filter(|one| one.from != one.reach())
+        .collect();
+    let moved: Vec<AddressKey> = moves.iter().map(|one| one.key.clone()).collect();
+    suppressions::remove_bounced(tx, &moved).await?;
+    let suppressed: Vec<Suppression> = moves.iter().filter_map(Move::suppression).collect();
+    suppressions::add_all(tx, &suppressed).await?;
+    let events: Vec<Event<'_>> = moves.iter().map(|one| one.event(policy, actor, now)).collect();
+    events::add_all(tx, &events).await?;
+    let newly = suppressed.iter().filter(|one| reach(&one.address) == Reach::Reachable).count();
+    let kept: Vec<(AddressKey, Kept)> = after.into_iter().map(|(key, folded)| (key, folded.kept)).collect();
+    standings::put(tx, &kept).await?;
+    Ok(newly)
+}
+
+/// An address that can be reached in another way than before.
+struct Move<'a> {
+    key: &'a AddressKey,
+    from: Reach,
+    to: Option<&'a Folded>,
+}
+
+impl<'a> Move<'a> {
+    fn reach(&self) -> Reach {
+        self.to.map(|to| to.kept.standing.reach).unwrap_or_default()
+    }
+
+    fn words(&self) -> Option<&'a str> {
+        self.to?.because.as_ref().map(|(_, words)| words.as_str()).filter(|words| !words.is_empty())
+    }
+
+    fn suppression(&self) -> Option<Suppression> {
+        let standing = &self.to?.kept.standing;
+        let (Reach::Resting { cause, .. } | Reach::Gone { cause, .. }) = standing.reach else { return None };
+        standing.suppression(self.key, self.words().unwrap_or(cause.title()).to_owned())
+    }
+
+    fn event<'e>(&self, policy: &Policy, actor: &'e str, now: DateTime<Utc>) -> Event<'e> {
+        let (kind, cause, until) = match self.reach() {
+            Reach::Reachable => ("restored", None, None),
+            Reach::Resting { until, cause, .. } => ("rests", Some(cause), Some(until)),
+            Reach::Gone { cause, .. } => ("suppressed", Some(cause), None),
+        };
+        let bounce = self.to.and_then(|to| to.because.as_ref()).map(|(id, _)| id);
+        let detail = serde_json::json!({
+            "cause": cause, "words": self.words(), "bounce": bounce, "until": until, "policy": policy.version,
+        });
+        let (key, detail) = (Some(self.key.clone()), detail.to_string());
+        Event { at: now, kind, actor, subject: "contact", subject_id: None, key, detail }
+    }
+}
+
+/// Notes that messages were taken, for those addresses that a bounce was ever judged by: usually none.
+pub(super) async fn accepted(
+    tx: &Transaction,
+    keys: &[AddressKey],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let judged = standings::get(tx, keys).await?;
+    if judged.is_empty() {
+        return Ok(());
+    }
+    bounces::one_at_a_time(tx).await?;
+    let taken = |key: AddressKey| (key, vec![Happened { at: now, fact: Fact::Accepted, bounce: None }]);
+    go_on(tx, judged.into_keys().map(taken).collect(), policy, now).await?;
+    Ok(())
+}
+
+/// The standing of `key`, folded from all that is known of it; `None` where no bounce ever counted.
+///
+/// # Errors
+/// [`Error`]
+pub async fn rebuild_standing(
+    db: &impl Connection,
+    key: &AddressKey,
+    policy: &Policy,
+) -> Result<Option<Standing>, Error> {
+    let mut folded = folded(&histories(db, std::slice::from_ref(key)).await?, policy);
+    Ok(folded.remove(key).map(|folded| folded.kept.standing))
+}
