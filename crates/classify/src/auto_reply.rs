@@ -1,69 +1,7 @@
 //! Out of office and its kin (RFC 3834): written by a machine on behalf of a person.
 
 use crate::message::Message;
-
-/// Beginnings of subjects that vacation programs write, in lower case.
-const SUBJECTS: [&str; 46] = [
-    "out of office",
-    "out of the office",
-    "out-of-office",
-    "auto:",
-    "auto reply",
-    "auto-reply",
-    "autoreply",
-    "automatic reply",
-    "automatic response",
-    "automated reply",
-    "automated response",
-    "auto response",
-    "auto-response",
-    "autoresponse",
-    "autorespons",
-    "auto responder",
-    "away from my mail",
-    "away from the office",
-    "vacation",
-    "on vacation",
-    "on holiday",
-    "on leave",
-    "i am away",
-    "i'm away",
-    "abwesenheitsnotiz",
-    "abwesend",
-    "automatische antwort",
-    "réponse automatique",
-    "reponse automatique",
-    "absence du bureau",
-    "absent du bureau",
-    "respuesta automática",
-    "respuesta automatica",
-    "fuera de la oficina",
-    "resposta automática",
-    "resposta automatica",
-    "risposta automatica",
-    "fuori ufficio",
-    "automatisch antwoord",
-    "afwezig",
-    "automatyczna odpowied",
-    "automātiska atbilde",
-    "automatiska atbilde",
-    "автоответ",
-    "自動応答",
-    "自动回复",
-];
-
-/// Words in which a challenge asks the sender to prove that it is a person.
-const CHALLENGES: [&str; 9] = [
-    "to have your address added",
-    "not pre-approved",
-    "confirm that you are",
-    "verify that you are a human",
-    "verify your email address by clicking",
-    "added to the recipient's allowed list",
-    "challenge-response",
-    "click the link below to deliver your message",
-    "guest list",
-];
+use crate::shapes::{Shapes, holds};
 
 /// Whether a message says that a machine answered for a person.
 pub(crate) fn is_auto_reply(message: &Message<'_>, subject: &str, text: &str) -> bool {
@@ -85,16 +23,15 @@ fn says_so(message: &Message<'_>) -> bool {
 fn has_vacation_subject(subject: &str) -> bool {
     let folded = subject.to_lowercase();
     let bare = folded.trim_start_matches(['[', '(', '<', '*', ' ', '"']);
-    let bare = ["re:", "aw:", "sv:", "fwd:"].iter().find_map(|prefix| bare.strip_prefix(prefix)).unwrap_or(bare).trim_start();
-    let begins = SUBJECTS.iter().any(|start| bare.starts_with(start));
-    // In some languages the word stands behind a name.
-    begins || ["automatiska atbilde", "automātiska atbilde", "out of office", "automatic reply"].iter().any(|words| folded.contains(words))
+    let bare =
+        ["re:", "aw:", "sv:", "fwd:"].iter().find_map(|prefix| bare.strip_prefix(prefix)).unwrap_or(bare).trim_start();
+    let shapes = Shapes::built_in();
+    shapes.vacations.iter().any(|start| bare.starts_with(start.as_str())) || holds(&folded, &shapes.vacations_anywhere)
 }
 
 /// Whether the words ask the sender to prove that it is a person.
 pub(crate) fn is_challenge(text: &str) -> bool {
-    let folded = text.to_ascii_lowercase();
-    CHALLENGES.iter().any(|words| folded.contains(words))
+    holds(&text.to_lowercase(), &Shapes::built_in().challenges)
 }
 
 #[cfg(test)]

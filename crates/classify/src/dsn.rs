@@ -114,8 +114,9 @@ impl Fields {
 impl Action {
     fn read(value: &str) -> Option<Self> {
         let word = value.trim().to_ascii_lowercase();
+        // Postfix answers `deliverable` and `undeliverable` to probes.
         let begins = |words: &[&str]| words.iter().any(|start| word.starts_with(start));
-        if begins(&["fail", "undeliver", "expire", "denied", "reject", "deliverable"]) {
+        if begins(&["fail", "undeliver", "expire", "denied", "reject"]) {
             Some(Self::Failed)
         } else if begins(&["delay", "warning", "retry"]) {
             Some(Self::Delayed)
@@ -131,7 +132,16 @@ impl Action {
 
 /// Every diagnostic there is; the second one often holds the host's own words.
 fn diagnostic(group: &[(&str, &str)]) -> String {
-    let said = group.iter().filter(|(name, _)| matches!(*name, "diagnostic-code" | "x-diagnostic" | "x-smtp-diagnostic" | "x-supplementary-info" | "x-supplementary-information"));
+    let said = group.iter().filter(|(name, _)| {
+        matches!(
+            *name,
+            "diagnostic-code"
+                | "x-diagnostic"
+                | "x-smtp-diagnostic"
+                | "x-supplementary-info"
+                | "x-supplementary-information"
+        )
+    });
     let words: Vec<_> = said.map(|(_, value)| without_type(value)).collect();
     words.join(" ")
 }

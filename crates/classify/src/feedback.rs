@@ -10,8 +10,6 @@ pub(crate) struct Feedback {
     pub(crate) kind: String,
     /// Who complained, where the report still says so.
     pub(crate) recipients: Vec<String>,
-    /// The host that reports.
-    pub(crate) reporting_mta: Option<String>,
 }
 
 impl Feedback {
@@ -24,11 +22,7 @@ impl Feedback {
             .into_iter()
             .flat_map(|name| fields.all(name).filter_map(first_address).collect::<Vec<_>>())
             .collect();
-        Some(Self {
-            kind: fields.raw("feedback-type").unwrap_or("abuse").trim().to_ascii_lowercase(),
-            recipients,
-            reporting_mta: fields.raw("reporting-mta").map(str::to_owned),
-        })
+        Some(Self { kind: fields.raw("feedback-type").unwrap_or("abuse").trim().to_ascii_lowercase(), recipients })
     }
 }
 
@@ -42,7 +36,8 @@ fn without_a_part(message: &Message<'_>) -> Option<Headers> {
     if message.headers.raw("x-hmxmroriginalrecipient").is_some() && subject.contains("complaint") {
         return Some(message.headers.clone());
     }
-    let claimed = message.headers.raw("content-type").is_some_and(|value| value.to_ascii_lowercase().contains("feedback-report"));
+    let claimed =
+        message.headers.raw("content-type").is_some_and(|value| value.to_ascii_lowercase().contains("feedback-report"));
     let text = message.text();
     let at = text.find("Feedback-Type:")?;
     let in_front = text[..at].lines().count() < 40;

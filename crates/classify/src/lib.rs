@@ -22,6 +22,7 @@
 
 mod answer;
 mod auto_reply;
+mod blocks;
 mod dsn;
 mod feedback;
 mod message;
@@ -31,6 +32,7 @@ mod plain;
 mod reply;
 mod report;
 mod rules;
+mod shapes;
 mod words;
 
 pub use answer::{Answer, RecipientAnswer, ReplyAnswer, VerdictAnswer};

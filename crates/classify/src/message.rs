@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use mail_parser::decoders::{
-    base64::base64_decode, charsets::map::charset_decoder, html::html_to_text, quoted_printable::quoted_printable_decode,
+    base64::base64_decode, charsets::map::charset_decoder, html::html_to_text,
+    quoted_printable::quoted_printable_decode,
 };
 use mail_parser::parsers::MessageStream;
 
@@ -73,7 +74,8 @@ impl<'a> Message<'a> {
             if message.parts.len() >= PARTS {
                 break;
             }
-            let children = if depth < DEPTH { children(&headers, body, PARTS - message.parts.len()) } else { Vec::new() };
+            let children =
+                if depth < DEPTH { children(&headers, body, PARTS - message.parts.len()) } else { Vec::new() };
             if children.is_empty() {
                 message.parts.push(Part::new(headers, body));
             }
@@ -264,7 +266,9 @@ pub(crate) fn parameter(value: &str, name: &str) -> Option<String> {
         let start = from + found;
         from = start + name.len();
         let apart = start == 0 || lower[..start].ends_with([';', ' ', '\t', ',']);
-        let Some(rest) = value.get(from..).map(str::trim_start).and_then(|rest| rest.strip_prefix('=')) else { continue };
+        let Some(rest) = value.get(from..).map(str::trim_start).and_then(|rest| rest.strip_prefix('=')) else {
+            continue;
+        };
         if apart {
             let rest = rest.trim_start();
             let quoted = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::message::{Headers, Message, split_head};
+use crate::shapes::{Shapes, holds};
 use crate::words::addresses_in;
 
 /// What can be read of the message we sent.
@@ -25,7 +26,7 @@ pub struct Original {
 impl Original {
     /// Reads the returned part of a report, or what follows the report's own words.
     pub(crate) fn read(message: &Message<'_>, quoted: &str) -> Self {
-        const RETURNED: [&str; 6] = [
+        const RETURNED: &[&str] = &[
             "message/rfc822",
             "text/rfc822-headers",
             "message/rfc822-headers",
@@ -33,8 +34,10 @@ impl Original {
             "message/global",
             "message/global-headers",
         ];
-        match message.part(&RETURNED) {
-            Some(part) if part.headers.raw("content-transfer-encoding").is_some_and(|e| e.eq_ignore_ascii_case("base64")) => {
+        match message.part(RETURNED) {
+            Some(part)
+                if part.headers.raw("content-transfer-encoding").is_some_and(|e| e.eq_ignore_ascii_case("base64")) =>
+            {
                 Self::of(&split_head(part.text().trim_start().as_bytes()).0)
             }
             Some(part) => Self::of(&split_head(part.body.trim_ascii_start()).0),
@@ -45,7 +48,10 @@ impl Original {
     fn of(headers: &Headers) -> Self {
         let address = |name: &str| headers.raw(name).and_then(first_address);
         Self {
-            message_id: headers.raw("message-id").map(|id| id.trim_matches(['<', '>', ' ']).to_owned()).filter(|id| !id.is_empty()),
+            message_id: headers
+                .raw("message-id")
+                .map(|id| id.trim_matches(['<', '>', ' ']).to_owned())
+                .filter(|id| !id.is_empty()),
             return_path: address("return-path"),
             to: address("to").or_else(|| address("delivered-to")),
             from: address("from"),
@@ -60,7 +66,8 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 }
 
 fn is_telling(name: &str) -> bool {
-    name.starts_with("x-rebound-") || matches!(name, "list-id" | "feedback-id" | "x-campaign-id" | "x-campaign" | "list-unsubscribe")
+    name.starts_with("x-rebound-")
+        || matches!(name, "list-id" | "feedback-id" | "x-campaign-id" | "x-campaign" | "list-unsubscribe")
 }
 
 /// The first address in a header's value.
@@ -93,42 +100,12 @@ pub(crate) fn split_quoted(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// Lines with which mail systems announce the message they return.
+/// Whether a line announces the message that is returned, or is already its first header.
 fn begins_quoted(line: &str) -> bool {
-    const ANNOUNCED: [&str; 25] = [
-        "below this line is a copy",
-        "below the next line is a copy",
-        "this is a copy of",
-        "original message follows",
-        "original message -----",
-        "original message headers",
-        "original message header",
-        "message header follows",
-        "message headers follow",
-        "message text follows",
-        "unsent message follows",
-        "unsent message below",
-        "header of the original message",
-        "below is a copy of the original message",
-        "returned message",
-        "returned mail ---",
-        "your original message follows",
-        "of your original message follow",
-        "original mail as follows",
-        "original mail info",
-        "original message is attached",
-        "text of your message",
-        "the body of the message is",
-        "mensaje original adjunto",
-        "message contents follow",
-    ];
-    let folded = line.trim().to_ascii_lowercase();
+    let folded = line.trim_start_matches(['>', ' ']).trim_end().to_lowercase();
     let bare = folded.trim_matches(['-', '=', '*', '|', ' ', '_']);
-    ANNOUNCED.iter().any(|words| folded.contains(words))
-        || bare == "original message"
-        || bare == "original message:"
-        || line.starts_with("Received: ")
-        || line.starts_with("Received:from ")
-        || line.starts_with("Return-Path: ")
-        || line.starts_with("Return-path: ")
+    holds(&folded, &Shapes::built_in().announcements)
+        || matches!(bare, "original message" | "original message:")
+        || ["received: ", "received:from "].iter().any(|header| folded.starts_with(header))
+        || line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case("return-path: "))
 }

@@ -56,7 +56,8 @@ impl Phrases {
     pub(crate) fn built_in() -> &'static Self {
         static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
             // A test reads the file, so that an unreadable one never leaves the workshop.
-            Phrases::parse(include_str!("../rules/phrases.toml")).unwrap_or(Phrases { phrases: Vec::new(), automaton: None })
+            Phrases::parse(include_str!("../rules/phrases.toml"))
+                .unwrap_or(Phrases { phrases: Vec::new(), automaton: None })
         });
         &PHRASES
     }
@@ -99,7 +100,8 @@ impl Phrase {
     /// `*` between words is a gap; at the end of a word it lets the word go on.
     fn new(cause: BounceCause, weight: u32, detail: Option<String>, words: String) -> Self {
         let open_end = words.ends_with('*');
-        let pieces = words.split('*').map(|piece| piece.trim().to_ascii_lowercase()).filter(|piece| !piece.is_empty()).collect();
+        let pieces =
+            words.split('*').map(|piece| piece.trim().to_ascii_lowercase()).filter(|piece| !piece.is_empty()).collect();
         Self { cause, weight, detail, words, pieces, open_end }
     }
 

@@ -81,18 +81,19 @@ pub(crate) fn read(bytes: &[u8]) -> Report {
     if let Some(feedback) = Feedback::read(&message) {
         return complaint(&message, &text, feedback);
     }
-    if message.part(&["message/disposition-notification"]).is_some() {
+    // Dovecot's sieve rejects by such a notification; the others are read receipts (RFC 8098).
+    if message.part(&["message/disposition-notification"]).is_some() && !text.contains("automatically rejected") {
         return Report::of(ReportKind::NotBounce, &message, &text);
     }
     if let Some(dsn) = status_fields(&message, &text) {
-        return from_dsn(&message, &text, dsn);
+        return from_dsn(&message, &text, &dsn);
     }
     from_words(&message, &text)
 }
 
 /// The delivery status part, or its fields where a broken report left them: in the text.
 fn status_fields(message: &Message<'_>, text: &str) -> Option<Dsn> {
-    const TYPES: [&str; 3] = ["message/delivery-status", "message/global-delivery-status", "text/delivery-status"];
+    const TYPES: &[&str] = &["message/delivery-status", "message/global-delivery-status", "text/delivery-status"];
     let parts = message.parts.iter().filter(|part| TYPES.contains(&part.content_type.as_str()));
     let mut dsn: Option<Dsn> = None;
     for read in parts.map(Part::text).filter_map(|text| Dsn::read(&text)) {
@@ -130,7 +131,7 @@ fn complaint(message: &Message<'_>, text: &str, feedback: Feedback) -> Report {
     report
 }
 
-fn from_dsn(message: &Message<'_>, text: &str, dsn: Dsn) -> Report {
+fn from_dsn(message: &Message<'_>, text: &str, dsn: &Dsn) -> Report {
     let outcomes: Vec<Action> = dsn.recipients.iter().map(Fields::outcome).collect();
     let challenged = dsn.recipients.iter().any(|fields| is_challenge(&fields.diagnostic));
     let kind = match () {
@@ -143,14 +144,17 @@ fn from_dsn(message: &Message<'_>, text: &str, dsn: Dsn) -> Report {
     if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
         let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
         let told = dsn.recipients.iter().filter(|fields| fields.outcome() == wanted);
-        report.recipients = told.map(|fields| failed_recipient(fields, text, &dsn, &report.original)).collect();
+        report.recipients = told.map(|fields| failed_recipient(fields, text, dsn, &report.original)).collect();
     }
     report
 }
 
 fn failed_recipient(fields: &Fields, text: &str, dsn: &Dsn, original: &Original) -> FailedRecipient {
     let named = fields.recipient.clone().filter(|name| name.contains('@'));
-    let named = named.or_else(|| fields.original_recipient.clone()).or_else(|| fields.recipient.clone()).or_else(|| original.to.clone());
+    let named = named
+        .or_else(|| fields.original_recipient.clone())
+        .or_else(|| fields.recipient.clone())
+        .or_else(|| original.to.clone());
     let context = Context { status: fields.status, reply_code: None };
     let verdict = judge(&fields.diagnostic, context);
     let verdict = if says_little(&verdict) {
@@ -170,9 +174,10 @@ fn failed_recipient(fields: &Fields, text: &str, dsn: &Dsn, original: &Original)
     }
 }
 
-/// Whether no word, but at most a code, led to the verdict.
+/// Whether no word, but at most a code of broad use, led to the verdict.
 fn says_little(verdict: &Verdict) -> bool {
-    !verdict.evidence.iter().any(|evidence| evidence.rule.starts_with("phrase:"))
+    const PLAIN_CODE: u8 = 55;
+    verdict.confidence < PLAIN_CODE && !verdict.evidence.iter().any(|evidence| evidence.rule.starts_with("phrase:"))
 }
 
 /// The second verdict if words led to it, else the first.
@@ -182,8 +187,8 @@ fn surer(first: Verdict, second: Verdict) -> Verdict {
 
 fn from_words(message: &Message<'_>, text: &str) -> Report {
     let subject = message.headers.text("subject").unwrap_or_default();
-    let announced = message.headers.raw("x-failed-recipients").is_some();
-    if !announced && is_auto_reply(message, &subject, text) {
+    // Many mail systems mark their reports as automatic replies, and sign them.
+    if !plain::is_by_machine(message) && is_auto_reply(message, &subject, text) {
         return Report::of(ReportKind::AutoReply, message, text);
     }
     match plain::read(message, &subject, text) {
@@ -196,10 +201,9 @@ fn from_plain(message: &Message<'_>, subject: &str, text: &str, plain: Plain) ->
     let kind = if plain.is_delay { ReportKind::Delay } else { ReportKind::Bounce };
     let mut report = Report::of(kind, message, text);
     let action = if plain.is_delay { Action::Delayed } else { Action::Failed };
-    let lone = plain.recipients.len() == 1;
     for (recipient, said) in plain.recipients {
         let mut verdict = judge(&said, Context::default());
-        if says_little(&verdict) && lone {
+        if says_little(&verdict) {
             let (words, _) = split_quoted(text);
             verdict = surer(verdict, judge(&format!("{said} {words} {subject}"), Context::default()));
         }

@@ -6,10 +6,13 @@ use rebound_domain::{BounceCause, EnhancedStatusCode, Evidence, Permanence, Verd
 use serde::Deserialize;
 
 use crate::phrases::Phrases;
-use crate::words::{reply_code_in, retry_after_in, status_in, tidy};
+use crate::words::{reply_code_in, retry_after_in, say_codes_once, status_in, tidy};
 
 /// Pieces of evidence that are kept.
 const EVIDENCE: usize = 6;
+
+/// A score below this is a hint, and no address is lost to a hint.
+const HARD_SCORE: u32 = 33;
 
 /// What is known about a failure besides the host's words.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,7 +54,7 @@ struct Candidate {
 
 /// Judges what a host said.
 pub(crate) fn judge(words: &str, context: Context) -> Verdict {
-    let diagnostic = tidy(words);
+    let diagnostic = say_codes_once(tidy(words));
     let said_status = status_in(&diagnostic);
     let reply_code = reply_code_in(&diagnostic).or(context.reply_code);
     let telling = context.status.filter(|status| (status.subject, status.detail) != (0, 0));
@@ -71,7 +74,7 @@ pub(crate) fn judge(words: &str, context: Context) -> Verdict {
     let passing = is_passing(reply_code, said_status_class(&diagnostic), context.status);
     Verdict {
         cause,
-        permanence: permanence(cause, passing, &candidates),
+        permanence: permanence(cause, best, passing, &candidates),
         confidence: confidence(best, runner_up),
         second: second.map(|(cause, score)| (cause, confidence(score, best))),
         status,
@@ -134,25 +137,36 @@ fn refine(candidates: &mut [Candidate], diagnostic: &str) {
     }
 }
 
-/// Whether the words name the content of the message as what was answered.
+/// Whether the words name the content of the message as what was answered. Sendmail sends RCPT and DATA in one
+/// breath; a `503` to DATA then only follows from the refused RCPT.
 fn answers_data(diagnostic: &str) -> bool {
+    const SAID: &[&str] =
+        &["after end of data", "end of data command", "in reply to data", "after data", "smtp command data"];
     let folded = diagnostic.to_ascii_lowercase();
-    ["after end of data", "end of data command", "in reply to data", ">>> data", "after data", "pipelined data command"]
-        .iter()
-        .any(|words| folded.contains(words))
+    SAID.iter().any(|words| folded.contains(words)) || (folded.contains(">>> data") && !folded.contains("<<< 503"))
 }
 
-/// Causes with their scores, best first: the strongest word counts in full, its echoes a fifth.
+/// Causes with their scores, best first: the strongest word counts in full, echoes elsewhere in the text a fifth.
 fn rank(candidates: &[Candidate]) -> Vec<(BounceCause, u32)> {
     let mut ranked: Vec<(BounceCause, u32)> = Vec::new();
-    for candidate in candidates {
+    for (index, candidate) in candidates.iter().enumerate() {
+        let before = candidates.get(..index).unwrap_or_default();
         match ranked.iter_mut().find(|(cause, _)| *cause == candidate.cause) {
+            Some(_) if before.iter().any(|other| candidate.repeats(other)) => {}
             Some((_, score)) => *score += candidate.weight / 5,
             None => ranked.push((candidate.cause, candidate.weight)),
         }
     }
     ranked.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
     ranked
+}
+
+impl Candidate {
+    /// Whether another candidate says the same with the same words.
+    fn repeats(&self, other: &Self) -> bool {
+        let (mine, theirs) = (&self.evidence, &other.evidence);
+        self.cause == other.cause && mine.start < theirs.end && theirs.start < mine.end
+    }
 }
 
 /// How far the score stands out from the next one, in percent.
@@ -175,7 +189,7 @@ fn is_passing(reply: Option<u16>, said: Option<EnhancedStatusCode>, field: Optio
 }
 
 /// Only a cause about the address can be hard, and only when nothing speaks of a passing failure.
-fn permanence(cause: BounceCause, passing: bool, candidates: &[Candidate]) -> Permanence {
+fn permanence(cause: BounceCause, score: u32, passing: bool, candidates: &[Candidate]) -> Permanence {
     let lasting = match cause {
         BounceCause::MailboxUnknown | BounceCause::AddressMoved => true,
         // "Host not found" may be a name server that did not answer: ask for plain words or a plain code.
@@ -184,7 +198,7 @@ fn permanence(cause: BounceCause, passing: bool, candidates: &[Candidate]) -> Pe
         }
         _ => false,
     };
-    if lasting && !passing { Permanence::Hard } else { Permanence::Soft }
+    if lasting && !passing && score >= HARD_SCORE { Permanence::Hard } else { Permanence::Soft }
 }
 
 #[cfg(test)]

@@ -29,6 +29,24 @@ pub(crate) fn tidy(text: &str) -> String {
     tidied
 }
 
+/// Takes out the codes that every line of a reply repeats, so that sentences are whole again:
+/// `550-5.7.1 Mail from 550 5.7.1 here is refused` says its codes once.
+pub(crate) fn say_codes_once(text: String) -> String {
+    static FIRST: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\b([245]\d\d)[ -](?:([245]\.\d{1,3}\.\d{1,3}) )?").ok());
+    let Some(first) = FIRST.as_ref().and_then(|first| first.captures(&text)) else { return text };
+    let (Some(whole), Some(code)) = (first.get(0), first.get(1)) else { return text };
+    let status = first.get(2).map_or(String::new(), |status| format!("{} ", status.as_str()));
+    let (head, tail) = text.split_at(whole.end());
+    let mut once = format!("{}{} {status}", &head[..whole.start()], code.as_str());
+    let mut rest = tail.replace(&format!("{}-{status}", code.as_str()), "");
+    if !status.is_empty() {
+        rest = rest.replace(&format!("{} {status}", code.as_str()), "");
+    }
+    once.push_str(&rest);
+    once
+}
+
 /// Characters that turn or hide what a reader sees on a page.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -36,7 +54,8 @@ fn is_invisible(c: char) -> bool {
 
 /// Where words with an `@` lie: what is inside an address is a name and no statement.
 pub(crate) fn addresses_in(text: &str) -> Vec<Range<usize>> {
-    static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[^\s<>@,;:()\[\]]{1,128}@[\w.-]{1,255}").ok());
+    static ADDRESS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"[^\s<>@,;:()\[\]"]+@[^\s<>@,;:()\[\]"'|*&=?]+"#).ok());
     ADDRESS.iter().flat_map(|address| address.find_iter(text)).map(|found| found.range()).collect()
 }
 
@@ -62,7 +81,10 @@ pub(crate) fn status_in(text: &str) -> Option<(EnhancedStatusCode, Range<usize>)
 
 /// Whether more figures follow or precede, as in an IP address.
 fn is_within_number(text: &str, at: &Range<usize>) -> bool {
-    let before = text[..at.start].ends_with(['.', '-', '_']);
+    let head = &text[..at.start];
+    // `452-4.2.2` is a reply, `mx-4.2.2` a name.
+    let name = head.strip_suffix('-').is_some_and(|head| !head.ends_with(|c: char| c.is_ascii_digit()));
+    let before = head.ends_with(['.', '_']) || name;
     let mut after = text[at.end..].chars();
     let more = match after.next() {
         Some('.') => after.next().is_some_and(|c| c.is_ascii_digit()),

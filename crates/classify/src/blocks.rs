@@ -1,0 +1,168 @@
+//! Whom a report for people names as failed, and which of its words are about whom.
+
+use crate::shapes::{Shapes, holds};
+use crate::words::addresses_in;
+
+/// Failed addresses of one report that are kept.
+pub(crate) const RECIPIENTS: usize = 200;
+/// Characters of a line that can still name somebody.
+const LINE: usize = 2_000;
+
+/// A failed recipient and the words about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) recipient: String,
+    pub(crate) words: String,
+}
+
+/// How plainly a line names a failed recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// An address somewhere.
+    Mentioned,
+    /// An address behind words such as `RCPT TO:`.
+    Cued,
+    /// An address behind a code: `550 <a@b.test>... User unknown`.
+    Coded,
+    /// The line begins with the address.
+    Heads,
+}
+
+/// A line that names somebody.
+struct Named {
+    line: usize,
+    claim: Claim,
+    recipient: String,
+}
+
+/// Cuts a report into blocks, each beginning where a failed recipient is named most plainly. The sender of the
+/// message is nobody who failed.
+pub(crate) fn blocks(words: &str, sender: Option<&str>) -> Vec<Block> {
+    let lines: Vec<&str> = words.lines().collect();
+    let named: Vec<Named> = lines.iter().enumerate().filter_map(|(at, line)| Named::read(at, line, sender)).collect();
+    let Some(plainest) = named.iter().map(|named| named.claim).max() else { return Vec::new() };
+    let heads: Vec<&Named> = named.iter().filter(|named| named.claim == plainest).collect();
+    let mut blocks: Vec<Block> = Vec::new();
+    for (index, head) in heads.iter().enumerate() {
+        let end = heads.get(index + 1).map_or(lines.len(), |next| next.line);
+        let words = words_of(head, end, &lines, &named);
+        let full = blocks.len() >= RECIPIENTS;
+        match blocks.iter_mut().find(|block| block.is_about(&head.recipient)) {
+            Some(block) => block.add(&words),
+            None if !full => blocks.push(Block { recipient: head.recipient.clone(), words }),
+            None => break,
+        }
+    }
+    if plainest == Claim::Heads {
+        add_transcript(&mut blocks, &lines, &named);
+    }
+    add_what_precedes(&mut blocks, &lines, heads.first().map_or(0, |head| head.line));
+    blocks
+}
+
+impl Block {
+    pub(crate) fn is_about(&self, recipient: &str) -> bool {
+        self.recipient.eq_ignore_ascii_case(recipient)
+    }
+
+    fn add(&mut self, words: &str) {
+        self.words.push('\n');
+        self.words.push_str(words);
+    }
+}
+
+/// The lines from a head to the next, without lines of a transcript that are about somebody else.
+fn words_of(head: &Named, end: usize, lines: &[&str], named: &[Named]) -> String {
+    let others = |at: usize| {
+        named.iter().any(|other| {
+            other.line == at && other.claim == Claim::Coded && !other.recipient.eq_ignore_ascii_case(&head.recipient)
+        })
+    };
+    let about =
+        lines.iter().enumerate().take(end).skip(head.line).filter(|(at, _)| head.claim == Claim::Coded || !others(*at));
+    about.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+}
+
+/// Sendmail lists the recipients first; what was said about each stands in the transcript below.
+fn add_transcript(blocks: &mut [Block], lines: &[&str], named: &[Named]) {
+    if blocks.len() < 2 {
+        return;
+    }
+    for line in named.iter().filter(|named| named.claim == Claim::Coded) {
+        let words = lines.get(line.line).copied().unwrap_or_default();
+        if let Some(block) = blocks.iter_mut().find(|block| block.is_about(&line.recipient))
+            && !block.words.contains(words)
+        {
+            block.add(words);
+        }
+    }
+}
+
+/// A lone recipient is what the whole report is about; what precedes its name often holds the reason.
+fn add_what_precedes(blocks: &mut [Block], lines: &[&str], first: usize) {
+    const FEW: usize = 60;
+    if let [block] = blocks
+        && block.words.trim().len() < FEW
+    {
+        block.add(&lines.get(..first).unwrap_or_default().join("\n"));
+    }
+}
+
+impl Named {
+    fn read(line: usize, text: &str, sender: Option<&str>) -> Option<Self> {
+        if text.len() > LINE {
+            return None;
+        }
+        let range = addresses_in(text).into_iter().next()?;
+        let address = text.get(range.clone())?.trim_matches(['"', '\'', '.', '=', '`']);
+        // X.400 names carry the address as one of their attributes.
+        let recipient = address.rsplit_once("SMTP=").map_or(address, |(_, address)| address).to_owned();
+        let before = text.get(..range.start)?.trim_matches(['<', '>', '"', '\'', '-', '*', '|', '(', '[', ' ', '\t']);
+        let claim = claim(before, text, sender.is_some_and(|sender| sender.eq_ignore_ascii_case(&recipient)))?;
+        Some(Self { line, claim, recipient })
+    }
+}
+
+/// How plainly an address is named as failed, by what precedes it on its line.
+fn claim(before: &str, line: &str, is_sender: bool) -> Option<Claim> {
+    if before.is_empty() || before.eq_ignore_ascii_case("smtp:") {
+        return Some(Claim::Heads);
+    }
+    let shapes = Shapes::built_in();
+    if is_sender || holds(&line.to_lowercase(), &shapes.about_others) {
+        return None;
+    }
+    if before.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ' ' | '-' | '<')) {
+        return Some(Claim::Coded);
+    }
+    let cued = holds(&before.to_lowercase(), &shapes.cues);
+    Some(if cued { Claim::Cued } else { Claim::Mentioned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_go_to_whom_they_are_about() {
+        for (report, expected) in [
+            (
+                "<a@x.test>:\nno such user\n\n<b@x.test>:\nmailbox full",
+                vec![("a@x.test", "no such user"), ("b@x.test", "mailbox full")],
+            ),
+            (
+                "   ----- failed -----\n<a@x.test>\n<b@x.test>\n   ----- Transcript -----\n550 <a@x.test>... gone\n552 <b@x.test>... full",
+                vec![("a@x.test", "... gone"), ("b@x.test", "... full")],
+            ),
+            ("Could not deliver to a@x.test\nbecause it is full", vec![("a@x.test", "is full")]),
+            ("For help contact help@x.test", vec![]),
+        ] {
+            let blocks = blocks(report, None);
+            assert_eq!(blocks.len(), expected.len(), "{report}");
+            for (block, (recipient, words)) in blocks.iter().zip(expected) {
+                assert_eq!(block.recipient, recipient);
+                assert!(block.words.contains(words), "{recipient}: {}", block.words);
+            }
+        }
+    }
+}

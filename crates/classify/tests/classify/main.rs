@@ -1,0 +1,6 @@
+//! The crate from outside: replies, whole reports, hostile bytes, and a corpus if there is one.
+
+mod corpus;
+mod hostile;
+mod replies;
+mod reports;

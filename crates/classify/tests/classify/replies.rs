@@ -1,0 +1,75 @@
+//! What hosts answer to an attempt of ours.
+
+use rebound_classify::reply;
+use rebound_domain::{BounceCause::*, Permanence::*};
+
+#[test]
+fn replies_mean_what_hosts_meant() {
+    for (line, expected) in [
+        ("250 2.0.0 queued", None),
+        ("354 go on", None),
+        ("550 5.1.1 nobody of that name: no such user here", Some((Hard, MailboxUnknown))),
+        (
+            "550-5.1.1 The email account that you tried\r\n550 5.1.1 to reach does not exist",
+            Some((Hard, MailboxUnknown)),
+        ),
+        ("450 4.1.1 <x@a.test>: User unknown, maybe later", Some((Soft, MailboxUnknown))), // a 4yz never ends an address
+        ("550 5.7.1 Mailbox does not exist", Some((Hard, MailboxUnknown))), // words outrank a code of many uses
+        ("550 Rejected", Some((Soft, Undetermined))),                       // no address is lost to a bare 550
+        ("452 4.2.2 over quota", Some((Soft, MailboxFull))),
+        ("552 5.2.2 the inbox is out of storage space", Some((Soft, MailboxFull))),
+        ("550 5.2.1 this mailbox is disabled", Some((Soft, MailboxInactive))),
+        ("551 5.1.6 the user has moved to new@b.test", Some((Hard, AddressMoved))),
+        ("556 5.1.10 this domain does not accept mail (null MX)", Some((Hard, DomainUnknown))),
+        ("451 4.4.3 temporary DNS failure", Some((Soft, HostUnreachable))),
+        ("552 5.3.4 message size exceeds the fixed limit", Some((Soft, MessageTooLarge))),
+        ("550 5.7.1 listed in zen.spamhaus.org", Some((Soft, ReputationBlock))), // says more about us than about them
+        ("554 5.7.1 this message looks like spam", Some((Soft, SpamSuspected))),
+        ("550 5.7.26 DMARC policy of the domain is reject", Some((Soft, AuthFailure))),
+        ("550 5.7.25 your address has no PTR record", Some((Soft, SenderDns))),
+        ("553 5.1.8 Domain of sender address does not resolve", Some((Soft, SenderRejected))),
+        ("421 4.7.28 too many messages, slow down", Some((Soft, RateLimited))),
+        ("450 4.2.0 Greylisted, try again in 5 minutes", Some((Soft, Greylisted))),
+        ("552 5.7.0 attachment type not allowed", Some((Soft, ContentRejected))),
+        ("554 5.7.1 infected: virus found", Some((Soft, Virus))),
+        ("530 5.7.0 Must issue a STARTTLS command first", Some((Soft, SecurityRequired))),
+        ("550 5.7.1 Relaying denied", Some((Soft, RelayDenied))),
+        ("554 5.4.6 too many hops", Some((Soft, RoutingError))),
+        ("452 4.3.1 insufficient system storage", Some((Soft, RecipientSystem))),
+        ("500 5.5.1 command not recognized", Some((Soft, ProtocolError))),
+        ("550 5.7.133 only members of this group may write to it", Some((Soft, RecipientRefused))),
+        ("550 5.7.1 refused by local policy", Some((Soft, PolicyOther))),
+        ("554 5.1.1 utilisateur inconnu", Some((Hard, MailboxUnknown))),
+        ("552 Postfach voll", Some((Soft, MailboxFull))),
+    ] {
+        let verdict = reply(line.as_bytes()).map(|verdict| (verdict.permanence, verdict.cause));
+        assert_eq!(verdict, expected, "{line}");
+    }
+}
+
+#[test]
+fn evidence_points_at_the_words() {
+    let verdict = reply(b"550 5.2.2 sorry, this Mailbox  is full").unwrap();
+    let evidence = &verdict.evidence[0];
+    assert_eq!(&verdict.diagnostic[evidence.start..evidence.end], "Mailbox is full");
+    assert!(evidence.rule.starts_with("phrase:mailbox"), "{}", evidence.rule);
+}
+
+#[test]
+fn details_are_kept_beside_the_cause() {
+    for (line, detail, retry_after) in [
+        ("550 5.7.1 blocked, see bl.spamcop.net", Some("SpamCop"), None),
+        ("556 5.1.10 null MX", Some("domain_null_mx"), None),
+        ("552 5.7.0 prohibited attachment", Some("attachment_rejected"), None),
+        ("451 4.7.1 greylisted, try again in 10 minutes", None, Some(600)),
+    ] {
+        let verdict = reply(line.as_bytes()).unwrap();
+        assert_eq!((verdict.detail.as_deref(), verdict.retry_after), (detail, retry_after), "{line}");
+    }
+}
+
+#[test]
+fn a_word_in_an_address_says_nothing() {
+    let verdict = reply(b"550 5.2.2 <user-unknown.spam@virus.test> over quota").unwrap();
+    assert_eq!((verdict.cause, verdict.second), (MailboxFull, None));
+}
