@@ -156,3 +156,9 @@ mod tests {
         }
     }
 }
+
+/// Where the stylesheets are, in the order in which a page names them: for pages that others serve beside ours.
+#[must_use]
+pub fn stylesheets() -> Vec<String> {
+    ["tabler.css", "app.css"].map(|name| url(name).to_owned()).to_vec()
+}

@@ -1,0 +1,123 @@
+//! `/campaigns`: all of them. One campaign is in the files of this folder, by what is done with it.
+
+mod draft;
+mod form;
+mod live;
+mod orders;
+mod recipients;
+mod report;
+
+pub(crate) use draft::{launch_page, preview};
+pub(crate) use form::{blank, create, edit, update};
+pub(crate) use live::progress;
+pub(crate) use orders::{cancel, cancel_page, launch, pause, resume};
+pub(crate) use recipients::recipients;
+pub(crate) use report::{bounces, show};
+
+use crate::App;
+use crate::error::PageError;
+use crate::page::{Frame, Page, Place};
+use crate::session::{Allowed, See};
+use crate::tally::{Tally, campaign_state};
+use crate::words::{Count, When};
+use askama::Template;
+use axum::extract::{Query, State};
+use rebound_db::{Pool, campaigns, deliveries, lists};
+use rebound_domain::{Campaign, CampaignId, CampaignState};
+use serde::Deserialize;
+
+/// Campaigns on one page.
+const ROWS: usize = 50;
+
+#[derive(Template)]
+#[template(path = "campaigns/index.html")]
+pub(crate) struct Index {
+    frame: Frame,
+    asked: Asked,
+    states: &'static [CampaignState],
+    rows: Vec<Line>,
+    any: bool,
+    more: Option<i64>,
+}
+
+struct Line {
+    id: CampaignId,
+    name: String,
+    list: String,
+    state: (&'static str, &'static str),
+    when: String,
+    people: Count,
+    reached: Count,
+    unreached: Count,
+    is_draft: bool,
+}
+
+/// What the filter bar holds.
+#[derive(Default, Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    state: String,
+    after: Option<i64>,
+}
+
+impl Asked {
+    fn lets_through(&self, campaign: &Campaign) -> bool {
+        let q = self.q.trim().to_lowercase();
+        let draft = &campaign.draft;
+        (q.is_empty() || draft.name.to_lowercase().contains(&q) || draft.subject.to_lowercase().contains(&q))
+            && (self.state.is_empty() || campaign.state.as_str() == self.state)
+    }
+}
+
+pub(crate) async fn index(
+    by: Allowed<See>,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Page<Index>, PageError> {
+    let now = app.now();
+    let frame = Frame::of(&app, &by, Place::Campaigns).await?;
+    let mut all = campaigns::all(&app.db).await?;
+    all.sort_by_key(|campaign| std::cmp::Reverse(campaign.id));
+    let any = !all.is_empty();
+    let names = lists::all(&app.db).await?;
+    let after = asked.after.unwrap_or(i64::MAX);
+    let mut found = all.into_iter().filter(|one| one.id.0 < after && asked.lets_through(one));
+    let mut rows = Vec::new();
+    for campaign in found.by_ref().take(ROWS) {
+        let tally = Tally::of(&deliveries::counts(&app.db, campaign.id).await?, &[]);
+        let when = match (campaign.launched, campaign.finished) {
+            (_, Some(at)) => format!("until {}", When::new(at, now)),
+            (Some(at), None) => format!("since {}", When::new(at, now)),
+            (None, None) => format!("written {}", When::new(campaign.created, now)),
+        };
+        rows.push(Line {
+            id: campaign.id,
+            list: names
+                .iter()
+                .find(|list| list.id == campaign.draft.list)
+                .map(|list| list.name.clone())
+                .unwrap_or_default(),
+            name: campaign.draft.name,
+            state: campaign_state(campaign.state),
+            when,
+            people: Count(tally.people),
+            reached: Count(tally.reached()),
+            unreached: Count(tally.unreached()),
+            is_draft: campaign.state == CampaignState::Draft,
+        });
+    }
+    let more = found.next().and(rows.last()).map(|line| line.id.0);
+    Ok(Page(Index { frame, asked, states: &CampaignState::ALL, rows, any, more }))
+}
+
+/// The campaign with `id`, or no page.
+async fn found(db: &Pool, id: i64) -> Result<Campaign, PageError> {
+    campaigns::get(db, CampaignId(id)).await?.ok_or(PageError::NotFound)
+}
+
+/// The name of its list.
+async fn list_name(db: &Pool, campaign: &Campaign) -> Result<String, PageError> {
+    Ok(lists::get(db, campaign.draft.list).await?.map(|list| list.name).unwrap_or_default())
+}

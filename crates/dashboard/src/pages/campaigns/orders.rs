@@ -1,0 +1,84 @@
+//! What a person orders a campaign to do. The rules are in `rebound_send`.
+
+use super::found;
+use crate::App;
+use crate::error::PageError;
+use crate::page::{Frame, Page, Place};
+use crate::session::{Allowed, Launch, Submitted};
+use crate::tally::Tally;
+use crate::words::Count;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Redirect;
+use rebound_db::deliveries;
+use rebound_domain::{Campaign, CampaignId};
+use rebound_send::LaunchError;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "campaigns/cancel.html")]
+pub(crate) struct CancelPage {
+    frame: Frame,
+    campaign: Campaign,
+    unsent: Count,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Nothing {}
+
+type Order = Submitted<Launch, Nothing>;
+
+pub(crate) async fn launch(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    rebound_send::launch(&app.db, id, &app.sender, order.by.actor(), app.now()).await?;
+    app.wake.notify_one();
+    Ok(report(id))
+}
+
+pub(crate) async fn pause(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    rebound_send::pause(&app.db, id, order.by.actor(), app.now()).await?;
+    Ok(report(id))
+}
+
+pub(crate) async fn resume(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    rebound_send::resume(&app.db, id, order.by.actor(), app.now()).await?;
+    app.wake.notify_one();
+    Ok(report(id))
+}
+
+pub(crate) async fn cancel_page(
+    by: Allowed<Launch>,
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Page<CancelPage>, PageError> {
+    let campaign = found(&app.db, id).await?;
+    let tally = Tally::of(&deliveries::counts(&app.db, campaign.id).await?, &[]);
+    let frame = Frame::of(&app, &by, Place::Campaigns).await?;
+    Ok(Page(CancelPage { frame, campaign, unsent: Count(tally.waiting + tally.deferred) }))
+}
+
+pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    rebound_send::cancel(&app.db, id, order.by.actor(), app.now()).await?;
+    Ok(report(id))
+}
+
+fn report(id: CampaignId) -> Redirect {
+    Redirect::to(&format!("/campaigns/{id}"))
+}
+
+impl From<LaunchError> for PageError {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Unknown => Self::NotFound,
+            LaunchError::NotNow(why) => Self::NotNow(why.to_string()),
+            LaunchError::Findings(findings) => {
+                let words: Vec<&str> = findings.iter().map(|finding| finding.what.trim_end_matches('.')).collect();
+                Self::NotNow(words.join("; "))
+            }
+            LaunchError::Database(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `/incidents`: failures that are ours or a host's, never a contact's.
+
+use crate::App;
+use crate::advice;
+use crate::error::PageError;
+use crate::page::{Frame, Page, Place};
+use crate::session::{Administer, Allowed, See, Submitted};
+use crate::words::{Count, When, colour};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Redirect;
+use rebound_contacts::feedback;
+use rebound_db::bounces::{self, NotedBounce};
+use rebound_db::{campaigns, events, incidents};
+use rebound_domain::{Campaign, CampaignState, Incident, IncidentId, IncidentSubject, Policy};
+use serde::Deserialize;
+
+const ROWS: u32 = 50;
+/// Examples of what the host said.
+const EXAMPLES: u32 = 5;
+
+#[derive(Template)]
+#[template(path = "incidents/index.html")]
+pub(crate) struct Index {
+    frame: Frame,
+    rows: Vec<Line>,
+    more: Option<i64>,
+}
+
+struct Line {
+    id: IncidentId,
+    title: String,
+    colour: &'static str,
+    opened: When,
+    closed: Option<When>,
+    bounces: Count,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    before: Option<i64>,
+}
+
+pub(crate) async fn index(
+    by: Allowed<See>,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Page<Index>, PageError> {
+    let now = app.now();
+    let all = campaigns::all(&app.db).await?;
+    let found = incidents::page(&app.db, asked.before.map(IncidentId), ROWS).await?;
+    let line = |incident: &Incident| Line {
+        id: incident.id,
+        title: title(incident, &all),
+        colour: colour(incident.cause.group()),
+        opened: When::new(incident.opened, now),
+        closed: incident.closed.map(|at| When::new(at, now)),
+        bounces: Count(incident.bounces),
+    };
+    let more = found.last().filter(|_| found.len() == ROWS as usize).map(|last| last.id.0);
+    let frame = Frame::of(&app, &by, Place::Incidents).await?;
+    Ok(Page(Index { frame, rows: found.iter().map(line).collect(), more }))
+}
+
+#[derive(Template)]
+#[template(path = "incidents/show.html")]
+pub(crate) struct Show {
+    frame: Frame,
+    title: String,
+    incident: Incident,
+    opened: When,
+    closed: Option<When>,
+    doing: (&'static str, &'static str),
+    change: &'static str,
+    waiting: Option<Campaign>,
+    campaign: Option<Campaign>,
+    examples: Vec<NotedBounce>,
+    log: Vec<(When, String)>,
+}
+
+pub(crate) async fn show(
+    by: Allowed<See>,
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Page<Show>, PageError> {
+    let now = app.now();
+    let incident = incidents::get(&app.db, IncidentId(id)).await?.ok_or(PageError::NotFound)?;
+    let all = campaigns::all(&app.db).await?;
+    let campaign = match incident.subject {
+        IncidentSubject::Campaign { campaign } => all.iter().find(|one| one.id == campaign).cloned(),
+        _ => None,
+    };
+    let filter = bounces::Filter { incident: Some(incident.id), ..bounces::Filter::default() };
+    let log = events::of_subject(&app.db, "incident", id, 50).await?;
+    let page = Show {
+        frame: Frame::of(&app, &by, Place::Incidents).await?,
+        title: title(&incident, &all),
+        opened: When::new(incident.opened, now),
+        closed: incident.closed.map(|at| When::new(at, now)),
+        doing: advice::doing(incident.cause),
+        change: advice::change(incident.cause),
+        waiting: campaign.clone().filter(|one| one.state == CampaignState::Waiting),
+        campaign,
+        examples: bounces::page(&app.db, &filter, None, EXAMPLES).await?,
+        log: log.into_iter().map(|entry| (When::new(entry.at, now), told(&entry))).collect(),
+        incident,
+    };
+    Ok(Page(page))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Nothing {}
+
+/// It was our fault: exactly those it touched are judged anew without it.
+pub(crate) async fn restore(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
+) -> Result<Redirect, PageError> {
+    incidents::get(&app.db, IncidentId(id)).await?.ok_or(PageError::NotFound)?;
+    let tx = app.db.begin().await?;
+    feedback::restore(&tx, IncidentId(id), &Policy::default(), by.actor(), app.now()).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/incidents/{id}")))
+}
+
+/// It is over.
+pub(crate) async fn close(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
+) -> Result<Redirect, PageError> {
+    let tx = app.db.begin().await?;
+    feedback::close(&tx, IncidentId(id), by.actor(), app.now()).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/incidents/{id}")))
+}
+
+impl From<rebound_contacts::Error> for PageError {
+    fn from(error: rebound_contacts::Error) -> Self {
+        Self::Broken(Box::new(error))
+    }
+}
+
+/// What an incident is, as a headline.
+pub(crate) fn title(incident: &Incident, campaigns: &[Campaign]) -> String {
+    let cause = incident.cause.title();
+    match &incident.subject {
+        IncidentSubject::Campaign { campaign } => {
+            let name = campaigns.iter().find(|one| one.id == *campaign).map_or("a campaign", |one| &one.draft.name);
+            format!("“{name}” comes back: {}", lower(cause))
+        }
+        IncidentSubject::Route { receiver } => format!("{receiver} refuses our mail: {}", lower(cause)),
+        IncidentSubject::SendingDomain { domain } => format!("Mail from {domain} is refused: {}", lower(cause)),
+    }
+}
+
+/// Names such as SPF keep their capitals.
+fn lower(words: &str) -> String {
+    let mut letters = words.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
+        _ => words.to_owned(),
+    }
+}
+
+fn told(entry: &events::Entry) -> String {
+    match entry.kind.as_str() {
+        "incident.opened" => "It began, and we noticed".to_owned(),
+        "incident.closed" => format!("{} closed it", entry.actor),
+        "incident.restored" => format!("{} restored the contacts it touched", entry.actor),
+        other => format!("{}: {other}", entry.actor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cause_in_a_sentence_keeps_its_names() {
+        assert_eq!(super::lower("SPF, DKIM or DMARC failed"), "SPF, DKIM or DMARC failed");
+        assert_eq!(super::lower("A filter thinks so"), "a filter thinks so");
+    }
+}

@@ -1,0 +1,63 @@
+//! The table of all addresses.
+
+use crate::pages::{account, campaigns, incidents, overview, setup, sign_in};
+use crate::{App, assets};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{self, MethodRouter};
+use rebound_domain::Permission::{self, Administer, Launch, See, Write};
+
+/// One address, how it is asked, and what that asks for.
+pub struct Route {
+    /// How.
+    pub method: Method,
+    /// Where, with `{names}` of what varies.
+    pub path: &'static str,
+    /// What it takes; `None` before the sign-in.
+    pub needs: Option<Permission>,
+    pub(crate) handler: MethodRouter<App>,
+}
+
+/// All of them. The handlers check the permission by the type of their first argument; a test holds both together.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    vec![
+        get(assets::ROUTE, None, assets::serve),
+        get("/sign-in", None, sign_in::show),
+        post("/sign-in", None, sign_in::enter),
+        get("/setup/{secret}", None, setup::show),
+        post("/setup/{secret}", None, setup::make),
+        post("/sign-out", Some(See), sign_in::leave),
+        get("/account", Some(See), account::show),
+        post("/account/password", Some(See), account::set_password),
+        get("/", Some(See), overview::show),
+        get("/campaigns", Some(See), campaigns::index),
+        get("/campaigns/new", Some(Write), campaigns::blank),
+        post("/campaigns/new", Some(Write), campaigns::create),
+        get("/campaigns/{id}", Some(See), campaigns::show),
+        get("/campaigns/{id}/edit", Some(Write), campaigns::edit),
+        post("/campaigns/{id}/edit", Some(Write), campaigns::update),
+        get("/campaigns/{id}/preview", Some(See), campaigns::preview),
+        get("/campaigns/{id}/launch", Some(Launch), campaigns::launch_page),
+        post("/campaigns/{id}/launch", Some(Launch), campaigns::launch),
+        post("/campaigns/{id}/pause", Some(Launch), campaigns::pause),
+        post("/campaigns/{id}/resume", Some(Launch), campaigns::resume),
+        get("/campaigns/{id}/cancel", Some(Launch), campaigns::cancel_page),
+        post("/campaigns/{id}/cancel", Some(Launch), campaigns::cancel),
+        get("/campaigns/{id}/bounces", Some(See), campaigns::bounces),
+        get("/campaigns/{id}/recipients", Some(See), campaigns::recipients),
+        get("/campaigns/{id}/progress", Some(See), campaigns::progress),
+        get("/incidents", Some(See), incidents::index),
+        get("/incidents/{id}", Some(See), incidents::show),
+        post("/incidents/{id}/close", Some(Administer), incidents::close),
+        post("/incidents/{id}/restore", Some(Administer), incidents::restore),
+    ]
+}
+
+fn get<T: 'static, H: Handler<T, App>>(path: &'static str, needs: Option<Permission>, handler: H) -> Route {
+    Route { method: Method::GET, path, needs, handler: routing::get(handler) }
+}
+
+fn post<T: 'static, H: Handler<T, App>>(path: &'static str, needs: Option<Permission>, handler: H) -> Route {
+    Route { method: Method::POST, path, needs, handler: routing::post(handler) }
+}
