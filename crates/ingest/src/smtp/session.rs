@@ -207,13 +207,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if self.wire.is_early().await? {
             return Ok(Some(Next::Close(Reply::EARLY)));
         }
-        Ok(Some(Next::Answer(match body.finish() {
-            Ok((raw, memory)) => self.keep(raw, memory).await,
+        Ok(Some(match body.finish() {
+            Ok((raw, memory)) => Next::Answer(self.keep(raw, memory).await),
+            // Whoever wrote that may have meant the end to be elsewhere: nothing that follows can be trusted.
+            Err(answer) if answer == Reply::BARE_LINE_END => Next::Close(answer),
             Err(answer) => {
                 self.forget();
-                answer
+                Next::Answer(answer)
             }
-        })))
+        }))
     }
 
     /// `memory` is given back only when the message is stored, or will not be.

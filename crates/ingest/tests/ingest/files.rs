@@ -39,12 +39,7 @@ fn every_kind_of_mailbox_gives_its_messages_in_order() {
     }
     assert_eq!(
         read(&at("1")),
-        [
-                        "a.msg#1 Subject: a",
-            "b.eml#1 Subject: b",
-            "c#1 Received: from mx",
-            "deep/d.txt#1 Subject: d"
-        ]
+        ["a.msg#1 Subject: a", "b.eml#1 Subject: b", "c#1 Received: from mx", "deep/d.txt#1 Subject: d"]
     );
     assert_eq!(read(&at("2")), ["cur/0.host:2,S#1 Subject: seen", "new/1.host#1 no header at all"]);
     assert_eq!(read(&at("3.mbox")), ["#1 Subject: 1", "#2 Subject: 2"]);

@@ -65,7 +65,7 @@ async fn a_forged_report_changes_nothing() {
         "bounces@bounce.example".to_owned(),
         format!("{}@bounce.example", path.sign(&thief, world.now)),
         format!("{}@bounce.example", path.sign(&world.keys, world.now - TimeDelta::days(50))),
-        format!("{}a@bounce.example", &local[..local.len() - 1]),
+        format!("{}{}@bounce.example", &local[..local.len() - 1], if local.ends_with('a') { 'b' } else { 'a' }),
         format!("b.{}@bounce.example", &local[4..]),
     ];
     let forged_ids = [

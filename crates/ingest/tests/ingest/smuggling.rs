@@ -30,7 +30,8 @@ async fn no_message_hides_another() {
         let answer = caller.hear().await;
         let bare = variant.replace("\r\n", "").contains(['\r', '\n']);
         assert_eq!(answer.starts_with("550 5.5.2 "), bare, "{variant:?}: {answer}");
-        assert_eq!(caller.ask("QUIT").await, "221 2.0.0 Bye\r\n", "{variant:?}");
+        let next = if bare { "" } else { "221 2.0.0 Bye\r\n" };
+        assert_eq!(caller.ask("QUIT").await, next, "{variant:?}");
     }
     for kept in world.inbox().await {
         assert!(kept.starts_with(b"seen"), "{}", String::from_utf8_lossy(&kept));
