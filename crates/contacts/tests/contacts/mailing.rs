@@ -1,5 +1,7 @@
 //! Campaigns that went out to a list, and what comes back.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on stops
+
 use crate::place::Place;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::feedback::{self, Recorded};
