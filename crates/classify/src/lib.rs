@@ -18,7 +18,8 @@
 //! ```
 //!
 //! A verdict says why: each piece of [`Evidence`](rebound_domain::Evidence) names the rule and the words it
-//! recognised. The rules are two files, `rules/status.toml` and `rules/phrases.toml`, built into the program.
+//! recognised. The rules are built into the program: `rules/status.toml` (what codes mean), `rules/phrases.toml`
+//! (what words mean) and `rules/shapes.toml` (how reports look).
 
 mod answer;
 mod auto_reply;
