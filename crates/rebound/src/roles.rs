@@ -38,7 +38,7 @@ impl Parts {
             config,
             db,
             keys,
-            clock: Clock::wall(),
+            clock: clock()?,
             policy: Policy::default(),
             send: Arc::default(),
             read: Arc::default(),
@@ -76,7 +76,7 @@ impl Parts {
             sender: Arc::new(self.sender()),
             wake: Arc::clone(&self.send),
         };
-        let public = rebound_ingest::public_routes(rebound_ingest::Public {
+        let public = rebound_ingest::public_routes(rebound_ingest::PublicPages {
             db: self.db.clone(),
             keys: self.keys.clone(),
             clock: self.clock,
@@ -157,6 +157,15 @@ impl Parts {
         }
         self.db.close().await;
     }
+}
+
+/// The wall clock; or, for tests and demos that go on, `REBOUND_CLOCK="2026-11-24T08:00:00Z 3600"`: where the time began
+/// to run faster, and how many times. Every page says so.
+fn clock() -> anyhow::Result<Clock> {
+    let Ok(text) = std::env::var("REBOUND_CLOCK") else { return Ok(Clock::wall()) };
+    let form = "REBOUND_CLOCK must be a time and a factor, such as `2026-11-24T08:00:00Z 3600`";
+    let (origin, factor) = text.split_once(' ').context(form)?;
+    Ok(Clock::faster(origin.parse().context(form)?, factor.parse().context(form)?))
 }
 
 async fn stop_signal() -> anyhow::Result<()> {

@@ -223,6 +223,7 @@ fn bounce(job: &Job, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime
 pub(crate) fn given_up(job: &Job, words: Option<Verdict>, now: DateTime<Utc>) -> Heard {
     let verdict =
         words.unwrap_or_else(|| plain_verdict(BounceCause::TimeoutExpired, "its server did not answer in time"));
-    let of = Try { id: job.lease.id, number: job.lease.attempts };
+    // No try was made: number 0 keeps it apart from what the last one heard.
+    let of = Try { id: job.lease.id, number: 0 };
     Heard::GivenUp(Box::new(bounce(job, &of, verdict, Refusal::Transient, now)))
 }

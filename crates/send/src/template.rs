@@ -102,10 +102,10 @@ impl Template {
         values.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.clone(), v.clone())));
         let own = [email, unsubscribe_url, &self.postal_address, &self.campaign, &self.list];
         values.extend(BUILT_IN.into_iter().map(str::to_owned).zip(own.into_iter().map(str::to_owned)));
-        let values = Value::from_serialize(&values);
+        let values = Value::from_pairs(values);
         let fill = |(name, part): (&str, &'static str)| {
             let template = self.environment.get_template(name).map_err(|error| named(part, &error))?;
-            template.render(&values).map_err(|error| named(part, &error))
+            template.render(values.clone()).map_err(|error| named(part, &error))
         };
         let [subject, html, text] = PARTS;
         Ok(Rendered { subject: one_line(&fill(subject)?), html: fill(html)?, text: fill(text)? })

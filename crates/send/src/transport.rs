@@ -21,7 +21,6 @@ const COMMAND: Duration = Duration::from_secs(300);
 const AFTER_DOT: Duration = Duration::from_secs(600);
 
 /// An open line to the relay.
-#[derive(Debug)]
 pub(crate) struct Line {
     connection: AsyncSmtpConnection,
     pipelining: bool,

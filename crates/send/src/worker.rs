@@ -162,7 +162,8 @@ impl Dispatch<'_> {
     /// While the relay is down its campaigns wait and say so; when it is back they go on.
     async fn mind_the_relay(&mut self) -> Result<(), rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        if let Some(why) = self.shared.down.borrow().clone() {
+        let down = self.shared.down.borrow().clone();
+        if let Some(why) = down {
             for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
                 let reason = format!("{why} Sending goes on by itself when it answers.");
                 campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Waiting, Some(&reason), now)

@@ -93,7 +93,7 @@ fn one_message(out: &mut impl Write, path: &str, raw: &[u8], format: Format) -> 
             writeln!(out, "{path}: {}", report.kind.as_str())?;
             for failed in &report.recipients {
                 let verdict = &failed.verdict;
-                let who = if failed.recipient.is_empty() { "(recipient not named)" } else { &failed.recipient };
+                let who = failed.recipient.as_deref().unwrap_or("(recipient not named)");
                 writeln!(
                     out,
                     "  {who}: {}, {} ({} % sure)\n    {}",

@@ -14,8 +14,14 @@ pub(super) struct Args {
 /// Keeps the messages, then reads them; what cannot be read stays kept.
 pub(super) async fn run(parts: Parts, args: Args) -> anyhow::Result<ExitCode> {
     let taken = rebound_ingest::take_in(&parts.db, &args.path, &parts.keys, parts.now()).await?;
-    let read = parts.reader().read_all().await?;
-    println!("{} kept, {read} read.", counted(taken.kept, "message", "messages"));
+    let (reader, mut read) = (parts.reader(), 0);
+    loop {
+        match reader.read_batch(parts.now()).await? {
+            0 => break,
+            some => read += some,
+        }
+    }
+    println!("{} kept, {read} read.", counted(i64::try_from(taken.kept)?, "message", "messages"));
     for error in &taken.unread {
         eprintln!("rebound: {error}");
     }

@@ -2,8 +2,8 @@
 
 use crate::roles::Parts;
 use anyhow::ensure;
-use rebound_dashboard::users::{self, Role};
-use rebound_domain::EmailAddress;
+use rebound_dashboard::users;
+use rebound_domain::{EmailAddress, Role};
 use std::io::BufRead;
 use std::process::ExitCode;
 
@@ -16,9 +16,9 @@ pub(super) enum Command {
         /// Their name, as pages show it
         #[arg(long)]
         name: String,
-        /// What they may do: owner, admin, marketer or auditor
-        #[arg(long, default_value = "marketer")]
-        role: Role,
+        /// What they may do here
+        #[arg(long, value_enum, default_value = "marketer")]
+        role: Position,
     },
     /// Change a password; the new one is read from standard input
     Password {
@@ -29,10 +29,33 @@ pub(super) enum Command {
     SetupLink,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Position {
+    /// Set this installation up; there is one
+    Owner,
+    /// Runs it
+    Admin,
+    /// Writes and sends campaigns
+    Marketer,
+    /// Sees everything, changes nothing
+    Auditor,
+}
+
+impl From<Position> for Role {
+    fn from(position: Position) -> Self {
+        match position {
+            Position::Owner => Self::Owner,
+            Position::Admin => Self::Admin,
+            Position::Marketer => Self::Marketer,
+            Position::Auditor => Self::Auditor,
+        }
+    }
+}
+
 pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add { email, name, role } => {
-            users::create(&parts.db, email.as_str(), &name, role, &password()?, parts.now()).await?;
+            users::create(&parts.db, email.as_str(), &name, role.into(), &password()?, parts.now()).await?;
             println!("{email} may sign in at {}", parts.config.public_url);
         }
         Command::Password { email } => {

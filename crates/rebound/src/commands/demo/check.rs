@@ -53,7 +53,7 @@ async fn wait(
         if matches!(now.state, CampaignState::Waiting | CampaignState::Paused) {
             anyhow::bail!("the campaign stopped: {}", now.reason.unwrap_or_default());
         }
-        let unread = inbox::unread_count(&parts.db).await?;
+        let unread = inbox::waiting(&parts.db).await?;
         let done = now.state == CampaignState::Sent && sandbox.reports_pending() == 0 && unread == 0;
         quiet = if done { quiet + 1 } else { 0 };
         if told.elapsed() > Duration::from_secs(5) {
