@@ -1,0 +1,8 @@
+//! The policy for soft bounces, rule by rule.
+
+#[path = "policy/counting.rs"]
+mod counting;
+#[path = "policy/retrying.rs"]
+mod retrying;
+#[path = "policy/table.rs"]
+mod table;
