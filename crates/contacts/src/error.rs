@@ -1,0 +1,39 @@
+//! Why something could not be done to a contact.
+
+/// Why something could not be done to a contact, or a file not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] rebound_db::Error),
+    /// The file, or the place that is written to, failed.
+    #[error("the file cannot be read or written")]
+    File(#[from] std::io::Error),
+    /// There is nothing in the file.
+    #[error("the file is empty")]
+    Empty,
+    /// It is not a text file with rows.
+    #[error("this is not a CSV file but {0}")]
+    NotText(&'static str),
+    /// No column has addresses.
+    #[error("no column is named like an e-mail address: the first line has {found}")]
+    NoAddressColumn {
+        /// The header as it was found.
+        found: String,
+    },
+    /// There are more columns than a contact has room for.
+    #[error("the first line has {0} columns, and a contact has room for {max}", max = crate::import::MAX_COLUMNS)]
+    TooManyColumns(usize),
+    /// Nobody has that identity.
+    #[error("there is no such contact")]
+    NoContact,
+    /// Who asked to be forgotten stays forgotten.
+    #[error("this person asked to be forgotten: that cannot be lifted")]
+    Forgotten,
+    /// Lifting this needs words that others can read later.
+    #[error("say why: this person left or complained, and somebody may ask later")]
+    NeedsReason,
+    /// The reading of a file ended before its end.
+    #[error("the import was stopped")]
+    Stopped,
+}

@@ -1,0 +1,148 @@
+//! The half of an import that writes: what becomes of each person.
+
+use super::Import;
+use super::columns::Person;
+use super::read::Parcel;
+use crate::Error;
+use rebound_db::imports::Counts;
+use rebound_db::{Pool, Transaction, contacts, imports, subscriptions, suppressions};
+use rebound_domain::{Contact, ImportId, SubscriptionState, SuppressionReason};
+
+/// Writes a parcel, and how far the import came, in one transaction.
+pub(super) async fn write(
+    db: &Pool,
+    id: ImportId,
+    settings: &Import,
+    parcel: Parcel,
+    counts: &mut Counts,
+) -> Result<(), Error> {
+    let mut after = *counts;
+    after.lines += parcel.lines;
+    after.duplicates += parcel.duplicates;
+    after.bad += i64::try_from(parcel.bad.len()).unwrap_or(0);
+    let tx = db.begin().await?;
+    if !parcel.bad.is_empty() {
+        imports::add_bad_rows(&tx, id, &parcel.bad).await?;
+    }
+    if !parcel.people.is_empty() {
+        write_people(&tx, settings, parcel.people, &mut after).await?;
+    }
+    imports::progress(&tx, id, &after).await?;
+    tx.commit().await?;
+    *counts = after;
+    Ok(())
+}
+
+async fn write_people(
+    tx: &Transaction,
+    settings: &Import,
+    people: Vec<Person>,
+    counts: &mut Counts,
+) -> Result<(), Error> {
+    let keys: Vec<_> = people.iter().map(|person| person.key.clone()).collect();
+    let known = contacts::with_keys(tx, &keys).await?;
+    let states = subscriptions::states(tx, settings.list, &keys).await?;
+    let standing = suppressions::standing(tx, &keys, Some(settings.list), settings.now).await?;
+
+    let (mut added, mut changed, mut joining) = (Vec::new(), Vec::new(), Vec::new());
+    for person in people {
+        let reason = standing.get(&person.key).map(|suppression| suppression.reason);
+        let (contact, state) = (known.get(&person.key), states.get(&person.key).copied());
+        let changes = contact.is_some_and(|contact| teaches(&person, contact));
+        let fate = fate(reason, state, changes);
+        *fate.counter(counts) += 1;
+        if fate == Fate::Forgotten {
+            continue;
+        }
+        if may_join(reason, state) {
+            joining.push(person.key);
+        }
+        match contact {
+            None => added.push((person.address, person.fields)),
+            Some(contact) if changes => {
+                let mut fields = contact.fields.clone();
+                fields.extend(person.fields);
+                changed.push((contact.id, fields));
+            }
+            Some(_) => {}
+        }
+    }
+    contacts::add(tx, &added, settings.now).await?;
+    contacts::set_fields(tx, &changed).await?;
+    Ok(subscriptions::confirm_all(tx, settings.list, &joining, &settings.consent, settings.now).await?)
+}
+
+/// Whether a row says something of a contact that was not known.
+fn teaches(person: &Person, contact: &Contact) -> bool {
+    person.fields.iter().any(|(name, value)| contact.fields.get(name) != Some(value))
+}
+
+/// What a row comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Asked to be forgotten: nothing is kept.
+    Forgotten,
+    Suppressed,
+    Added,
+    Updated,
+    Unchanged,
+}
+
+impl Fate {
+    fn counter(self, counts: &mut Counts) -> &mut i64 {
+        match self {
+            Self::Forgotten | Self::Suppressed => &mut counts.suppressed,
+            Self::Added => &mut counts.added,
+            Self::Updated => &mut counts.updated,
+            Self::Unchanged => &mut counts.unchanged,
+        }
+    }
+}
+
+fn fate(reason: Option<SuppressionReason>, state: Option<SubscriptionState>, changes: bool) -> Fate {
+    match (reason, state) {
+        (Some(SuppressionReason::Erased), _) => Fate::Forgotten,
+        (Some(_), _) | (None, Some(SubscriptionState::Left)) => Fate::Suppressed,
+        (None, None) => Fate::Added,
+        (None, Some(SubscriptionState::Pending)) => Fate::Updated,
+        (None, Some(SubscriptionState::Confirmed)) if changes => Fate::Updated,
+        (None, Some(SubscriptionState::Confirmed)) => Fate::Unchanged,
+    }
+}
+
+/// Whether a row may put someone on the list: a rest or a dead mailbox may end one day, but who left or complained
+/// comes back by their own act only.
+fn may_join(reason: Option<SuppressionReason>, state: Option<SubscriptionState>) -> bool {
+    use SuppressionReason::{Complaint, Erased, Hard, Manual, Soft, Unsubscribe};
+    let stays = matches!(state, Some(SubscriptionState::Confirmed | SubscriptionState::Left));
+    !stays
+        && match reason {
+            None | Some(Soft | Hard | Manual) => true,
+            Some(Unsubscribe | Complaint | Erased) => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_who_left_comes_back_by_a_file() {
+        use SubscriptionState::{Confirmed, Left, Pending};
+        use SuppressionReason::{Complaint, Erased, Hard, Unsubscribe};
+        for (reason, state, fate_expected, joins) in [
+            (None, None, Fate::Added, true),
+            (None, Some(Pending), Fate::Updated, true),
+            (None, Some(Confirmed), Fate::Unchanged, false),
+            (None, Some(Left), Fate::Suppressed, false),
+            (Some(Hard), None, Fate::Suppressed, true),
+            (Some(Hard), Some(Left), Fate::Suppressed, false),
+            (Some(Unsubscribe), None, Fate::Suppressed, false),
+            (Some(Complaint), Some(Pending), Fate::Suppressed, false),
+            (Some(Erased), None, Fate::Forgotten, false),
+        ] {
+            assert_eq!(fate(reason, state, false), fate_expected, "{reason:?} {state:?}");
+            assert_eq!(may_join(reason, state), joins, "{reason:?} {state:?}");
+        }
+    }
+}

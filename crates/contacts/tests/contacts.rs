@@ -1,0 +1,18 @@
+//! Who may be written to, on a real database.
+
+#[path = "contacts/feedback.rs"]
+mod feedback;
+#[path = "contacts/formats.rs"]
+mod formats;
+#[path = "contacts/histories.rs"]
+mod histories;
+#[path = "contacts/leaving.rs"]
+mod leaving;
+#[path = "contacts/limits.rs"]
+mod limits;
+#[path = "contacts/mailing.rs"]
+mod mailing;
+#[path = "contacts/merging.rs"]
+mod merging;
+#[path = "contacts/place.rs"]
+mod place;
