@@ -78,7 +78,7 @@ pub async fn by_key(db: &impl Connection, key: &AddressKey) -> Result<Option<Con
 pub async fn with_ids(db: &impl Connection, ids: &[ContactId]) -> Result<HashMap<ContactId, Contact>, Error> {
     let json: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id })).collect();
     let sql = format!(
-        "SELECT c.id, c.address, c.fields FROM {} JOIN contacts c ON c.id = rows.id",
+        "SELECT c.id, c.address, c.fields FROM {} CROSS JOIN contacts c WHERE c.id = rows.id",
         rows(db, 1, &[("id", "BIGINT")])
     );
     let found = read(all(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?)?;
@@ -92,7 +92,7 @@ pub async fn with_ids(db: &impl Connection, ids: &[ContactId]) -> Result<HashMap
 pub async fn with_keys(db: &impl Connection, keys: &[AddressKey]) -> Result<HashMap<AddressKey, Contact>, Error> {
     let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
     let sql = format!(
-        "SELECT c.id, c.address, c.fields FROM {} JOIN contacts c ON c.key = rows.key",
+        "SELECT c.id, c.address, c.fields FROM {} CROSS JOIN contacts c WHERE c.key = rows.key",
         rows(db, 1, &[("key", "TEXT")])
     );
     let found = read(all(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?)?;

@@ -27,7 +27,7 @@ pub async fn confirm_all(
     let sql = format!(
         "INSERT INTO subscriptions (list_id, contact_id, state, source, since)
          SELECT CAST($2 AS BIGINT), c.id, 1, CAST($3 AS TEXT), CAST($4 AS BIGINT)
-         FROM {} JOIN contacts c ON c.key = rows.key WHERE true
+         FROM {} CROSS JOIN contacts c WHERE c.key = rows.key
          ON CONFLICT (list_id, contact_id) DO UPDATE
          SET state = 1, source = excluded.source, since = excluded.since WHERE subscriptions.state = 0",
         rows(db, 1, &[("key", "TEXT")])
@@ -91,9 +91,10 @@ pub async fn states(
         state: i16,
     }
     let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
+    // `CROSS JOIN`: SQLite keeps to this order. Else it goes through the list, and through all keys for each member.
     let sql = format!(
-        "SELECT c.key, s.state FROM {} JOIN contacts c ON c.key = rows.key
-         JOIN subscriptions s ON s.list_id = $2 AND s.contact_id = c.id",
+        "SELECT c.key, s.state FROM {} CROSS JOIN contacts c CROSS JOIN subscriptions s
+         WHERE c.key = rows.key AND s.list_id = $2 AND s.contact_id = c.id",
         rows(db, 1, &[("key", "TEXT")])
     );
     let json = serde_json::Value::Array(json).to_string();

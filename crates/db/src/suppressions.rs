@@ -108,8 +108,8 @@ pub async fn standing(
 ) -> Result<HashMap<AddressKey, Suppression>, Error> {
     let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
     let sql = format!(
-        "SELECT s.* FROM {} JOIN suppressions s ON s.key = rows.key
-         WHERE s.scope IN (0, $2) AND s.since <= $3 AND (s.until IS NULL OR s.until > $3)
+        "SELECT s.* FROM {} CROSS JOIN suppressions s
+         WHERE s.key = rows.key AND s.scope IN (0, $2) AND s.since <= $3 AND (s.until IS NULL OR s.until > $3)
          ORDER BY s.reason",
         rows(db, 1, &[("key", "TEXT")])
     );

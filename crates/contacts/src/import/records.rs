@@ -53,7 +53,7 @@ impl Row {
 enum End {
     /// It ends here.
     At(usize),
-    /// A quote was opened in it and never closed.
+    /// A quote was opened in it and never closed, or closed by a quote on another line that was not meant for it.
     Unclosed,
     /// It is longer than [`MAX_ROW`].
     TooLong,
@@ -121,7 +121,7 @@ impl<R: Read> Records<R> {
         use Place::{Closing, Plain, Quoted, Start};
         self.cells.clear();
         self.ends.clear();
-        let (mut at, mut place) = (self.start, Start);
+        let (mut at, mut place, mut ragged) = (self.start, Start, false);
         loop {
             while let Some(&byte) = self.buffer.get(at) {
                 place = match (place, byte) {
@@ -141,9 +141,11 @@ impl<R: Read> Records<R> {
                     }
                     (_, b'\n' | b'\r') => {
                         self.ends.push(self.cells.len());
-                        return Ok(End::At(at));
+                        let astray = ragged && self.line_end().is_some_and(|end| end < at);
+                        return Ok(if astray { End::Unclosed } else { End::At(at) });
                     }
-                    (_, byte) => {
+                    (before, byte) => {
+                        ragged |= before == Closing;
                         self.cells.push(byte);
                         Plain
                     }
