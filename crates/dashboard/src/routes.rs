@@ -1,7 +1,10 @@
 //! The table of all addresses.
 
-use crate::pages::{account, campaigns, incidents, overview, setup, sign_in};
+use crate::pages::{
+    account, bounces, campaigns, contacts, imports, incidents, lists, overview, settings, setup, sign_in, suppressions,
+};
 use crate::{App, assets};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{self, MethodRouter};
@@ -47,10 +50,26 @@ pub fn routes() -> Vec<Route> {
         get("/campaigns/{id}/bounces", Some(See), campaigns::bounces),
         get("/campaigns/{id}/recipients", Some(See), campaigns::recipients),
         get("/campaigns/{id}/progress", Some(See), campaigns::progress),
+        get("/contacts", Some(See), contacts::index),
+        get("/contacts/{id}", Some(See), contacts::show),
+        post("/contacts/{id}/suppress", Some(Write), contacts::suppress),
+        get("/lists", Some(See), lists::index),
+        post("/lists", Some(Write), lists::create),
+        get("/lists/{id}/export", Some(Write), lists::export),
+        get("/imports/new", Some(Write), imports::blank),
+        upload("/imports/new", Some(Write), imports::create),
+        get("/imports/{id}", Some(See), imports::show),
+        get("/imports/{id}/bad-rows", Some(See), imports::bad_rows),
+        get("/suppressions", Some(See), suppressions::index),
+        post("/suppressions", Some(Write), suppressions::add),
+        post("/suppressions/lift", Some(Write), suppressions::lift),
+        get("/bounces", Some(See), bounces::index),
+        get("/bounces/{id}", Some(See), bounces::show),
         get("/incidents", Some(See), incidents::index),
         get("/incidents/{id}", Some(See), incidents::show),
         post("/incidents/{id}/close", Some(Administer), incidents::close),
         post("/incidents/{id}/restore", Some(Administer), incidents::restore),
+        get("/settings", Some(Administer), settings::show),
     ]
 }
 
@@ -60,4 +79,10 @@ fn get<T: 'static, H: Handler<T, App>>(path: &'static str, needs: Option<Permiss
 
 fn post<T: 'static, H: Handler<T, App>>(path: &'static str, needs: Option<Permission>, handler: H) -> Route {
     Route { method: Method::POST, path, needs, handler: routing::post(handler) }
+}
+
+/// A form with a file, which may be longer than others.
+fn upload<T: 'static, H: Handler<T, App>>(path: &'static str, needs: Option<Permission>, handler: H) -> Route {
+    let handler = routing::post(handler).layer(DefaultBodyLimit::max(imports::LARGEST));
+    Route { method: Method::POST, path, needs, handler }
 }

@@ -50,7 +50,7 @@ pub(crate) fn percent(part: i64, whole: i64) -> Option<String> {
 }
 
 /// A time as seen from now: `today, 16:40`, `Tue 24 Nov, 10:31`, `24 Nov 2025`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct When {
     at: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -86,13 +86,6 @@ impl When {
     /// The time of day to the second: `10:42:07`.
     pub(crate) fn clock(&self) -> String {
         self.at.format("%H:%M:%S").to_string()
-    }
-
-    /// As the first word of a sentence.
-    pub(crate) fn first(&self) -> String {
-        let words = self.to_string();
-        let mut letters = words.chars();
-        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }
 }
 

@@ -160,6 +160,24 @@ pub async fn recipients(
     rows.into_iter().map(read).collect()
 }
 
+/// When `contact` was delivered what: each message that a host took, newest first.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn accepted(db: &impl Connection, contact: ContactId) -> Result<Vec<(DeliveryId, DateTime<Utc>)>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        delivery_id: i64,
+        settled: i64,
+    }
+    // Outcome 0 is accepted; state 5 says that nothing came back since.
+    let sql = "SELECT a.delivery_id, max(a.settled) AS settled FROM deliveries d
+               JOIN attempts a ON a.delivery_id = d.id AND a.outcome = 0 AND a.settled IS NOT NULL
+               WHERE d.contact_id = $1 AND d.state = 5 GROUP BY a.delivery_id ORDER BY 2 DESC";
+    let rows = all::<Row>(db, sql, [contact.0.into()]).await?;
+    Ok(rows.into_iter().map(|row| (DeliveryId(row.delivery_id), time(row.settled))).collect())
+}
+
 /// How many addresses rest at `now`, by the day on which they come back, soonest first.
 ///
 /// # Errors

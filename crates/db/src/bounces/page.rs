@@ -33,6 +33,10 @@ pub struct Filter {
     pub before: Option<DateTime<Utc>>,
     /// Whether only those that ended their delivery.
     pub only_final: bool,
+    /// Whether only those that ended their delivery and blame the address for good.
+    pub only_hard: bool,
+    /// Whether only those whose message was delivered later.
+    pub only_recovered: bool,
 }
 
 impl Filter {
@@ -67,6 +71,14 @@ impl Filter {
         }
         if self.only_final {
             conditions.push("b.is_final".to_owned());
+        }
+        if self.only_hard {
+            conditions.push("b.is_final AND b.hard".to_owned());
+        }
+        if self.only_recovered {
+            // State 5 is accepted.
+            let delivered = "EXISTS (SELECT 1 FROM deliveries d WHERE d.id = b.delivery_id AND d.state = 5)";
+            conditions.push(delivered.to_owned());
         }
         (conditions.join(" AND "), values)
     }

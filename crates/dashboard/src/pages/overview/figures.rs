@@ -80,9 +80,9 @@ pub(crate) fn tiles(counts: &[statistics::Count], today: NaiveDate, recovered: C
     };
     vec![
         rate("/campaigns", "Delivered", Sums::delivered, Sums::sent, true, ""),
-        rate("/bounces?kind=hard", "Hard bounces", |sums| sums.hard, Sums::sent, false, "good: under 2 %"),
+        rate("/bounces?kind=hard&days=30", "Hard bounces", |sums| sums.hard, Sums::sent, false, "good: under 2 %"),
         Tile {
-            href: "/bounces?kind=recovered",
+            href: "/bounces?kind=recovered&days=30",
             label: "Recovered",
             figure: recovered.to_string(),
             unit: "",
