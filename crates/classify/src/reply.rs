@@ -1,6 +1,6 @@
 //! An SMTP reply to our own attempt.
 
-use rebound_domain::Verdict;
+use rebound_domain::{BounceCause, Verdict};
 
 use crate::message::TEXT_BYTES;
 use crate::rules::{Context, judge};
@@ -25,5 +25,10 @@ pub fn reply(bytes: &[u8]) -> Option<Verdict> {
     if code.is_some_and(|code| code < 400) {
         return None;
     }
-    Some(judge(words, Context { status: None, reply_code: code }))
+    let mut verdict = judge(words, Context { status: None, reply_code: code });
+    if verdict.cause == BounceCause::TimeoutExpired && code.is_some_and(|code| code < 500) {
+        // "Not now" cannot be the end of trying: a host behind the relay did not answer in time.
+        verdict.cause = BounceCause::HostUnreachable;
+    }
+    Some(verdict)
 }

@@ -67,17 +67,15 @@ pub(crate) async fn connection(shared: Arc<Shared>) {
 
 /// The next job; with none at hand, what was heard is stored before waiting for one.
 async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
-    let waiting = shared.jobs.lock().await.try_recv();
-    match waiting {
-        Ok(job) => Some(job),
-        Err(mpsc::error::TryRecvError::Disconnected) => None,
-        Err(mpsc::error::TryRecvError::Empty) => {
-            if heard.is_some() {
-                shared.journal.step(heard.take(), None).await;
-            }
-            shared.jobs.lock().await.recv().await
-        }
+    // Whoever holds the lock waits for a job: then there is none at hand.
+    let at_hand = shared.jobs.try_lock().ok().and_then(|mut jobs| jobs.try_recv().ok());
+    if at_hand.is_some() {
+        return at_hand;
     }
+    if heard.is_some() {
+        shared.journal.step(heard.take(), None).await;
+    }
+    shared.jobs.lock().await.recv().await
 }
 
 async fn open_line(shared: &Shared) -> Option<Line> {
