@@ -16,6 +16,7 @@ mod write;
 use crate::Error;
 use crate::export::guarded;
 use chrono::{DateTime, Utc};
+use rebound_db::events::{self, Event};
 use rebound_db::imports::{self, Counts};
 use rebound_db::{Connection, Pool};
 use rebound_domain::{ImportId, ListId};
@@ -35,6 +36,8 @@ pub struct Import {
     pub file: String,
     /// By what consent they may be written to, in words; kept with each subscription.
     pub consent: String,
+    /// Who does it, for the audit; `rebound` until someone is named.
+    pub actor: String,
     /// What some columns are, by header. The others are what their headers say.
     pub columns: Vec<(String, Target)>,
     /// The time at which it is done, and from which the consent counts.
@@ -57,7 +60,7 @@ impl Import {
     #[must_use]
     pub fn new(list: ListId, file: &str, now: DateTime<Utc>) -> Self {
         let consent = format!("import {file}");
-        Self { list, file: file.to_owned(), consent, columns: Vec::new(), now }
+        Self { list, file: file.to_owned(), consent, actor: "rebound".to_owned(), columns: Vec::new(), now }
     }
 }
 
@@ -88,7 +91,10 @@ pub async fn import(
     let mut counts = Counts::default();
     match run(db, id, source, settings, &mut counts, &mut progress).await {
         Ok(digest) => {
-            imports::finish(db, id, &digest, settings.now).await?;
+            let tx = db.begin().await?;
+            imports::finish(&tx, id, &digest, settings.now).await?;
+            events::add(&tx, &event(settings, &counts)).await?;
+            tx.commit().await?;
             Ok(Imported { id, counts })
         }
         Err(error) => {
@@ -99,6 +105,17 @@ pub async fn import(
             Err(error)
         }
     }
+}
+
+fn event<'a>(settings: &'a Import, counts: &Counts) -> Event<'a> {
+    let Counts { lines, added, updated, unchanged, duplicates, suppressed, bad } = counts;
+    let detail = format!(
+        "{}: {lines} rows, {added} added, {updated} updated, {unchanged} unchanged, {duplicates} duplicates, \
+         {suppressed} suppressed, {bad} bad",
+        settings.file
+    );
+    let (actor, subject_id) = (settings.actor.as_str(), Some(settings.list.0));
+    Event { at: settings.now, kind: "imported", actor, subject: "list", subject_id, key: None, detail }
 }
 
 async fn run(

@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use rebound_contacts::{Import, import};
-use rebound_db::{contacts, imports, lists, subscriptions};
+use rebound_db::{contacts, events, imports, lists, subscriptions};
 use rebound_domain::{ContactId, EmailAddress, Fields, SubscriptionState};
 use std::io::Cursor;
 
@@ -25,6 +25,9 @@ async fn twice_is_once() {
     let imports = imports::newest(&place.db, 2).await.unwrap();
     assert_eq!(imports[0].digest, imports[1].digest);
     assert_eq!(imports[0].digest.len(), 64);
+    let told = events::of_subject(&place.db, "list", place.list.id.0, 9).await.unwrap();
+    assert_eq!(told.len(), 2);
+    assert!(told[1].detail.starts_with("people.csv: 9003 rows, 9001 added, 0 updated"), "{}", told[1].detail);
 }
 
 #[tokio::test]
