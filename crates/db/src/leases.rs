@@ -163,7 +163,8 @@ fn suppressed(now: u8) -> String {
     )
 }
 
-/// Gives leased deliveries back untried; those with a time are due then.
+/// Gives deliveries back of which nothing arrived: leased ones, and marked ones whose final dot was never written.
+/// Those with a time are due then.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -177,14 +178,49 @@ pub async fn release(
     }
     let lines: Vec<_> =
         back.iter().map(|(id, due)| serde_json::json!({ "id": id.0, "due": due.map(millis) })).collect();
-    let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
+    let lines = serde_json::Value::from(lines).to_string();
+    let unmarked = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
-        "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due),
-             state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $2"
+        "DELETE FROM attempts WHERE outcome IS NULL AND worker = $2 AND EXISTS (
+             SELECT 1 FROM {unmarked} JOIN deliveries d ON d.id = rows.id
+             WHERE d.id = attempts.delivery_id AND d.attempts = attempts.number AND d.state = 3 AND d.worker = $2)"
     );
-    execute(db, &sql, [serde_json::Value::from(lines).to_string().into(), worker.0.into()]).await
+    execute(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
+    let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
+    let tries = "attempts - CASE WHEN state = 3 THEN 1 ELSE 0 END";
+    let sql = format!(
+        "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
+             state = CASE WHEN {tries} = 0 THEN 0 ELSE 1 END
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state IN (2, 3) AND deliveries.worker = $2"
+    );
+    execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
+
+/// Puts in doubt what was handed over when its line broke after the final dot; where the campaign says so, it is
+/// planned again.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn doubt(
+    db: &impl Connection,
+    worker: WorkerId,
+    ids: &[DeliveryId],
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let wanted = rows(db, 1, &[("id", "bigint")]);
+    let sql = format!(
+        "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND deliveries.worker = $3"
+    );
+    execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
+}
+
+/// Campaigns that resend (0) plan the try again at once; the doubt stays listed as an attempt without outcome.
+const DOUBTFUL: &str = "CASE
+    WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0 THEN 0 ELSE 4 END";
 
 /// Of `answered`, those whose delivery `worker` still owns.
 ///
@@ -266,11 +302,9 @@ pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -
     let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
         WHERE worker = $1 AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
-    // Campaigns that resend (0) plan the try again at once; the doubt stays listed as an attempt without outcome.
-    let doubt = "UPDATE deliveries SET worker = NULL, due = $2, state = CASE
-            WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0 THEN 0 ELSE 4 END
-        WHERE worker = $1 AND state = 3";
-    execute(db, doubt, [dead.0.into(), millis(now).into()]).await
+    let doubt =
+        format!("UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL} WHERE worker = $1 AND state = 3");
+    execute(db, &doubt, [dead.0.into(), millis(now).into()]).await
 }
 
 #[derive(FromQueryResult)]

@@ -1,0 +1,156 @@
+//! The way of a delivery, statement by statement, on both engines.
+
+use crate::engines;
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::leases::{Answered, Try};
+use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, subscriptions, suppressions};
+use rebound_domain::{
+    Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Scope, StateName, Suppression,
+    SuppressionReason, WorkerId,
+};
+
+const WORKER: WorkerId = WorkerId(1);
+const OTHER: WorkerId = WorkerId(2);
+
+fn now() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+/// A launched campaign to ten people, three of whom joined too late or may not be written to.
+async fn launched(db: &Pool, doubt: DoubtPolicy) -> Campaign {
+    let list = lists::ensure(db, "News", now()).await.unwrap().id;
+    let people: Vec<_> = (0..10).map(|i| (format!("p{i}@orchard.example").parse().unwrap(), Fields::new())).collect();
+    contacts::add(db, &people, now()).await.unwrap();
+    let keys: Vec<_> = people.iter().map(|(address, _): &(EmailAddress, Fields)| address.key()).collect();
+    let tomorrow = now() + TimeDelta::days(1);
+    subscriptions::confirm_all(db, list, &keys[..9], "test", now()).await.unwrap();
+    subscriptions::confirm_all(db, list, &keys[9..], "test", tomorrow).await.unwrap();
+    suppress(db, "p0@orchard.example", Scope::Everywhere).await;
+    suppress(db, "p1@orchard.example", Scope::List(list)).await;
+    suppress(db, "p2@orchard.example", Scope::List(ListId(list.0 + 1))).await;
+    let draft = Draft {
+        name: format!("Spring {doubt:?}"),
+        list,
+        from_name: "Fernhill".into(),
+        from: "news@fernhill.example".parse().unwrap(),
+        reply_to: None,
+        subject: "Hello".into(),
+        html: "<p>Hello</p>".into(),
+        text: String::new(),
+        postal_address: "1 Garden Row".into(),
+        defaults: Fields::new(),
+        doubt,
+    };
+    let id = campaigns::create(db, &draft, now()).await.unwrap();
+    assert!(campaigns::set_state(db, id, CampaignState::Draft, CampaignState::Planning, None, now()).await.unwrap());
+    campaigns::get(db, id).await.unwrap().unwrap()
+}
+
+async fn suppress(db: &Pool, address: &str, scope: Scope) {
+    let suppression = Suppression {
+        address: address.parse::<EmailAddress>().unwrap().key(),
+        scope,
+        reason: SuppressionReason::Manual,
+        since: now() - TimeDelta::days(1),
+        until: None,
+        evidence: "a test".into(),
+    };
+    suppressions::add(db, &suppression).await.unwrap();
+}
+
+async fn plan(db: &Pool, campaign: &Campaign) -> i64 {
+    let tx = db.begin().await.unwrap();
+    let planned = campaigns::plan(&tx, campaign, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    planned
+}
+
+#[tokio::test]
+async fn a_delivery_goes_its_way_and_is_never_lost() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Hold).await;
+        // Nine joined in time, and two of them are suppressed for this list.
+        assert_eq!((plan(db, &campaign).await, plan(db, &campaign).await), (7, 0), "{engine}");
+
+        let leases = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
+        assert_eq!(leases.len(), 7, "{engine}");
+        assert!(leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap().is_empty(), "{engine}");
+
+        // One is suppressed between the claim and the mark: the mark itself asks.
+        suppress(db, "p8@orchard.example", Scope::Everywhere).await;
+        let tries: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
+        let marked = leases::mark(db, WORKER, &tries, now()).await.unwrap();
+        assert_eq!(marked.len(), 6, "{engine}");
+        assert!(leases::mark(db, OTHER, &tries, now()).await.unwrap().is_empty(), "{engine}: a stranger marks nothing");
+
+        // Two are taken; one line breaks before the dot; the others were under way when the worker died.
+        let answered: Vec<Answered> =
+            tries[..2].iter().map(|of| Answered { of: of.clone(), accepted: true, reply: "250 ok".into() }).collect();
+        leases::note_answers(db, WORKER, &answered, now()).await.unwrap();
+        assert_eq!(leases::accept(db, WORKER, &tries[..2]).await.unwrap().len(), 2, "{engine}");
+        let later = now() + TimeDelta::hours(1);
+        leases::release(db, WORKER, &[(tries[2].id, Some(later))]).await.unwrap();
+        assert_eq!(leases::recover(db, WORKER, now()).await.unwrap(), 3, "{engine}");
+
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        let expected =
+            [(StateName::Planned, 1), (StateName::InDoubt, 3), (StateName::Accepted, 2), (StateName::Suppressed, 1)];
+        assert_eq!(counts, expected.into(), "{engine}");
+        assert_eq!(deliveries::next_due(db, campaign.id).await.unwrap(), Some(later), "{engine}");
+
+        // The doubtful are listed by name; an answer that comes late resolves one.
+        let ledger = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
+        let doubtful: Vec<_> = ledger.iter().filter(|line| line.in_doubt == 1).collect();
+        assert_eq!(doubtful.len(), 3, "{engine}");
+        let late = Try { id: doubtful[0].delivery, number: 1 };
+        let answer = Answered { of: late.clone(), accepted: true, reply: "250 ok".into() };
+        leases::note_answers(db, WORKER, &[answer], now()).await.unwrap();
+        assert_eq!(leases::accept(db, WORKER, &[late]).await.unwrap().len(), 1, "{engine}");
+        let ledger = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
+        assert_eq!(ledger.iter().filter(|line| line.in_doubt > 0).count(), 2, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_goes_again_where_the_campaign_says_so() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let leases = leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap();
+        let first = Try { id: leases[0].id, number: 1 };
+        leases::mark(db, WORKER, &[first], now()).await.unwrap();
+        leases::recover(db, WORKER, now()).await.unwrap();
+
+        let again = leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap();
+        let again = again.into_iter().find(|lease| lease.id == leases[0].id).unwrap();
+        assert_eq!(again.attempts, 1, "{engine}");
+        let second = Try { id: again.id, number: 2 };
+        leases::mark(db, OTHER, &[second.clone()], now()).await.unwrap();
+        leases::accept(db, OTHER, &[second]).await.unwrap();
+        let ledger = deliveries::ledger(db, campaign.id, None, 1).await.unwrap();
+        assert_eq!((ledger[0].state, ledger[0].attempts), (StateName::Accepted, 2), "{engine}");
+        assert!(ledger[0].in_doubt >= 1, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_campaign_marks_nothing_and_a_cancelled_one_ends() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let leases = leases::claim(db, WORKER, campaign.id, 2, now()).await.unwrap();
+        let tries: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
+        let (planning, paused) = (CampaignState::Planning, CampaignState::Paused);
+        campaigns::set_state(db, campaign.id, planning, paused, None, now()).await.unwrap();
+        assert!(leases::mark(db, WORKER, &tries[..1], now()).await.unwrap().is_empty(), "{engine}");
+        campaigns::set_state(db, campaign.id, paused, CampaignState::Cancelled, None, now()).await.unwrap();
+        campaigns::cancel_open(db, campaign.id).await.unwrap();
+        assert!(leases::mark(db, WORKER, &tries[1..], now()).await.unwrap().is_empty(), "{engine}");
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!(counts, [(StateName::Cancelled, 7)].into(), "{engine}");
+        assert!(!deliveries::any_open(db, campaign.id).await.unwrap(), "{engine}");
+    }
+}
