@@ -61,7 +61,8 @@ pub async fn one_at_a_time(tx: &Transaction) -> Result<(), Error> {
 pub async fn known(db: &impl Connection, deliveries: &[DeliveryId]) -> Result<HashSet<Same>, Error> {
     let wanted = rows(db, 1, &[("id", "BIGINT")]);
     let sql = format!(
-        "SELECT b.id, b.delivery_id, b.attempt, b.cause FROM {wanted} JOIN bounces b ON b.delivery_id = rows.id"
+        "SELECT b.id, b.delivery_id, b.attempt, b.cause FROM {wanted} CROSS JOIN bounces b
+         WHERE b.delivery_id = rows.id"
     );
     let known: Vec<Placed> = all(db, &sql, [ids_json(deliveries).into()]).await?;
     Ok(known.iter().filter_map(Placed::same).collect())
@@ -152,7 +153,8 @@ pub async fn judged(db: &impl Connection, keys: &[AddressKey]) -> Result<Vec<Not
     }
     let wanted = rows(db, 1, &[("key", "TEXT")]);
     let sql = format!(
-        "SELECT {COLUMNS} FROM {wanted} JOIN bounces b ON b.key = rows.key WHERE b.is_final ORDER BY b.at, b.id"
+        "SELECT {COLUMNS} FROM {wanted} CROSS JOIN bounces b
+         WHERE b.key = rows.key AND b.is_final ORDER BY b.at, b.id"
     );
     read(all(db, &sql, [keys_json(keys).into()]).await?)
 }

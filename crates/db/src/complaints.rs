@@ -33,7 +33,7 @@ pub async fn add(db: &impl Connection, complaints: &[Complaint]) -> Result<Vec<N
     let sql = format!(
         "INSERT INTO complaints (at, delivery_id, contact_id, key, kind)
          SELECT rows.at, rows.id, d.contact_id, c.key, rows.kind
-         FROM {} JOIN deliveries d ON d.id = rows.id JOIN contacts c ON c.id = d.contact_id WHERE true
+         FROM {} CROSS JOIN deliveries d CROSS JOIN contacts c WHERE d.id = rows.id AND c.id = d.contact_id
          ON CONFLICT DO NOTHING RETURNING id, at, delivery_id, key, kind",
         rows(db, 1, &[("id", "BIGINT"), ("kind", "TEXT"), ("at", "BIGINT")])
     );

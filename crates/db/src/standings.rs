@@ -33,7 +33,8 @@ pub async fn get(db: &impl Connection, keys: &[AddressKey]) -> Result<HashMap<Ad
         return Ok(HashMap::new());
     }
     let wanted = rows(db, 1, &[("key", "TEXT")]);
-    let sql = format!("SELECT s.key, s.standing, s.updated FROM {wanted} JOIN standings s ON s.key = rows.key");
+    let sql =
+        format!("SELECT s.key, s.standing, s.updated FROM {wanted} CROSS JOIN standings s WHERE s.key = rows.key");
     let found: Vec<Row> = all(db, &sql, [keys_json(keys).into()]).await?;
     let read = |row: Row| {
         let standing = serde_json::from_str(&row.standing).map_err(|_| Error::unreadable("standings", "standing"))?;
@@ -98,15 +99,15 @@ pub async fn other_facts(
     if keys.is_empty() {
         return Ok(vec![]);
     }
-    // 0 is the outcome of a message that was taken.
+    // 0 is the outcome of a message that was taken. `CROSS JOIN`: SQLite keeps to this order.
     let wanted = rows(db, 1, &[("key", "TEXT")]);
     let sql = format!(
         "SELECT c.key AS key, a.settled AS at, 'accepted' AS kind
-         FROM {wanted} JOIN contacts c ON c.key = rows.key JOIN deliveries d ON d.contact_id = c.id
-         JOIN attempts a ON a.delivery_id = d.id WHERE a.outcome = 0 AND a.settled IS NOT NULL
+         FROM {wanted} CROSS JOIN contacts c CROSS JOIN deliveries d CROSS JOIN attempts a
+         WHERE c.key = rows.key AND d.contact_id = c.id AND a.delivery_id = d.id AND a.outcome = 0 AND a.settled IS NOT NULL
          UNION ALL
          SELECT e.key AS key, e.at AS at, e.kind AS kind
-         FROM {wanted} JOIN events e ON e.key = rows.key WHERE e.kind IN ('lifted', 'reached')
+         FROM {wanted} CROSS JOIN events e WHERE e.key = rows.key AND e.kind IN ('lifted', 'reached')
          ORDER BY at"
     );
     let facts: Vec<Row> = all(db, &sql, [keys_json(keys).into()]).await?;
