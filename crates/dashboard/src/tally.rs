@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) yours: i64,
     /// Cannot be reached.
     pub(crate) lost: i64,
+    /// Of those who wait for a person: their message may or may not have left when a worker died.
+    pub(crate) in_doubt: i64,
     /// Left or were suppressed after the launch.
     pub(crate) suppressed: i64,
     /// Unsent, because the campaign was cancelled.
@@ -50,6 +52,7 @@ impl Tally {
             waiting: count(&[StateName::Planned, StateName::Leased, StateName::HandingOver]),
             yours: decide + count(&[StateName::InDoubt]),
             lost: bounced - decide,
+            in_doubt: count(&[StateName::InDoubt]),
             suppressed,
             cancelled: count(&[StateName::Cancelled]),
         }

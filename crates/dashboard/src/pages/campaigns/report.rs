@@ -147,8 +147,11 @@ impl Rows {
         let groups = groups
             .into_iter()
             .map(|(of, title, note, people)| {
-                let causes = failed.iter().filter(|one| turn(one.cause, one.state) == Some(of)).map(cause).collect();
-                Group { title, note, people: Count(people), causes }
+                let causes: Vec<Cause> =
+                    failed.iter().filter(|one| turn(one.cause, one.state) == Some(of)).map(cause).collect();
+                // Some wait without a failure of their own: their receiver rests.
+                let people = Count(people.max(causes.iter().map(|cause| cause.people.0).sum()));
+                Group { title, note, people, causes }
             })
             .filter(|group: &Group| group.people.0 > 0 || !group.causes.is_empty())
             .collect();

@@ -1,0 +1,19 @@
+//! The pages over a real database: who may see what, which forms are taken, and what is escaped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops, and says where"
+)]
+
+#[path = "dashboard/access.rs"]
+mod access;
+#[path = "dashboard/forms.rs"]
+mod forms;
+#[path = "dashboard/pages.rs"]
+mod pages;
+#[path = "dashboard/seed.rs"]
+mod seed;
+#[path = "dashboard/world.rs"]
+mod world;

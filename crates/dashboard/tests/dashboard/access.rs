@@ -1,0 +1,145 @@
+//! Who may do what: the table of addresses against every role.
+
+use crate::world::{Answer, Browser, World};
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use rebound_dashboard::routes;
+use rebound_db::{campaigns, events, suppressions};
+use rebound_domain::Role;
+
+/// A path of the table with its names filled in.
+fn filled(path: &str) -> String {
+    path.replace("{id}", "2").replace("{secret}", "unknown").replace("{file}", "unknown.css")
+}
+
+/// Asks without a token: a permission is asked for before the form is read, and nothing is ever changed.
+async fn knock(world: &World, method: &Method, path: &str, browser: Option<&Browser>) -> Answer {
+    match *method {
+        Method::GET => world.get(browser, path).await,
+        _ => world.send(browser, path, &[], None).await,
+    }
+}
+
+#[tokio::test]
+async fn every_address_keeps_out_who_may_not() {
+    let world = World::seeded().await;
+    let mut browsers = Vec::new();
+    for role in Role::ALL {
+        browsers.push((role, world.browser(role).await));
+    }
+    let mut checked = 0;
+    for route in routes() {
+        let Some(needs) = route.needs else { continue };
+        let path = filled(route.path);
+        let (method, name) = (&route.method, format!("{} {}", route.method, route.path));
+        let stranger = knock(&world, method, &path, None).await;
+        assert_eq!(stranger.status, StatusCode::SEE_OTHER, "{name} for a stranger");
+        for (role, browser) in &browsers {
+            let forbidden = "Your role does not allow it";
+            let answer = knock(&world, method, &path, Some(browser)).await;
+            let kept_out = answer.status == StatusCode::FORBIDDEN && answer.text.contains(forbidden);
+            assert_eq!(kept_out, !role.may(needs), "{name} for {role:?}: {}", answer.status);
+            assert!(answer.status != StatusCode::INTERNAL_SERVER_ERROR, "{name} for {role:?}: {}", answer.text);
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
+
+#[tokio::test]
+async fn looking_changes_nothing() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let count = async || {
+        let all = campaigns::all(&world.db).await.unwrap();
+        let states: Vec<_> = all.iter().map(|campaign| (campaign.id, campaign.state, campaign.planned)).collect();
+        let log = events::newest(&world.db, None, 10_000).await.unwrap().len();
+        let suppressed = suppressions::counts(&world.db, world.now).await.unwrap();
+        (states, log, suppressed, rebound_db::users::all(&world.db).await.unwrap())
+    };
+    let file = std::fs::read(world.db.file().unwrap().with_extension("db-wal")).unwrap();
+    let before = count().await;
+    for route in routes().iter().filter(|route| route.method == Method::GET) {
+        let answer = world.get(Some(&owner), &filled(route.path)).await;
+        assert!(!answer.status.is_server_error(), "{}: {}", route.path, answer.text);
+    }
+    assert_eq!(count().await, before);
+    // Not one byte was written.
+    assert!(std::fs::read(world.db.file().unwrap().with_extension("db-wal")).unwrap() == file);
+}
+
+#[tokio::test]
+async fn forms_are_taken_from_our_own_pages_only() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let ours = Some("https://mail.fernhill.example");
+    let foreign = Some("https://evil.example");
+    for route in routes().iter().filter(|route| route.method == Method::POST) {
+        let path = filled(route.path);
+        let with_token = [("csrf", owner.csrf.as_str())];
+        let answer = world.send(Some(&owner), &path, &with_token, foreign).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} from another site");
+        let before_sign_in = route.needs.is_none();
+        let upload = route.path == "/imports/new";
+        if before_sign_in || upload {
+            continue;
+        }
+        for token in ["", "wrong", &owner.csrf[1..]] {
+            let answer = world.send(Some(&owner), &path, &[("csrf", token)], ours).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} with token {token:?}");
+        }
+    }
+    let other = world.browser(Role::Marketer).await;
+    let answer = world.send(Some(&other), "/lists", &[("csrf", &owner.csrf), ("name", "Mine")], ours).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "the token of another session");
+    assert_eq!(rebound_db::lists::all(&world.db).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_without_its_token_is_not_read() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let part = |name: &str, rest: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{value}\r\n")
+    };
+    let file = part("file", "; filename=\"p.csv\"", "email\nzoe@orchard.test\n");
+    let list = part("new_list", "", "Fair");
+    for (token, status) in [("wrong", StatusCode::FORBIDDEN), (owner.csrf.as_str(), StatusCode::SEE_OTHER)] {
+        let body = format!("{}{list}{file}--b--\r\n", part("csrf", "", token));
+        let request = Request::post("/imports/new")
+            .header(header::COOKIE, &owner.cookie)
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from(body))
+            .unwrap();
+        let answer = world.ask(request).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    let page = world.get(Some(&owner), "/contacts?q=zoe").await;
+    assert!(page.text.contains("zoe@orchard.test"));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    for route in routes() {
+        let path = filled(route.path);
+        for browser in [None, Some(&owner)] {
+            let answer = knock(&world, &route.method, &path, browser).await;
+            let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
+            let policy = header("content-security-policy");
+            assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
+            let preview = path.ends_with("/preview") && browser.is_some();
+            assert_eq!(policy.contains("unsafe-inline"), preview, "{path}");
+            assert_eq!(policy.contains("sandbox"), preview, "{path}");
+            assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+            assert!(header("strict-transport-security").contains("max-age=31536000"), "{path}");
+            assert!(!header("referrer-policy").is_empty() && !header("x-frame-options").is_empty(), "{path}");
+            // A page holds what others may not see; an event stream says so in its own words.
+            assert!(header("cache-control").starts_with("no-"), "{path}");
+        }
+    }
+    let missing = world.get(None, "/nothing/here").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    assert!(missing.headers.contains_key("content-security-policy"));
+}
