@@ -1,0 +1,13 @@
+//! Stories: the program, a database and a pretend internet, seen from outside.
+//!
+//! Each runs real servers on free ports, and waits for what it expects, never for seconds to pass.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
+
+mod pages;
+mod program;
+mod smtp;
+mod world;
+
+mod campaign;
+mod hard_bounce;

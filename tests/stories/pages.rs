@@ -1,0 +1,88 @@
+//! The pages, as a browser without a screen sees them.
+
+use crate::world::World;
+use reqwest::{Client, StatusCode, redirect};
+use std::net::SocketAddr;
+
+const EMAIL: &str = "ines@fernhill.test";
+const PASSWORD: &str = "tulips before the frost";
+
+pub(crate) struct Browser {
+    client: Client,
+    pages: SocketAddr,
+}
+
+impl Browser {
+    /// A browser that nobody has used yet.
+    pub(crate) fn new(pages: SocketAddr) -> Self {
+        let client = Client::builder().cookie_store(true).redirect(redirect::Policy::limited(5)).build().unwrap();
+        Self { client, pages }
+    }
+
+    /// Adds an owner by command, and signs in as them through the form.
+    pub(crate) async fn signed_in(world: &World) -> Self {
+        let added = world.run_with(&["user", "add", EMAIL, "--name", "Ines", "--role", "owner"], PASSWORD).await;
+        assert!(added.well || added.err.contains("owner already"), "{}{}", added.out, added.err);
+        let browser = Self::new(world.pages);
+        let (status, page) = browser.sign_in(EMAIL, PASSWORD).await;
+        assert!(status.is_success() && page.contains("Sign out"), "{status}: {}", text_of(&page));
+        browser
+    }
+
+    /// Fills in the sign-in form; where that led.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> (StatusCode, String) {
+        self.get("/sign-in").await;
+        self.send("/sign-in", &[("email", email), ("password", password), ("back", "")]).await
+    }
+
+    /// Opens a page.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(self.url(path)).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// The words on a page that must be there.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let (status, page) = self.get(path).await;
+        assert!(status.is_success(), "{path} answers {status}: {}", text_of(&page));
+        text_of(&page)
+    }
+
+    /// Sends the form on the page `form` to `path`, as its button would.
+    pub(crate) async fn press(&self, form: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+        let (_, page) = self.get(form).await;
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let csrf = csrf.unwrap_or_else(|| panic!("{form} holds no form")).to_owned();
+        let fields: Vec<(&str, &str)> = fields.iter().copied().chain([("csrf", csrf.as_str())]).collect();
+        self.send(path, &fields).await
+    }
+
+    /// Sends fields as they are.
+    pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+        let answer = self.client.post(self.url(path)).form(fields).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    fn url(&self, path: &str) -> String {
+        if path.starts_with("http") { path.to_owned() } else { format!("http://{}{path}", self.pages) }
+    }
+}
+
+/// The words of the main part of a page, one blank between them.
+pub(crate) fn text_of(page: &str) -> String {
+    let main = page.split("<main").nth(1).and_then(|rest| rest.split("</main>").next()).unwrap_or(page);
+    let mut text = String::new();
+    for (index, piece) in main.split('<').enumerate() {
+        let words = if index == 0 { piece } else { piece.split_once('>').map_or("", |(_, words)| words) };
+        text.push_str(words);
+        text.push(' ');
+    }
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.trim_start_matches(|c| c != ' ').trim().replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+/// All places in the menu of a page.
+pub(crate) fn menu(page: &str) -> Vec<String> {
+    let items = page.split("<a class=\"item\" href=\"").skip(1);
+    items.filter_map(|item| item.split('"').next()).map(str::to_owned).collect()
+}
