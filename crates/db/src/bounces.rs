@@ -12,8 +12,7 @@ pub use page::{Filter, causes, domains, of_key, page};
 pub use windows::{Neighbour, neighbours, repeats};
 
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, one, rows};
-use crate::standings::keys_json;
+use crate::sql::{all, execute, keys_json, millis, one, rows};
 use crate::{Connection, Error, Transaction};
 use noted::{COLUMNS, Row, read};
 use rebound_domain::{
@@ -156,7 +155,7 @@ pub async fn judged(db: &impl Connection, keys: &[AddressKey]) -> Result<Vec<Not
         "SELECT {COLUMNS} FROM {wanted} CROSS JOIN bounces b
          WHERE b.key = rows.key AND b.is_final ORDER BY b.at, b.id"
     );
-    read(all(db, &sql, [keys_json(keys).into()]).await?)
+    read(all(db, &sql, [keys_json(keys)?.into()]).await?)
 }
 
 /// Puts all final bounces of one cause in `campaign` that belong to no incident, since the campaign is trusted,

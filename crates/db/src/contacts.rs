@@ -1,6 +1,6 @@
 //! Contacts.
 
-use crate::sql::{all, execute, millis, number, one, rows};
+use crate::sql::{all, execute, json, keys_json, millis, number, one, rows};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
@@ -16,22 +16,24 @@ pub async fn add(db: &impl Connection, people: &[(EmailAddress, Fields)], now: D
     if people.is_empty() {
         return Ok(0);
     }
-    let json: Vec<_> = people
-        .iter()
-        .map(|(address, fields)| {
-            let key = address.key();
-            serde_json::json!({
-                "key": key, "address": address, "domain": key.domain(), "fields": written(fields),
-            })
-        })
-        .collect();
+    #[derive(serde::Serialize)]
+    struct New<'a> {
+        domain: String,
+        key: AddressKey,
+        address: &'a EmailAddress,
+        fields: String,
+    }
+    let json = json(people.iter().map(|(address, fields)| {
+        let key = address.key();
+        New { domain: key.domain().to_owned(), key, address, fields: written(fields) }
+    }))?;
     let sql = format!(
         "INSERT INTO contacts (key, address, domain, fields, created)
          SELECT key, address, domain, fields, CAST($2 AS BIGINT) FROM {} WHERE true
          ON CONFLICT (key) DO NOTHING",
         rows(db, 1, &[("key", "TEXT"), ("address", "TEXT"), ("domain", "TEXT"), ("fields", "TEXT")])
     );
-    execute(db, &sql, [serde_json::Value::Array(json).to_string().into(), millis(now).into()]).await
+    execute(db, &sql, [json.into(), millis(now).into()]).await
 }
 
 /// Replaces the fields of each.
@@ -90,12 +92,11 @@ pub async fn with_ids(db: &impl Connection, ids: &[ContactId]) -> Result<HashMap
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
 pub async fn with_keys(db: &impl Connection, keys: &[AddressKey]) -> Result<HashMap<AddressKey, Contact>, Error> {
-    let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
     let sql = format!(
         "SELECT c.id, c.address, c.fields FROM {} CROSS JOIN contacts c WHERE c.key = rows.key",
         rows(db, 1, &[("key", "TEXT")])
     );
-    let found = read(all(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?)?;
+    let found = read(all(db, &sql, [keys_json(keys)?.into()]).await?)?;
     Ok(found.into_iter().map(|contact| (contact.address.key(), contact)).collect())
 }
 

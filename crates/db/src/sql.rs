@@ -4,6 +4,7 @@
 
 use crate::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_domain::AddressKey;
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 
 /// Runs a statement; the number of rows it changed.
@@ -50,6 +51,21 @@ fn statement(db: &impl ConnectionTrait, sql: &str, values: impl IntoIterator<Ite
         // SQLite numbers its parameters `?1`.
         _ => Statement::from_sql_and_values(backend, sql.replace('$', "?").replace('\u{1}', "$"), values),
     }
+}
+
+/// Many rows as the one JSON text that [`rows`] unpacks.
+pub(crate) fn json<T: serde::Serialize>(rows: impl IntoIterator<Item = T>) -> Result<String, Error> {
+    let rows: Vec<T> = rows.into_iter().collect();
+    serde_json::to_string(&rows).map_err(|error| Error::Unavailable(sea_orm::DbErr::Json(error.to_string())))
+}
+
+/// The keys as the JSON text that [`rows`] unpacks to a column `key`.
+pub(crate) fn keys_json(keys: &[AddressKey]) -> Result<String, Error> {
+    #[derive(serde::Serialize)]
+    struct Key<'a> {
+        key: &'a AddressKey,
+    }
+    json(keys.iter().map(|key| Key { key }))
 }
 
 /// Unpacks parameter `$parameter`, a JSON array of objects, into a table called `rows` with `columns` (name and

@@ -2,7 +2,7 @@
 //!
 //! Only addresses that a bounce was ever judged by have a row.
 
-use crate::sql::{all, execute, millis, rows, time};
+use crate::sql::{all, execute, keys_json, millis, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, Fact, Standing};
@@ -35,7 +35,7 @@ pub async fn get(db: &impl Connection, keys: &[AddressKey]) -> Result<HashMap<Ad
     let wanted = rows(db, 1, &[("key", "TEXT")]);
     let sql =
         format!("SELECT s.key, s.standing, s.updated FROM {wanted} CROSS JOIN standings s WHERE s.key = rows.key");
-    let found: Vec<Row> = all(db, &sql, [keys_json(keys).into()]).await?;
+    let found: Vec<Row> = all(db, &sql, [keys_json(keys)?.into()]).await?;
     let read = |row: Row| {
         let standing = serde_json::from_str(&row.standing).map_err(|_| Error::unreadable("standings", "standing"))?;
         Ok((AddressKey::stored(row.key), Kept { standing, updated: time(row.updated) }))
@@ -77,7 +77,7 @@ pub async fn remove(db: &impl Connection, keys: &[AddressKey]) -> Result<(), Err
         return Ok(());
     }
     let sql = format!("DELETE FROM standings WHERE key IN (SELECT key FROM {})", rows(db, 1, &[("key", "TEXT")]));
-    execute(db, &sql, [keys_json(keys).into()]).await?;
+    execute(db, &sql, [keys_json(keys)?.into()]).await?;
     Ok(())
 }
 
@@ -110,7 +110,7 @@ pub async fn other_facts(
          FROM {wanted} CROSS JOIN events e WHERE e.key = rows.key AND e.kind IN ('lifted', 'reached')
          ORDER BY at"
     );
-    let facts: Vec<Row> = all(db, &sql, [keys_json(keys).into()]).await?;
+    let facts: Vec<Row> = all(db, &sql, [keys_json(keys)?.into()]).await?;
     let read = |row: Row| {
         let fact = match row.kind.as_str() {
             "lifted" => Fact::Lifted,
@@ -120,9 +120,4 @@ pub async fn other_facts(
         (AddressKey::stored(row.key), time(row.at), fact)
     };
     Ok(facts.into_iter().map(read).collect())
-}
-
-pub(crate) fn keys_json(keys: &[AddressKey]) -> String {
-    let keys: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
-    serde_json::Value::Array(keys).to_string()
 }

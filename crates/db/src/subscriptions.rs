@@ -1,7 +1,7 @@
 //! Subscriptions: who is on which list, since when, and by what consent.
 
 use crate::contacts::{Row as ContactRow, read as read_contacts};
-use crate::sql::{all, execute, millis, number, one, rows, time};
+use crate::sql::{all, execute, json, keys_json, millis, number, one, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, Contact, ContactId, ListId, Subscription, SubscriptionState};
@@ -22,7 +22,6 @@ pub async fn confirm_all(
     if keys.is_empty() {
         return Ok(());
     }
-    let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
     // 0 is pending, 1 confirmed.
     let sql = format!(
         "INSERT INTO subscriptions (list_id, contact_id, state, source, since)
@@ -32,8 +31,7 @@ pub async fn confirm_all(
          SET state = 1, source = excluded.source, since = excluded.since WHERE subscriptions.state = 0",
         rows(db, 1, &[("key", "TEXT")])
     );
-    let json = serde_json::Value::Array(json).to_string();
-    execute(db, &sql, [json.into(), list.0.into(), source.into(), millis(since).into()]).await?;
+    execute(db, &sql, [keys_json(keys)?.into(), list.0.into(), source.into(), millis(since).into()]).await?;
     Ok(())
 }
 
@@ -76,30 +74,33 @@ pub async fn of_contact(db: &impl Connection, contact: ContactId) -> Result<Vec<
     rows.into_iter().map(Subscription::try_from).collect()
 }
 
-/// How each of `keys` that ever joined `list` stands in it.
+/// How each of `contacts` that ever joined `list` stands in it.
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
 pub async fn states(
     db: &impl Connection,
     list: ListId,
-    keys: &[AddressKey],
-) -> Result<HashMap<AddressKey, SubscriptionState>, Error> {
+    contacts: impl IntoIterator<Item = ContactId>,
+) -> Result<HashMap<ContactId, SubscriptionState>, Error> {
+    #[derive(serde::Serialize)]
+    struct Id {
+        id: ContactId,
+    }
     #[derive(FromQueryResult)]
     struct State {
-        key: String,
+        contact_id: i64,
         state: i16,
     }
-    let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
-    // `CROSS JOIN`: SQLite keeps to this order. Else it goes through the list, and through all keys for each member.
+    // `CROSS JOIN`: SQLite keeps to this order. Else it goes through the list, and through all ids for each member.
     let sql = format!(
-        "SELECT c.key, s.state FROM {} CROSS JOIN contacts c CROSS JOIN subscriptions s
-         WHERE c.key = rows.key AND s.list_id = $2 AND s.contact_id = c.id",
-        rows(db, 1, &[("key", "TEXT")])
+        "SELECT s.contact_id, s.state FROM {} CROSS JOIN subscriptions s
+         WHERE s.list_id = $2 AND s.contact_id = rows.id",
+        rows(db, 1, &[("id", "BIGINT")])
     );
-    let json = serde_json::Value::Array(json).to_string();
+    let json = json(contacts.into_iter().map(|id| Id { id }))?;
     let rows: Vec<State> = all(db, &sql, [json.into(), list.0.into()]).await?;
-    rows.into_iter().map(|row| Ok((AddressKey::stored(row.key), state(row.state)?))).collect()
+    rows.into_iter().map(|row| Ok((ContactId(row.contact_id), state(row.state)?))).collect()
 }
 
 /// Whom a campaign to `$1` (the list) may reach at `$2` (the time): a condition's tables `subscriptions s` and

@@ -1,6 +1,6 @@
 //! Suppressions: the addresses that are not written to, and why.
 
-use crate::sql::{all, execute, millis, number, rows, time};
+use crate::sql::{all, execute, keys_json, millis, number, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, ListId, Scope, Suppression, SuppressionReason};
@@ -83,7 +83,7 @@ pub async fn remove_bounced(db: &impl Connection, keys: &[AddressKey]) -> Result
         "DELETE FROM suppressions WHERE scope = 0 AND reason IN (0, 1) AND key IN (SELECT key FROM {})",
         rows(db, 1, &[("key", "TEXT")])
     );
-    execute(db, &sql, [crate::standings::keys_json(keys).into()]).await?;
+    execute(db, &sql, [keys_json(keys)?.into()]).await?;
     Ok(())
 }
 
@@ -106,7 +106,6 @@ pub async fn standing(
     list: Option<ListId>,
     now: DateTime<Utc>,
 ) -> Result<HashMap<AddressKey, Suppression>, Error> {
-    let json: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key })).collect();
     let sql = format!(
         "SELECT s.* FROM {} CROSS JOIN suppressions s
          WHERE s.key = rows.key AND s.scope IN (0, $2) AND s.since <= $3 AND (s.until IS NULL OR s.until > $3)
@@ -114,8 +113,7 @@ pub async fn standing(
         rows(db, 1, &[("key", "TEXT")])
     );
     let list = list.map_or(0, |list| list.0);
-    let json = serde_json::Value::Array(json).to_string();
-    let standing = read(all(db, &sql, [json.into(), list.into(), millis(now).into()]).await?)?;
+    let standing = read(all(db, &sql, [keys_json(keys)?.into(), list.into(), millis(now).into()]).await?)?;
     // Weakest first, so that the strongest stays.
     Ok(standing.into_iter().map(|one| (one.address.clone(), one)).collect())
 }

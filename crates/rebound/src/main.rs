@@ -16,8 +16,9 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     // Two providers are in the tree; rustls wants to be told which one to use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("REBOUND_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,rebound=info,rebound_send=info,rebound_ingest=info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("REBOUND_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("warn,rebound=info,rebound_send=info,rebound_ingest=info")
+    });
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match commands::Cli::parse().run().await {
         Ok(code) => code,

@@ -168,16 +168,14 @@ impl Line {
         ];
         let [mail, rcpt, data] = answers;
         let data_open = data.is_ok();
-        for refused in [mail.err(), rcpt.err(), data.err()].into_iter().flatten() {
-            let said = reply(refused)?;
-            if data_open {
-                // A host that refused the recipient and opened DATA all the same gets an empty message, which
-                // goes to nobody (RFC 2920 §3.1).
-                let _nobody = self.connection.command(".\r\n").await;
-            }
-            return Ok(Envelope::Refused(said));
+        let Some(refused) = mail.err().or(rcpt.err()).or(data.err()) else { return Ok(Envelope::Ready) };
+        let said = reply(refused)?;
+        if data_open {
+            // A host that refused the recipient and opened DATA all the same gets an empty message, which goes to
+            // nobody (RFC 2920 §3.1).
+            let _nobody = self.connection.command(".\r\n").await;
         }
-        Ok(Envelope::Ready)
+        Ok(Envelope::Refused(said))
     }
 
     /// The message and the final dot. `message` has CRLF line ends.

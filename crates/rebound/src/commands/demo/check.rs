@@ -150,7 +150,10 @@ fn differences(line: &Line, behaviour: Behaviour, said: &[&Truth], complained: b
             differences.push(format!("should have been delivered, is {} ({verdict})", line.state));
         }
         Expectation::DeliveredThenComplained if line.state != "accepted" || !complained => {
-            differences.push(format!("should have been delivered and complained, is {}, complained: {complained}", line.state));
+            differences.push(format!(
+                "should have been delivered and complained, is {}, complained: {complained}",
+                line.state
+            ));
         }
         Expectation::NotDelivered { causes } if line.state != "bounced" || !causes.contains(&verdict) => {
             differences.push(format!("should have bounced as {}, is {} ({verdict})", causes.join(" or "), line.state));
