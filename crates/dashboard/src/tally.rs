@@ -70,6 +70,9 @@ impl Tally {
 
     /// `9,412 of 10,000 reached`.
     pub(crate) fn headline(&self) -> String {
+        if self.people == 0 {
+            return "Nobody is planned yet".to_owned();
+        }
         format!("{} of {} reached", Count(self.reached()), Count(self.people))
     }
 

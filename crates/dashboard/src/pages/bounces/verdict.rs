@@ -79,7 +79,8 @@ pub(crate) async fn show(
         lasting: advice::lasting(verdict.permanence),
         kind: kind(&bounce),
         doing: advice::doing(verdict.cause),
-        second: verdict.second,
+        // Another rule for the same cause is no rival to it.
+        second: verdict.second.filter(|(cause, _)| *cause != verdict.cause),
         words: marked(&verdict.diagnostic, &verdict.evidence),
         rules: verdict.evidence.iter().map(|one| (one.rule.clone(), one.matched.clone())).collect(),
         grade: grade(bounce.grade),
