@@ -41,13 +41,14 @@ async fn write_people(
 ) -> Result<(), Error> {
     let keys: Vec<_> = people.iter().map(|person| person.key.clone()).collect();
     let known = contacts::with_keys(tx, &keys).await?;
-    let states = subscriptions::states(tx, settings.list, &keys).await?;
+    let states = subscriptions::states(tx, settings.list, known.values().map(|contact| contact.id)).await?;
     let standing = suppressions::standing(tx, &keys, Some(settings.list), settings.now).await?;
 
     let (mut added, mut changed, mut joining) = (Vec::new(), Vec::new(), Vec::new());
     for person in people {
         let reason = standing.get(&person.key).map(|suppression| suppression.reason);
-        let (contact, state) = (known.get(&person.key), states.get(&person.key).copied());
+        let contact = known.get(&person.key);
+        let state = contact.and_then(|contact| states.get(&contact.id).copied());
         let changes = contact.is_some_and(|contact| teaches(&person, contact));
         let fate = fate(reason, state, changes);
         *fate.counter(counts) += 1;
