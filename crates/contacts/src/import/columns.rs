@@ -82,7 +82,7 @@ const WEAK_NAMES: &[&str] = &["mail", "address", "adresse", "emails", "to", "con
 
 impl Columns {
     /// Reads a header; or finds that there is none, and the first row is a person already.
-    pub(super) fn read(first: &Row, settings: &Import) -> Result<(Self, bool), Error> {
+    pub(super) fn read(first: &Row<'_>, settings: &Import) -> Result<(Self, bool), Error> {
         let names: Vec<&str> = first.cells().map(str::trim).collect();
         if names.len() > MAX_COLUMNS {
             return Err(Error::TooManyColumns(names.len()));
@@ -135,7 +135,7 @@ impl Columns {
     }
 
     /// The person in a row, or why there is none.
-    pub(super) fn person(&self, row: &Row) -> Result<Person, BadRow> {
+    pub(super) fn person(&self, row: &Row<'_>) -> Result<Person, BadRow> {
         let mut fields = Fields::new();
         let (mut address, mut display) = (None, String::new());
         for (cell, target) in row.cells().zip(&self.0) {

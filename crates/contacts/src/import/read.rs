@@ -33,11 +33,11 @@ pub(super) fn read(source: impl Read, settings: &Import, parcels: &Sender<Parcel
         Some(Err(bad)) => return Err(Error::NoAddressColumn { found: format!("a row that is {}", bad.reason) }),
     };
     let (columns, is_header) = Columns::read(&first, settings)?;
-    records.expect(columns.width());
     let mut reading = Reading { parcels, parcel: Parcel::default(), sorter: Sorter::default() };
     if !is_header {
         reading.take(columns.person(&first))?;
     }
+    records.expect(columns.width());
     while let Some(row) = records.next()? {
         reading.take(row.and_then(|row| columns.person(&row)))?;
     }

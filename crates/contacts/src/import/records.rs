@@ -7,6 +7,7 @@ use super::text::Text;
 use crate::Error;
 use encoding_rs::WINDOWS_1252;
 use rebound_db::imports::BadRow;
+use std::borrow::Cow;
 use std::io::{Read, Result as IoResult};
 
 /// The longest row that is read, in bytes.
@@ -30,22 +31,22 @@ pub(super) struct Records<R> {
 }
 
 /// A row: its cells, and the line of the file that it begins on, counted from 1.
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     pub(super) line: i64,
-    text: String,
-    ends: Vec<usize>,
-    /// The beginning of it as it is in the file.
-    raw: Vec<u8>,
+    text: Cow<'a, str>,
+    ends: Cow<'a, [usize]>,
+    /// As it is in the file.
+    raw: &'a [u8],
 }
 
-impl Row {
+impl Row<'_> {
     pub(super) fn cells(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(self.ends.iter().copied()).map(|(start, end)| self.text.get(start..end).unwrap_or_default())
     }
 
     pub(super) fn bad(&self, reason: impl Into<String>) -> BadRow {
-        BadRow { line: self.line, reason: reason.into(), content: shown(&self.raw) }
+        BadRow { line: self.line, reason: reason.into(), content: shown(self.raw) }
     }
 }
 
@@ -88,7 +89,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The next row that is not blank: as cells, or refused.
-    pub(super) fn next(&mut self) -> IoResult<Option<Result<Row, BadRow>>> {
+    pub(super) fn next(&mut self) -> IoResult<Option<Result<Row<'_>, BadRow>>> {
         loop {
             if !self.skip_line_breaks()? {
                 return Ok(None);
@@ -109,9 +110,10 @@ impl<R: Read> Records<R> {
                 let reason = format!("{} cells where the first line has {width}", self.ends.len());
                 return Ok(Some(Err(self.first_line_only(&reason))));
             }
-            let raw = self.buffer.get(self.start..end.min(self.start + 4 * KEPT)).unwrap_or_default().to_vec();
-            let (text, ends) = decoded(&self.cells, &self.ends);
+            let start = self.start;
             self.advance(end);
+            let raw = self.buffer.get(start..end).unwrap_or_default();
+            let (text, ends) = decoded(&self.cells, &self.ends);
             return Ok(Some(Ok(Row { line, text, ends, raw })));
         }
     }
@@ -266,9 +268,9 @@ impl<R: Read> Records<R> {
 }
 
 /// The cells as text: UTF-8, or else Windows-1252, in which every byte is a character.
-fn decoded(cells: &[u8], ends: &[usize]) -> (String, Vec<usize>) {
+fn decoded<'a>(cells: &'a [u8], ends: &'a [usize]) -> (Cow<'a, str>, Cow<'a, [usize]>) {
     match std::str::from_utf8(cells) {
-        Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => (text.to_owned(), ends.to_vec()),
+        Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => (text.into(), ends.into()),
         _ => {
             let mut text = String::with_capacity(cells.len() * 2);
             let mut start = 0;
@@ -277,8 +279,8 @@ fn decoded(cells: &[u8], ends: &[usize]) -> (String, Vec<usize>) {
                 start = *end;
                 text.len()
             };
-            let ends = ends.iter().map(decode).collect();
-            (text, ends)
+            let ends: Vec<usize> = ends.iter().map(decode).collect();
+            (text.into(), ends.into())
         }
     }
 }
