@@ -42,9 +42,6 @@ pub(crate) async fn connection(shared: Arc<Shared>) {
     let mut heard = None;
     loop {
         let Some(job) = next_job(&shared, &mut heard).await else { break };
-        if line.as_ref().is_some_and(Line::is_broken) {
-            line = None;
-        }
         let open = match line.take() {
             Some(open) => Some(open),
             None => open_line(&shared).await,
@@ -52,7 +49,7 @@ pub(crate) async fn connection(shared: Arc<Shared>) {
         match open {
             Some(mut open) => {
                 heard = attempt(&shared, &mut open, job, heard.take()).await;
-                line = Some(open);
+                line = Some(open).filter(|open| !open.is_broken());
             }
             None => heard = hand_back(&shared, &job, heard.take()).await,
         }
@@ -125,7 +122,7 @@ async fn attempt(shared: &Shared, line: &mut Line, job: Job, heard: Option<Heard
     }
     if !shared.journal.step(heard, Some(of.clone())).await {
         // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
-        line.abandon().await;
+        line.abandon();
         shared.lanes.probe_again(&receiver(&job), now);
         return None;
     }

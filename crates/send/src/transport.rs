@@ -25,6 +25,7 @@ pub(crate) struct Line {
     connection: AsyncSmtpConnection,
     pipelining: bool,
     between_messages: bool,
+    is_cut: bool,
 }
 
 /// Why there is no line to the relay, in words for an administrator.
@@ -135,14 +136,17 @@ impl Line {
             login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
         }
         let pipelining = offers_pipelining(&mut connection, &hello).await.map_err(|e| refused(&e))?;
-        Ok(Self { connection, pipelining, between_messages: true })
+        Ok(Self { connection, pipelining, between_messages: true, is_cut: false })
     }
 
     /// MAIL, RCPT and DATA, at once if the relay takes them so.
     pub(crate) async fn envelope(&mut self, from: &str, to: &str) -> Envelope {
         match timeout(COMMAND, self.try_envelope(from, to)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Envelope::Lost,
+            Ok(Err(_)) | Err(_) => {
+                self.is_cut = true;
+                Envelope::Lost
+            }
         }
     }
 
@@ -180,7 +184,7 @@ impl Line {
 
     /// The message and the final dot. `message` has CRLF line ends.
     pub(crate) async fn message(&mut self, message: &str) -> Answer {
-        match timeout(AFTER_DOT, self.connection.command(stuffed(message))).await {
+        let answer = match timeout(AFTER_DOT, self.connection.command(stuffed(message))).await {
             Ok(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
@@ -188,17 +192,20 @@ impl Line {
             }
             Ok(Err(error)) => reply(error).map_or(Answer::Doubt, Answer::Refused),
             Err(_) => Answer::Doubt,
-        }
+        };
+        self.is_cut |= matches!(answer, Answer::Doubt);
+        answer
     }
 
-    /// Leaves an opened message unfinished: the line is cut, so that the relay throws it away.
-    pub(crate) async fn abandon(&mut self) {
-        self.connection.abort().await;
+    /// Leaves an opened message unfinished: the line is to be dropped, so that the relay throws it away. Nothing more
+    /// is said on it, since a QUIT would be part of the message and nobody would answer it.
+    pub(crate) fn abandon(&mut self) {
+        self.is_cut = true;
     }
 
-    /// Whether the relay closed the line, as it does after a 421.
+    /// Whether nothing more can be said on it: we left it, or the relay closed it, as it does after a 421.
     pub(crate) fn is_broken(&self) -> bool {
-        self.connection.has_broken()
+        self.is_cut || self.connection.has_broken()
     }
 
     /// Says goodbye; a relay that does not answer is not waited for.
