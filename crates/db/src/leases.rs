@@ -5,6 +5,8 @@
 //! recover: what a dead worker had ─▶ back, or in doubt
 //! ```
 //!
+//! A plus before `worker` keeps SQLite from starting at the worker's deliveries and unpacking the rows for each.
+//!
 //! State numbers stand in the statements as they are, so that the partial indexes can be used:
 //! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
 
@@ -107,7 +109,7 @@ pub async fn mark(
     let suppressed = suppressed(2);
     let sql = format!(
         "UPDATE deliveries SET state = 3, attempts = rows.number FROM {wanted}
-         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $3
+         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $3
            AND EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state IN (2, 3))
            AND NOT {suppressed}
          RETURNING deliveries.id"
@@ -146,7 +148,7 @@ async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: Dat
              WHEN {suppressed} THEN 7
              WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
              WHEN attempts = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [lines.into(), millis(now).into(), worker.0.into()]).await?;
     Ok(())
@@ -182,8 +184,8 @@ pub async fn release(
     let unmarked = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
         "DELETE FROM attempts WHERE outcome IS NULL AND worker = $2 AND EXISTS (
-             SELECT 1 FROM {unmarked} JOIN deliveries d ON d.id = rows.id
-             WHERE d.id = attempts.delivery_id AND d.attempts = attempts.number AND d.state = 3 AND d.worker = $2)"
+             SELECT 1 FROM {unmarked} CROSS JOIN deliveries d
+             WHERE d.id = rows.id AND d.id = attempts.delivery_id AND d.attempts = attempts.number AND d.state = 3 AND d.worker = $2)"
     );
     execute(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
@@ -191,7 +193,7 @@ pub async fn release(
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
              state = CASE WHEN {tries} = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state IN (2, 3) AND deliveries.worker = $2"
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state IN (2, 3) AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
@@ -213,7 +215,7 @@ pub async fn doubt(
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
 }
@@ -232,7 +234,7 @@ const DOUBTFUL: &str = "CASE
 pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, Error> {
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
-        "SELECT d.id FROM {wanted} JOIN deliveries d ON d.id = rows.id WHERE d.worker = $2 AND d.state IN (2, 3)"
+        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.worker = $2 AND d.state IN (2, 3)"
     );
     let owned = all::<Id>(db, &sql, [ids_json(ids).into(), worker.0.into()]).await?;
     Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
@@ -267,7 +269,7 @@ pub async fn note_answers(
     let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE deliveries SET attempts = rows.number FROM {refused}
-         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND deliveries.worker = $2"
+         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await?;
     Ok(())
@@ -286,7 +288,7 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     let sql = format!(
         "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
          WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
-           AND ((deliveries.state = 3 AND deliveries.worker = $2) OR deliveries.state IN (0, 1, 4))
+           AND ((deliveries.state = 3 AND +deliveries.worker = $2) OR deliveries.state IN (0, 1, 4))
          RETURNING deliveries.id"
     );
     let accepted = all::<Id>(db, &sql, [tries_json(tries).into(), worker.0.into()]).await?;

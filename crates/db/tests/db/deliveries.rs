@@ -127,7 +127,7 @@ async fn what_is_in_doubt_goes_again_where_the_campaign_says_so() {
         let again = again.into_iter().find(|lease| lease.id == leases[0].id).unwrap();
         assert_eq!(again.attempts, 1, "{engine}");
         let second = Try { id: again.id, number: 2 };
-        leases::mark(db, OTHER, &[second.clone()], now()).await.unwrap();
+        leases::mark(db, OTHER, std::slice::from_ref(&second), now()).await.unwrap();
         leases::accept(db, OTHER, &[second]).await.unwrap();
         let ledger = deliveries::ledger(db, campaign.id, None, 1).await.unwrap();
         assert_eq!((ledger[0].state, ledger[0].attempts), (StateName::Accepted, 2), "{engine}");
