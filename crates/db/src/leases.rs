@@ -183,9 +183,9 @@ pub async fn release(
     let lines = serde_json::Value::from(lines).to_string();
     let unmarked = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
-        "DELETE FROM attempts WHERE outcome IS NULL AND worker = $2 AND EXISTS (
-             SELECT 1 FROM {unmarked} CROSS JOIN deliveries d
-             WHERE d.id = rows.id AND d.id = attempts.delivery_id AND d.attempts = attempts.number AND d.state = 3 AND d.worker = $2)"
+        "DELETE FROM attempts WHERE outcome IS NULL AND (delivery_id, number) IN (
+             SELECT d.id, d.attempts FROM {unmarked} CROSS JOIN deliveries d
+             WHERE d.id = rows.id AND d.state = 3 AND d.worker = $2)"
     );
     execute(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);

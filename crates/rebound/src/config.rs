@@ -95,11 +95,25 @@ fn relay(reading: &mut Reading) -> Option<Relay> {
         host: reading.required("relay.host", "the relay's host name"),
         port: u16::try_from(port).unwrap_or(587),
         tls,
+        authority: reading.checked("relay.authority", "", authority),
         login: (!user.is_empty()).then_some((user, password)),
         connections: usize::try_from(reading.number("relay.connections", 16, 1..=256)).unwrap_or(16),
         per_second: u32::try_from(per_second).ok().filter(|rate| *rate > 0),
         hello: reading.checked("relay.hello", "localhost.localdomain", domain),
     })
+}
+
+/// The certificates in a file.
+fn authority(file: String) -> Result<Option<String>, String> {
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("cannot be read: {error}"))?;
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        Ok(Some(text))
+    } else {
+        Err("holds no certificate in PEM form".to_owned())
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

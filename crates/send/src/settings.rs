@@ -12,6 +12,8 @@ pub struct Relay {
     pub port: u16,
     /// How the line is protected.
     pub tls: Tls,
+    /// Certificates (PEM) of an authority of one's own that signed the relay's; besides those the web trusts.
+    pub authority: Option<String>,
     /// User and password, if it asks for them.
     pub login: Option<(String, String)>,
     /// Connections at once.

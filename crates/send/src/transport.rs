@@ -7,7 +7,7 @@ mod stream;
 
 use crate::{Relay, Tls};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
 use std::error::Error as _;
@@ -118,7 +118,7 @@ impl Line {
         let unprotected = |why: String| RelayDown::Unprotected { relay: name(relay), why };
         let stream: Box<dyn AsyncTokioStream> = match relay.tls {
             Tls::Implicit => {
-                Box::new(stream::Protected::open(socket, &relay.host).await.map_err(|e| unprotected(e.to_string()))?)
+                Box::new(stream::Protected::open(socket, relay).await.map_err(|e| unprotected(e.to_string()))?)
             }
             Tls::None | Tls::StartTls => Box::new(socket),
         };
@@ -127,7 +127,7 @@ impl Line {
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|e| refused(&e))?;
         if relay.tls == Tls::StartTls {
-            let parameters = TlsParameters::new_rustls(relay.host.clone()).map_err(|e| unprotected(words(&e)))?;
+            let parameters = parameters(relay).map_err(|e| unprotected(words(&e)))?;
             connection.starttls(parameters, &hello).await.map_err(|e| unprotected(words(&e)))?;
         }
         if let Some((user, password)) = &relay.login {
@@ -225,6 +225,14 @@ fn stuffed(message: &str) -> String {
     }
     stuffed.push_str(if stuffed.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" });
     stuffed
+}
+
+fn parameters(relay: &Relay) -> Result<TlsParameters, SmtpError> {
+    let mut parameters = TlsParameters::builder(relay.host.clone());
+    if let Some(authority) = &relay.authority {
+        parameters = parameters.add_root_certificate(Certificate::from_pem(authority.as_bytes())?);
+    }
+    parameters.build_rustls()
 }
 
 /// lettre does not tell of extensions that it makes no use of, so EHLO is asked once more.

@@ -85,6 +85,7 @@ fn config(args: &Args, folder: &Path, relay: SocketAddr) -> Config {
             host: relay.ip().to_string(),
             port: relay.port(),
             tls: Tls::None,
+            authority: None,
             login: None,
             connections: 16,
             per_second: None,

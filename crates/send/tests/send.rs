@@ -1,0 +1,113 @@
+//! The relay as it is met on the wire: protected lines, and logins that are refused.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use rebound_send::{Relay, RelayDown, Tls, probe};
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// `news` / `secret`, as SASL PLAIN writes them.
+const LOGIN: &str = "AG5ld3MAc2VjcmV0";
+
+/// A relay with a certificate of its own authority, which takes mail only from `news` with the right password.
+async fn relay(tls: Tls) -> Relay {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            tokio::spawn(serve(stream, acceptor.clone(), tls));
+        }
+    });
+    Relay {
+        host: "localhost".into(),
+        port,
+        tls,
+        authority: Some(made.cert.pem()),
+        login: Some(("news".into(), "secret".into())),
+        connections: 1,
+        per_second: None,
+        hello: "client.example".into(),
+    }
+}
+
+async fn serve(mut stream: TcpStream, acceptor: TlsAcceptor, tls: Tls) {
+    if tls == Tls::StartTls {
+        let mut plain = BufReader::new(&mut stream);
+        plain.write_all(b"220 relay\r\n").await.unwrap();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if plain.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return;
+            }
+            if line.starts_with("STARTTLS") {
+                plain.write_all(b"220 go\r\n").await.unwrap();
+                break;
+            }
+            plain.write_all(b"250-relay\r\n250 STARTTLS\r\n").await.unwrap();
+        }
+    }
+    let Ok(protected) = acceptor.accept(stream).await else { return };
+    talk(protected, tls == Tls::Implicit).await;
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, greets: bool) {
+    let mut stream = BufReader::new(stream);
+    if greets {
+        stream.write_all(b"220 relay\r\n").await.unwrap();
+    }
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
+        let answer: &[u8] = match line.trim_end() {
+            line if line.starts_with("EHLO") => b"250-relay\r\n250-PIPELINING\r\n250 AUTH PLAIN LOGIN\r\n",
+            line if line.starts_with("AUTH PLAIN") && line.ends_with(LOGIN) => b"235 2.7.0 welcome\r\n",
+            line if line.starts_with("AUTH") => b"535 5.7.8 wrong user or password\r\n",
+            _ => b"250 ok\r\n",
+        };
+        if stream.write_all(answer).await.is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+#[tokio::test]
+async fn both_kinds_of_tls_and_a_login_are_spoken() {
+    for tls in [Tls::StartTls, Tls::Implicit] {
+        let relay = relay(tls).await;
+        assert_eq!(probe(&relay).await, Ok(()), "{tls:?}");
+
+        let wrong = Relay { login: Some(("news".into(), "other".into())), ..relay.clone() };
+        let refused = probe(&wrong).await.unwrap_err();
+        assert!(
+            matches!(&refused, RelayDown::Login { why, .. } if why.contains("wrong user or password")),
+            "{refused}"
+        );
+        assert!(!refused.to_string().contains("other"), "a password must not be told");
+
+        // A certificate that nobody we trust signed is no protection.
+        let stranger = Relay { authority: None, ..relay.clone() };
+        assert!(matches!(probe(&stranger).await, Err(RelayDown::Unprotected { .. })), "{tls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_without_starttls_gets_no_mail_in_the_open() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = socket.accept().await.unwrap();
+        talk(stream, true).await;
+    });
+    let open = Relay { port, ..relay(Tls::StartTls).await };
+    assert!(matches!(probe(&open).await, Err(RelayDown::Unprotected { .. })));
+}
