@@ -102,6 +102,15 @@ pub async fn in_states(db: &impl Connection, states: &[CampaignState]) -> Result
     rows.into_iter().map(Campaign::try_from).collect()
 }
 
+/// Whether messages of a campaign may go out now.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn is_sending(db: &impl Connection, id: CampaignId) -> Result<bool, Error> {
+    // 2 is planning, 3 is sending.
+    Ok(number(db, "SELECT count(*) FROM campaigns WHERE id = $1 AND state IN (2, 3)", [id.0.into()]).await? > 0)
+}
+
 /// Moves a campaign from one state to another; `false` when it stood elsewhere, and nothing was changed.
 ///
 /// The first move to `planning` sets the cut-off; the move to `sent` or `cancelled` the end.

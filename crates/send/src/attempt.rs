@@ -7,10 +7,11 @@ use crate::transport::{Answer, Envelope, Line, Reply};
 use crate::{Relay, RelayDown, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{Lease, Try};
-use rebound_db::{Pool, lanes};
+use rebound_db::{Pool, campaigns, lanes};
 use rebound_domain::{Bounce, BounceCause, Clock, Contact, Grade, Permanence, Policy, Receiver, Refusal, Verdict};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 /// A delivery to try, with all that is needed for it.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) jobs: Mutex<mpsc::Receiver<Job>>,
     /// Why there is no line to the relay, while there is none.
     pub(crate) down: watch::Sender<Option<RelayDown>>,
+    pub(crate) stop: CancellationToken,
 }
 
 /// Tries jobs until there are no more.
@@ -42,6 +44,10 @@ pub(crate) async fn connection(shared: Arc<Shared>) {
     let mut heard = None;
     loop {
         let Some(job) = next_job(&shared, &mut heard).await else { break };
+        if !may_go(&shared, &job).await {
+            heard = hand_back(&shared, &job, heard.take()).await;
+            continue;
+        }
         let open = match line.take() {
             Some(open) => Some(open),
             None => open_line(&shared).await,
@@ -62,8 +68,11 @@ pub(crate) async fn connection(shared: Arc<Shared>) {
     }
 }
 
-/// The next job; with none at hand, what was heard is stored before waiting for one.
+/// The next job, until we stop; with none at hand, what was heard is stored before waiting for one.
 async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
+    if shared.stop.is_cancelled() {
+        return None;
+    }
     // Whoever holds the lock waits for a job: then there is none at hand.
     let at_hand = shared.jobs.try_lock().ok().and_then(|mut jobs| jobs.try_recv().ok());
     if at_hand.is_some() {
@@ -73,6 +82,18 @@ async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
         shared.journal.step(heard.take(), None).await;
     }
     shared.jobs.lock().await.recv().await
+}
+
+/// Waits for its turn, unless we stop or the campaign does. The mark asks again; but a recipient who is refused never
+/// comes to be marked, and a campaign that waits must not go on collecting refusals.
+async fn may_go(shared: &Shared, job: &Job) -> bool {
+    if !campaigns::is_sending(&shared.db, job.composer.campaign().id).await.unwrap_or(true) {
+        return false;
+    }
+    tokio::select! {
+        () = shared.rate.turn() => true,
+        () = shared.stop.cancelled() => false,
+    }
 }
 
 async fn open_line(shared: &Shared) -> Option<Line> {
@@ -88,7 +109,7 @@ async fn open_line(shared: &Shared) -> Option<Line> {
     }
 }
 
-/// Without a line the job goes back as it was.
+/// A job that cannot be tried goes back as it was.
 async fn hand_back(shared: &Shared, job: &Job, heard: Option<Heard>) -> Option<Heard> {
     shared.journal.step(heard, None).await;
     shared.lanes.probe_again(&receiver(job), shared.clock.at(Utc::now()));
@@ -97,7 +118,6 @@ async fn hand_back(shared: &Shared, job: &Job, heard: Option<Heard>) -> Option<H
 
 /// One try. Answers what it heard, to be stored with the next step.
 async fn attempt(shared: &Shared, line: &mut Line, job: Job, heard: Option<Heard>) -> Option<Heard> {
-    shared.rate.turn().await;
     let now = shared.clock.at(Utc::now());
     let of = Try { id: job.lease.id, number: job.lease.attempts.saturating_add(1) };
     let message = match job.composer.compose(job.lease.id, &job.contact, now) {

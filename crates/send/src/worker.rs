@@ -60,7 +60,7 @@ impl Worker {
         let heart = tokio::spawn(heartbeat(self.db.clone(), presence.id));
         let (journal, writer) = Journal::start(self.db.clone(), presence.id, self.policy.clone(), self.clock);
         let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
-        let shared = Arc::new(self.shared(journal, waiting));
+        let shared = Arc::new(self.shared(journal, waiting, stop.clone()));
         self.remember_lanes(&shared).await?;
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
@@ -91,7 +91,7 @@ impl Worker {
         self.leave(presence, heart, writer).await
     }
 
-    fn shared(&self, journal: Journal, jobs: mpsc::Receiver<Job>) -> Shared {
+    fn shared(&self, journal: Journal, jobs: mpsc::Receiver<Job>, stop: CancellationToken) -> Shared {
         Shared {
             db: self.db.clone(),
             relay: self.relay.clone(),
@@ -103,6 +103,7 @@ impl Worker {
             rate: Rate::per_second(self.relay.per_second),
             jobs: Mutex::new(jobs),
             down: watch::Sender::new(None),
+            stop,
         }
     }
 
@@ -243,11 +244,14 @@ impl Dispatch<'_> {
                 continue;
             };
             let job = Job { lease, contact, composer: Arc::clone(composer) };
-            match self.held_back(&job, now) {
-                Some(heard) => held.push(heard),
-                // Waits while all connections are busy, so that no more is taken than can be tried.
-                None if self.jobs.send(job).await.is_err() => break,
-                None => {}
+            if let Some(heard) = self.held_back(&job, now) {
+                held.push(heard);
+                continue;
+            }
+            // Waits while all connections are busy, so that no more is taken than can be tried.
+            tokio::select! {
+                _ = self.jobs.send(job) => {}
+                () = self.shared.stop.cancelled() => break,
             }
         }
         let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
