@@ -9,5 +9,15 @@ mod program;
 mod smtp;
 mod world;
 
+mod burst;
 mod campaign;
+mod complaint;
+mod crash;
+mod dead_relay;
+mod forged;
 mod hard_bounce;
+mod import;
+mod seen;
+mod sign_in;
+mod soft_bounce;
+mod unsubscribe;

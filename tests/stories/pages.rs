@@ -70,15 +70,20 @@ impl Browser {
 
 /// The words of the main part of a page, one blank between them.
 pub(crate) fn text_of(page: &str) -> String {
-    let main = page.split("<main").nth(1).and_then(|rest| rest.split("</main>").next()).unwrap_or(page);
+    let main = page.split_once("<main").and_then(|(_, rest)| rest.split_once('>')).map_or(page, |(_, main)| main);
+    let main = main.split("</main>").next().unwrap_or(main);
     let mut text = String::new();
     for (index, piece) in main.split('<').enumerate() {
         let words = if index == 0 { piece } else { piece.split_once('>').map_or("", |(_, words)| words) };
         text.push_str(words);
         text.push(' ');
     }
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.trim_start_matches(|c| c != ' ').trim().replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&")
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("&#39;", "'")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
 }
 
 /// All places in the menu of a page.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 
 /// How long a story waits for what it expects, before it says that it did not come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The list that everyone is on.
 pub(crate) const LIST: &str = "Newsletter";
@@ -145,14 +145,24 @@ impl World {
 
     /// Brings people onto the list; what was answered.
     pub(crate) async fn import(&self, csv: &str) -> String {
+        self.import_to(LIST, csv).await
+    }
+
+    /// Brings people onto `list`; what was answered.
+    pub(crate) async fn import_to(&self, list: &str, csv: &str) -> String {
         let file = self.write("people.csv", csv);
-        self.rebound(&["import", file.to_str().unwrap(), "--list", LIST]).await
+        self.rebound(&["import", file.to_str().unwrap(), "--list", list]).await
     }
 
     /// Keeps a campaign to the list as a draft.
     pub(crate) async fn create(&self, name: &str) {
+        self.create_to(LIST, name).await;
+    }
+
+    /// Keeps a campaign to `list` as a draft.
+    pub(crate) async fn create_to(&self, list: &str, name: &str) {
         let text = format!(
-            "name = '{name}'\nlist = '{LIST}'\nfrom_name = 'Fernhill Garden'\nfrom = 'news@fernhill.test'\n\
+            "name = '{name}'\nlist = '{list}'\nfrom_name = 'Fernhill Garden'\nfrom = 'news@fernhill.test'\n\
              subject = '{name}'\nhtml = '<p>The bulbs are in.</p>'\npostal_address = '1 Garden Row, Fernhill'\n"
         );
         let file = self.write("campaign.toml", text);
@@ -216,10 +226,22 @@ impl World {
         read_truth(self.folder().join("truth.jsonl")).unwrap()
     }
 
+    /// The address to which bounces of the first letter to `recipient` come back.
+    pub(crate) fn return_path(&self, recipient: &str) -> String {
+        self.truth().into_iter().find(|line| line.recipient == recipient).unwrap().sender
+    }
+
     /// A browser whose owner has signed in.
     pub(crate) async fn browser(&self) -> Browser {
         Browser::signed_in(self).await
     }
+}
+
+/// A file of `count` people whose mailboxes are fine, and of `others` after them.
+pub(crate) fn people(count: usize, others: &[&str]) -> String {
+    let fine = (0..count).map(|number| format!("person{number}@sandbox.test"));
+    let lines: Vec<String> = fine.chain(others.iter().map(ToString::to_string)).collect();
+    format!("email\n{}\n", lines.join("\n"))
 }
 
 /// Looks again and again until there is something to see.
