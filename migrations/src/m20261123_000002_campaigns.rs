@@ -23,7 +23,8 @@ CREATE TABLE campaigns (
     finished BIGINT,
     planned BIGINT NOT NULL DEFAULT 0,
     audience_cursor BIGINT NOT NULL DEFAULT 0,
-    trusted BIGINT NOT NULL DEFAULT 0
+    trusted BIGINT NOT NULL DEFAULT 0,
+    waits_for_relay BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE TABLE deliveries (
     id BIGINT NOT NULL PRIMARY KEY,

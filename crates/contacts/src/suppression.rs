@@ -4,7 +4,7 @@ use crate::Error;
 use chrono::{DateTime, Utc};
 use rebound_db::events::Event;
 use rebound_db::standings::Kept;
-use rebound_db::{Connection, contacts, events, standings, suppressions};
+use rebound_db::{Connection, Pool, bounces, contacts, events, standings, suppressions};
 use rebound_domain::{AddressKey, Fact, Policy, Scope, Suppression, SuppressionReason, fold};
 
 /// Somebody here, `actor`, says that an address is not to be written to: for good, or until a day.
@@ -33,7 +33,7 @@ pub async fn suppress(
 /// # Errors
 /// [`Error::Forgotten`], [`Error::NeedsReason`], [`Error::Database`]
 pub async fn lift(
-    db: &impl Connection,
+    pool: &Pool,
     address: &AddressKey,
     scope: Scope,
     reason: SuppressionReason,
@@ -47,6 +47,9 @@ pub async fn lift(
         Complaint | Unsubscribe if why.trim().is_empty() => return Err(Error::NeedsReason),
         Complaint | Unsubscribe | Soft | Hard | Manual => {}
     }
+    let tx = pool.begin().await?;
+    let db = &tx;
+    bounces::one_at_a_time(db).await?;
     if !suppressions::remove(db, address, scope, reason).await? {
         return Ok(false);
     }
@@ -62,6 +65,7 @@ pub async fn lift(
     // `lifted` is a fact that standings are folded from; the others say nothing about bounces.
     let kind = if about_bounces { "lifted" } else { "lifted.other" };
     note(db, kind, address, detail, actor, now).await?;
+    tx.commit().await?;
     Ok(true)
 }
 

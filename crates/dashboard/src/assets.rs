@@ -72,6 +72,12 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
+/// Where the stylesheets are, in the order in which a page names them: for pages that others serve beside ours.
+#[must_use]
+pub fn stylesheets() -> Vec<String> {
+    ["tabler.css", "app.css"].map(|name| url(name).to_owned()).to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::PathBuf};
@@ -155,10 +161,4 @@ mod tests {
             }
         }
     }
-}
-
-/// Where the stylesheets are, in the order in which a page names them: for pages that others serve beside ours.
-#[must_use]
-pub fn stylesheets() -> Vec<String> {
-    ["tabler.css", "app.css"].map(|name| url(name).to_owned()).to_vec()
 }

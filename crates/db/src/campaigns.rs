@@ -24,6 +24,7 @@ pub async fn create(db: &impl Connection, draft: &Draft, now: DateTime<Utc>) -> 
         planned: Set(0),
         audience_cursor: Set(0),
         trusted: Set(0),
+        waits_for_relay: Set(false),
         ..written(draft)
     };
     let inserted = Entity::insert(row).exec(db).await.map_err(taken)?;
@@ -141,6 +142,44 @@ pub async fn set_state(
     Ok(execute(db, sql, values).await? == 1)
 }
 
+/// Lets every campaign that sends wait until the relay answers again.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn wait_for_relay(db: &impl Connection, reason: &str) -> Result<u64, Error> {
+    let sql = "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE WHERE state IN (2, 3)";
+    execute(db, sql, [reason.into()]).await
+}
+
+/// Whether a campaign waits for the relay.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn any_waits_for_relay(db: &impl Connection) -> Result<bool, Error> {
+    let sql = "SELECT count(*) FROM campaigns WHERE state = 4 AND waits_for_relay";
+    Ok(number(db, sql, []).await? > 0)
+}
+
+/// Lets the campaigns go on that waited for the relay, and only those.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn relay_is_back(db: &impl Connection) -> Result<u64, Error> {
+    let sql = "UPDATE campaigns SET state = 2, reason = NULL, waits_for_relay = FALSE
+        WHERE state = 4 AND waits_for_relay";
+    execute(db, sql, []).await
+}
+
+/// Lets a campaign wait until a person has looked at an incident; `false` when it was not sending.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn hold(db: &impl Connection, id: CampaignId, reason: &str) -> Result<bool, Error> {
+    let sql = "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = FALSE
+        WHERE id = $2 AND (state IN (2, 3) OR (state = 4 AND waits_for_relay))";
+    Ok(execute(db, sql, [reason.into(), id.0.into()]).await? == 1)
+}
+
 /// Says from when on bursts of a campaign are looked for: a person has seen the earlier one and sends on.
 ///
 /// # Errors
@@ -199,11 +238,15 @@ pub async fn cancel_open(db: &impl Connection, id: CampaignId) -> Result<u64, Er
     execute(db, sql, [id.0.into()]).await
 }
 
-/// Sends on where a report gave custody back to us after the campaign was sent.
+/// Sends on where a report gave custody back to us after the campaign was sent, and cancels what came back to a
+/// campaign that was cancelled meanwhile.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn reopen(db: &impl Connection) -> Result<u64, Error> {
+    let late = "UPDATE deliveries SET state = 8 WHERE state IN (0, 1)
+        AND (id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.state = 6)";
+    execute(db, late, []).await?;
     let sql = "UPDATE campaigns SET state = 3, finished = NULL WHERE state = 7
         AND EXISTS (SELECT 1 FROM deliveries d WHERE (d.id >> 31) = campaigns.id AND d.state IN (0, 1))";
     execute(db, sql, []).await

@@ -109,7 +109,8 @@ pub async fn mark(
     let suppressed = suppressed(2);
     let sql = format!(
         "UPDATE deliveries SET state = 3, attempts = rows.number FROM {wanted}
-         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $3
+         WHERE deliveries.id = rows.id AND +deliveries.worker = $3
+           AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
            AND EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state IN (2, 3))
            AND NOT {suppressed}
          RETURNING deliveries.id"
@@ -220,9 +221,12 @@ pub async fn doubt(
     execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
 }
 
-/// Campaigns that resend (0) plan the try again at once; the doubt stays listed as an attempt without outcome.
+/// Campaigns that resend (0) plan the try again; the doubt stays listed as an attempt without outcome. Twice at most:
+/// a relay whose every answer is lost must not send the same person copies without end.
 const DOUBTFUL: &str = "CASE
-    WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0 THEN 0 ELSE 4 END";
+    WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0
+        AND (SELECT count(*) FROM attempts a WHERE a.delivery_id = deliveries.id AND a.outcome IS NULL) <= 2
+    THEN 0 ELSE 4 END";
 
 /// Of `answered`, those whose delivery `worker` still owns.
 ///
@@ -288,7 +292,9 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     let sql = format!(
         "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
          WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
-           AND ((deliveries.state = 3 AND +deliveries.worker = $2) OR deliveries.state IN (0, 1, 4))
+           AND ((deliveries.state = 3 AND +deliveries.worker = $2)
+             OR (deliveries.state IN (0, 1, 4) AND NOT EXISTS (
+                 SELECT 1 FROM bounces b WHERE b.delivery_id = deliveries.id AND b.attempt = rows.number)))
          RETURNING deliveries.id"
     );
     let accepted = all::<Id>(db, &sql, [tries_json(tries).into(), worker.0.into()]).await?;

@@ -5,7 +5,7 @@ use crate::{Connection, Error, Pool};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::WorkerId;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, FromQueryResult, Statement};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// How long a worker that is not heard of keeps what it has.
@@ -36,14 +36,17 @@ pub async fn sign_on(db: &Pool, url: &str, name: &str, wall: DateTime<Utc>) -> R
     struct Row {
         id: i64,
     }
+    let tx = db.begin().await?;
     let sql = "INSERT INTO workers (name, started, until) VALUES ($1, $2, $3) RETURNING id";
     let values = [name.into(), millis(wall).into(), millis(wall + LEASE).into()];
-    let row = all::<Row>(db, sql, values).await?.pop().ok_or(Error::unreadable("workers", "id"))?;
+    let row = all::<Row>(&tx, sql, values).await?.pop().ok_or(Error::unreadable("workers", "id"))?;
     let id = WorkerId(row.id);
     let lock = match db.file() {
         Some(file) => lock_file(file, id)?,
         None => lock_session(url, id).await?,
     };
+    // Nobody sees the row before its lock is held: a free lock means a dead worker.
+    tx.commit().await?;
     Ok(Presence { id, lock })
 }
 
@@ -77,13 +80,16 @@ async fn lock_session(url: &str, id: WorkerId) -> Result<Lock, Error> {
 /// Advisory locks are numbers that all programs of a database share; ours start here.
 const LOCKS: i64 = 0x5265_626f_756e_6400;
 
-/// Renews the lease.
+/// Renews the lease. A worker that was taken for dead meanwhile (it slept) signs on again: what it had is others' now,
+/// and what it takes from here on is its own.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn heartbeat(db: &impl Connection, id: WorkerId, wall: DateTime<Utc>) -> Result<bool, Error> {
-    let sql = "UPDATE workers SET until = $1 WHERE id = $2";
-    Ok(execute(db, sql, [millis(wall + LEASE).into(), id.0.into()]).await? == 1)
+pub async fn heartbeat(db: &impl Connection, id: WorkerId, wall: DateTime<Utc>) -> Result<(), Error> {
+    let sql = "INSERT INTO workers (id, name, started, until) VALUES ($1, 'again', $2, $3)
+        ON CONFLICT (id) DO UPDATE SET until = excluded.until";
+    execute(db, sql, [id.0.into(), millis(wall).into(), millis(wall + LEASE).into()]).await?;
+    Ok(())
 }
 
 /// Signs a worker off; what it had must have been given back.
@@ -122,8 +128,11 @@ pub async fn dead(db: &Pool, wall: DateTime<Utc>) -> Result<Vec<WorkerId>, Error
 
 async fn is_lock_free(db: &Pool, id: WorkerId) -> Result<bool, Error> {
     if let Some(file) = db.file() {
-        let Ok(file) = OpenOptions::new().write(true).open(lock_path(file, id)) else { return Ok(true) };
-        return Ok(!matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        return Ok(match OpenOptions::new().write(true).open(lock_path(file, id)) {
+            Ok(file) => file.try_lock().is_ok(),
+            // Any other error says nothing about the worker.
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        });
     }
     // Taken and given back in one statement: the session that asks keeps nothing.
     let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted

@@ -50,8 +50,11 @@ pub enum IncidentSubject {
 /// Deliveries that are looked at together to see a burst.
 pub const WINDOW: usize = 50;
 
-/// One answer cannot be given for more than this many of a [`WINDOW`] without being an incident: 20 %.
-const MANY: usize = 10;
+/// One answer cannot be given for more than one in so many without being an incident: 20 %.
+const ONE_IN: usize = 5;
+
+/// Fewer than this many are no crowd, however small the campaign.
+const FEW: usize = 3;
 
 /// So many domains with the same words are no chance.
 const SEVERAL: usize = 3;
@@ -71,22 +74,25 @@ pub struct Answer {
 
 /// The cause that came for too many at once, if one did.
 ///
-/// `answers` are the final bounces among at most [`WINDOW`] neighbouring deliveries of one campaign. Among the
-/// first fifty, one cause for more than 20 % is enough; later it takes the same words from unrelated domains.
+/// `answers` are the final bounces among at most [`WINDOW`] neighbouring deliveries of one campaign, which has
+/// `planned` in all. Among the first fifty, one cause for more than 20 % is enough; later, and in a campaign to
+/// fewer than fifty, it takes the same words from unrelated domains.
 #[must_use]
-pub fn burst(answers: &[Answer]) -> Option<BounceCause> {
+pub fn burst(answers: &[Answer], planned: i64) -> Option<BounceCause> {
+    let window = usize::try_from(planned).unwrap_or(WINDOW).min(WINDOW);
+    let many = (window / ONE_IN).max(FEW - 1);
     let mut causes: HashMap<BounceCause, usize> = HashMap::new();
     let mut words: HashMap<(&str, BounceCause), Vec<&str>> = HashMap::new();
     for answer in answers {
-        if answer.ordinal < WINDOW as i64 {
+        if window == WINDOW && answer.ordinal < WINDOW as i64 {
             *causes.entry(answer.cause).or_default() += 1;
         }
         words.entry((&answer.words, answer.cause)).or_default().push(&answer.domain);
     }
-    let one_cause = causes.into_iter().filter(|(_, count)| *count > MANY).max_by_key(|(cause, count)| (*count, *cause));
+    let one_cause = causes.into_iter().filter(|(_, count)| *count > many).max_by_key(|(cause, count)| (*count, *cause));
     let same_words = || {
         words.into_iter().find_map(|((_, cause), mut domains)| {
-            let many = domains.len() > MANY;
+            let many = domains.len() > many;
             domains.sort_unstable();
             domains.dedup();
             (many && domains.len() >= SEVERAL).then_some(cause)
@@ -137,15 +143,18 @@ mod tests {
     #[test]
     fn one_answer_for_many_at_once_is_a_burst() {
         let cause = Some(BounceCause::MailboxUnknown);
-        for (what, answers, expected) in [
-            ("10 of the first fifty are 20 %", answers(0, 10, 10, "no such user"), None),
-            ("11 of the first fifty are more", answers(0, 11, 1, "no such user"), cause),
-            ("later, one dead domain is no burst", answers(500, 50, 1, "no such user"), None),
-            ("later, two domains may share words", answers(500, 50, 2, "no such user"), None),
-            ("later, the same words from many domains are", answers(500, 11, 5, "no such user"), cause),
-            ("nothing is nothing", vec![], None),
+        for (what, planned, answers, expected) in [
+            ("10 of the first fifty are 20 %", 500, answers(0, 10, 10, "no such user"), None),
+            ("11 of the first fifty are more", 500, answers(0, 11, 1, "no such user"), cause),
+            ("later, one dead domain is no burst", 5_000, answers(500, 50, 1, "no such user"), None),
+            ("later, two domains may share words", 5_000, answers(500, 50, 2, "no such user"), None),
+            ("later, the same words from many domains are", 5_000, answers(500, 11, 5, "no such user"), cause),
+            ("of eight people three may be at one dead domain", 8, answers(0, 8, 1, "no such user"), None),
+            ("of eight people at many domains three are a burst", 8, answers(0, 3, 3, "no such user"), cause),
+            ("two are no crowd", 8, answers(0, 2, 2, "no such user"), None),
+            ("nothing is nothing", 0, vec![], None),
         ] {
-            assert_eq!(burst(&answers), expected, "{what}");
+            assert_eq!(burst(&answers, planned), expected, "{what}");
         }
     }
 }

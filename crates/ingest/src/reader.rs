@@ -122,6 +122,10 @@ impl Reader {
     async fn write_apart(&self, findings: &[Findings], now: DateTime<Utc>) -> Result<(), Error> {
         for found in findings {
             if let Err(error) = self.write(std::slice::from_ref(found), now).await {
+                if let rebound_contacts::Error::Database(error @ rebound_db::Error::Unavailable(_)) = error {
+                    // Says nothing about the message: it stays unread and comes again.
+                    return Err(error.into());
+                }
                 let reading = Reading { error: Some(error.to_string()), ..found.reading.clone() };
                 inbox::mark_read(&self.db, &[reading], now).await?;
             }

@@ -10,7 +10,10 @@ use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, campaigns, lanes};
 use rebound_domain::{Bounce, BounceCause, Clock, Contact, Grade, Permanence, Policy, Receiver, Refusal, Verdict};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// A delivery to try, with all that is needed for it.
@@ -35,41 +38,62 @@ pub(crate) struct Shared {
     /// Why there is no line to the relay, while there is none.
     pub(crate) down: watch::Sender<Option<RelayDown>>,
     pub(crate) stop: CancellationToken,
+    /// Lines that are open.
+    pub(crate) open: AtomicUsize,
 }
+
+/// A line that nobody uses for so long is closed, before the relay does.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// An answer that takes longer does not keep the last one from being stored.
+const SHORTLY: Duration = Duration::from_millis(50);
 
 /// Tries jobs until there are no more.
 pub(crate) async fn connection(shared: Arc<Shared>) {
     let mut line = None;
     // What the last message heard; it becomes durable together with the mark of the next.
     let mut heard = None;
-    loop {
-        let Some(job) = next_job(&shared, &mut heard).await else { break };
+    while let Some(job) = next_job(&shared, &mut heard, &mut line).await {
+        if shared.rate.is_set() && heard.is_some() {
+            shared.journal.step(heard.take(), None).await;
+        }
         if !may_go(&shared, &job).await {
             heard = hand_back(&shared, &job, heard.take()).await;
             continue;
         }
-        let open = match line.take() {
-            Some(open) => Some(open),
-            None => open_line(&shared).await,
+        if line.is_none() {
+            line = open_line(&shared).await;
+        }
+        heard = match &mut line {
+            Some(open) => attempt(&shared, open, job, heard.take()).await,
+            None => hand_back(&shared, &job, heard.take()).await,
         };
-        match open {
-            Some(mut open) => {
-                heard = attempt(&shared, &mut open, job, heard.take()).await;
-                line = Some(open).filter(|open| !open.is_broken());
-            }
-            None => heard = hand_back(&shared, &job, heard.take()).await,
+        if line.as_ref().is_some_and(Line::is_broken) {
+            drop(take(&shared, &mut line));
         }
     }
     if heard.is_some() {
         shared.journal.step(heard, None).await;
     }
-    if let Some(line) = line {
+    close(&shared, &mut line).await;
+}
+
+fn take(shared: &Shared, line: &mut Option<Line>) -> Option<Line> {
+    let line = line.take();
+    if line.is_some() {
+        shared.open.fetch_sub(1, Ordering::Relaxed);
+    }
+    line
+}
+
+async fn close(shared: &Shared, line: &mut Option<Line>) {
+    if let Some(line) = take(shared, line) {
         line.close().await;
     }
 }
 
 /// The next job, until we stop; with none at hand, what was heard is stored before waiting for one.
-async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
+async fn next_job(shared: &Shared, heard: &mut Option<Heard>, line: &mut Option<Line>) -> Option<Job> {
     if shared.stop.is_cancelled() {
         return None;
     }
@@ -81,7 +105,15 @@ async fn next_job(shared: &Shared, heard: &mut Option<Heard>) -> Option<Job> {
     if heard.is_some() {
         shared.journal.step(heard.take(), None).await;
     }
-    shared.jobs.lock().await.recv().await
+    let next = async { shared.jobs.lock().await.recv().await };
+    tokio::pin!(next);
+    match timeout(IDLE, &mut next).await {
+        Ok(job) => job,
+        Err(_) => {
+            close(shared, line).await;
+            next.await
+        }
+    }
 }
 
 /// Waits for its turn, unless we stop or the campaign does. The mark asks again; but a recipient who is refused never
@@ -99,8 +131,14 @@ async fn may_go(shared: &Shared, job: &Job) -> bool {
 async fn open_line(shared: &Shared) -> Option<Line> {
     match Line::open(&shared.relay).await {
         Ok(line) => {
+            shared.open.fetch_add(1, Ordering::Relaxed);
             shared.down.send_if_modified(|down| down.take().is_some());
             Some(line)
+        }
+        // A relay that takes no more lines than it has is not down.
+        Err(_) if shared.open.load(Ordering::Relaxed) > 0 => {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            None
         }
         Err(why) => {
             shared.down.send_if_modified(|down| down.replace(why.clone()).as_ref() != Some(&why));
@@ -117,22 +155,31 @@ async fn hand_back(shared: &Shared, job: &Job, heard: Option<Heard>) -> Option<H
 }
 
 /// One try. Answers what it heard, to be stored with the next step.
-async fn attempt(shared: &Shared, line: &mut Line, job: Job, heard: Option<Heard>) -> Option<Heard> {
+async fn attempt(shared: &Shared, line: &mut Line, job: Job, mut heard: Option<Heard>) -> Option<Heard> {
     let now = shared.clock.at(Utc::now());
     let of = Try { id: job.lease.id, number: job.lease.attempts.saturating_add(1) };
     let message = match job.composer.compose(job.lease.id, &job.contact, now) {
         Ok(message) => message,
-        Err(error) => {
-            shared.journal.step(heard, None).await;
-            return Some(Heard::Refused {
-                bounce: Box::new(unfit(&job, &of, &error.to_string(), now)),
-                of,
-                reply: error.to_string(),
-            });
+        Err(error) => return unfit(shared, &job, of, BounceCause::ContentRejected, &error.to_string(), heard).await,
+    };
+    let address = job.contact.address.as_str();
+    if !address.is_ascii() && !line.takes_utf8() {
+        let why = "the relay does not take addresses beyond ASCII (no SMTPUTF8)";
+        return unfit(shared, &job, of, BounceCause::ProtocolError, why, heard).await;
+    }
+    let from = shared.sender.return_path(job.lease.id, of.number, now);
+    let said = {
+        let envelope = line.envelope(&from, address);
+        tokio::pin!(envelope);
+        match timeout(SHORTLY, &mut envelope).await {
+            Ok(said) => said,
+            Err(_) => {
+                shared.journal.step(heard.take(), None).await;
+                envelope.await
+            }
         }
     };
-    let from = shared.sender.return_path(job.lease.id, of.number, now);
-    match line.envelope(&from, job.contact.address.as_str()).await {
+    match said {
         Envelope::Ready => {}
         Envelope::Refused(reply) => {
             shared.journal.step(heard, None).await;
@@ -163,6 +210,9 @@ async fn attempt(shared: &Shared, line: &mut Line, job: Job, heard: Option<Heard
 async fn lost(shared: &Shared, job: &Job, heard: Option<Heard>, now: DateTime<Utc>) -> Option<Heard> {
     shared.journal.step(heard, None).await;
     shared.lanes.probe_again(&receiver(job), now);
+    if now - job.lease.since >= shared.policy.give_up_after() {
+        return Some(given_up(job, None, now));
+    }
     // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
     Some(Heard::Back(job.lease.id, Some(now + TimeDelta::minutes(1))))
 }
@@ -199,9 +249,20 @@ pub(crate) fn receiver(job: &Job) -> Receiver {
     Receiver::of_domain(job.contact.address.domain())
 }
 
-/// A message that cannot be made for this contact: our own fault, shown as a refusal of its content.
-fn unfit(job: &Job, of: &Try, why: &str, now: DateTime<Utc>) -> Bounce {
-    bounce(job, of, plain_verdict(BounceCause::ContentRejected, why), Refusal::Permanent, now)
+/// A message that cannot go to this contact by our own fault or the relay's, shown as a refusal and blamed on nobody.
+async fn unfit(
+    shared: &Shared,
+    job: &Job,
+    of: Try,
+    cause: BounceCause,
+    why: &str,
+    heard: Option<Heard>,
+) -> Option<Heard> {
+    let now = shared.clock.at(Utc::now());
+    shared.journal.step(heard, None).await;
+    shared.lanes.probe_again(&receiver(job), now);
+    let bounce = Box::new(bounce(job, &of, plain_verdict(cause, why), Refusal::Permanent, now));
+    Some(Heard::Refused { of, reply: why.to_owned(), bounce })
 }
 
 pub(crate) fn plain_verdict(cause: BounceCause, words: &str) -> Verdict {

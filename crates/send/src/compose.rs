@@ -77,8 +77,10 @@ impl Composer {
             .header("Feedback-ID", Raw::new(self.sender.feedback_id(self.campaign.id, list)))
             .header("Auto-Submitted", Raw::new("auto-generated"))
             .header("Precedence", Raw::new("bulk"))
-            .text_body(rendered.text)
-            .html_body(rendered.html);
+            .text_body(rendered.text);
+        if !rendered.html.is_empty() {
+            message = message.html_body(rendered.html);
+        }
         if let Some(reply_to) = &draft.reply_to {
             message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
         }

@@ -107,6 +107,8 @@ impl Writer {
     async fn commit(&self, batch: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
         let now = self.clock.at(Utc::now());
         let tx = self.db.begin().await?;
+        // Before any delivery is touched, as the reader of reports does: neither waits for the other in a circle.
+        rebound_db::bounces::one_at_a_time(&tx).await?;
         let heard: Vec<&Heard> = batch.iter().filter_map(|step| step.heard.as_ref()).collect();
         self.note(&tx, &heard, now).await?;
         let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();

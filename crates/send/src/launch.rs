@@ -96,6 +96,9 @@ async fn order(
         // Somebody was faster; what they made of it is what the person will see.
         return Err(NotNow { act, state: campaign.state }.into());
     }
+    if act == CampaignAct::Cancel {
+        campaigns::cancel_open(&tx, campaign.id).await?;
+    }
     let kind = format!("campaign.{}", to.as_str());
     let event = events::Event {
         at: now,

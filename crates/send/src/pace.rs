@@ -20,6 +20,11 @@ impl Rate {
         Self { gap, next: tokio::sync::Mutex::default() }
     }
 
+    /// Whether there is a rate to keep.
+    pub(crate) fn is_set(&self) -> bool {
+        self.gap.is_some()
+    }
+
     /// Waits for the next place.
     pub(crate) async fn turn(&self) {
         let Some(gap) = self.gap else { return };

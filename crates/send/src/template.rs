@@ -43,7 +43,7 @@ pub struct Template {
 pub struct Rendered {
     /// One line.
     pub subject: String,
-    /// The HTML part.
+    /// The HTML part; empty where the author wrote text alone.
     pub html: String,
     /// The text part.
     pub text: String,
@@ -64,7 +64,9 @@ impl Template {
         environment
             .set_auto_escape_callback(|name| if name == "html.html" { AutoEscape::Html } else { AutoEscape::None });
         let text = if draft.text.trim().is_empty() { text_of(&draft.html)? } else { draft.text.clone() };
-        let sources = [draft.subject.clone(), html_with_footer(&draft.html), text_with_footer(&text)];
+        // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
+        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&draft.html) };
+        let sources = [draft.subject.clone(), html, text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
             if source.len() > LONGEST {
                 return Err(TemplateError { part, line: 0, why: "it is longer than 2 MB".to_owned() });

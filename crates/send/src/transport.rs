@@ -24,6 +24,7 @@ const AFTER_DOT: Duration = Duration::from_secs(600);
 pub(crate) struct Line {
     connection: AsyncSmtpConnection,
     pipelining: bool,
+    utf8: bool,
     between_messages: bool,
     is_cut: bool,
 }
@@ -97,7 +98,9 @@ pub(crate) struct Reply {
 impl Reply {
     /// As it stood on the wire: `550 5.1.1 no such user`.
     pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.code, self.text)
+        // Databases and pages want no control characters, and nobody wants a novel.
+        let text: String = self.text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect();
+        format!("{} {text}", self.code)
     }
 }
 
@@ -135,8 +138,10 @@ impl Line {
             let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
         }
-        let pipelining = offers_pipelining(&mut connection, &hello).await.map_err(|e| refused(&e))?;
-        Ok(Self { connection, pipelining, between_messages: true, is_cut: false })
+        let offers = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
+        let offered = |name: &str| offers.iter().any(|offer| offer.eq_ignore_ascii_case(name));
+        let (pipelining, utf8) = (offered("PIPELINING"), offered("SMTPUTF8"));
+        Ok(Self { connection, pipelining, utf8, between_messages: true, is_cut: false })
     }
 
     /// MAIL, RCPT and DATA, at once if the relay takes them so.
@@ -155,7 +160,8 @@ impl Line {
             self.connection.command(Rset).await?;
         }
         self.between_messages = false;
-        let (mail, rcpt) = (format!("MAIL FROM:<{from}>\r\n"), format!("RCPT TO:<{to}>\r\n"));
+        let parameter = if to.is_ascii() { "" } else { " SMTPUTF8" };
+        let (mail, rcpt) = (format!("MAIL FROM:<{from}>{parameter}\r\n"), format!("RCPT TO:<{to}>\r\n"));
         if !self.pipelining {
             for command in [mail.as_str(), rcpt.as_str(), "DATA\r\n"] {
                 if let Err(refusal) = self.connection.command(command).await {
@@ -203,6 +209,11 @@ impl Line {
         self.is_cut = true;
     }
 
+    /// Whether addresses may have letters beyond ASCII (RFC 6531).
+    pub(crate) fn takes_utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// Whether nothing more can be said on it: we left it, or the relay closed it, as it does after a 421.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_cut || self.connection.has_broken()
@@ -236,9 +247,9 @@ fn parameters(relay: &Relay) -> Result<TlsParameters, SmtpError> {
 }
 
 /// lettre does not tell of extensions that it makes no use of, so EHLO is asked once more.
-async fn offers_pipelining(connection: &mut AsyncSmtpConnection, hello: &ClientId) -> Result<bool, SmtpError> {
+async fn offers(connection: &mut AsyncSmtpConnection, hello: &ClientId) -> Result<Vec<String>, SmtpError> {
     let response = connection.command(format!("EHLO {hello}\r\n")).await?;
-    Ok(response.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING")))
+    Ok(response.message().map(|line| line.trim().to_owned()).collect())
 }
 
 /// The reply inside an error; an error without one broke the line.

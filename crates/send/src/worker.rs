@@ -10,10 +10,11 @@ use crate::{Relay, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
-use rebound_db::{Pool, campaigns, contacts, deliveries, incidents, lanes, lists};
+use rebound_db::{Pool, campaigns, contacts, deliveries, lanes, lists};
 use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -68,7 +69,8 @@ impl Worker {
 
         let mut dispatch =
             Dispatch { worker: &self, shared: &shared, jobs: &jobs, id: presence.id, ready: Ready::new() };
-        while !stop.is_cancelled() {
+        // A connection ends before it is told to only by a fault of ours: better to stop and be started anew.
+        while !stop.is_cancelled() && lines.try_join_next().is_none() {
             let busy = match dispatch.round(&stop).await {
                 Ok(busy) => busy,
                 Err(error) => {
@@ -103,6 +105,7 @@ impl Worker {
             rate: Rate::per_second(self.relay.per_second),
             jobs: Mutex::new(jobs),
             down: watch::Sender::new(None),
+            open: AtomicUsize::new(0),
             stop,
         }
     }
@@ -160,29 +163,17 @@ impl Dispatch<'_> {
         Ok(busy)
     }
 
-    /// While the relay is down its campaigns wait and say so; when it is back they go on.
+    /// While the relay is down its campaigns wait and say so; when it is back they go on. Campaigns that wait for a
+    /// person are left alone.
     async fn mind_the_relay(&mut self) -> Result<(), rebound_contacts::Error> {
-        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        let db = &self.worker.db;
         let down = self.shared.down.borrow().clone();
         if let Some(why) = down {
-            for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
-                let reason = format!("{why} Sending goes on by itself when it answers.");
-                campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Waiting, Some(&reason), now)
-                    .await?;
-            }
+            campaigns::wait_for_relay(db, &format!("{why} Sending goes on by itself when it answers.")).await?;
         }
-        let waiting = campaigns::in_states(db, &[CampaignState::Waiting]).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let held: HashSet<_> = incidents::open_bursts(db).await?.into_keys().map(|(campaign, _)| campaign).collect();
-        let waiting: Vec<_> = waiting.into_iter().filter(|campaign| !held.contains(&campaign.id)).collect();
-        if !waiting.is_empty() && probe(&self.worker.relay).await.is_ok() {
+        if campaigns::any_waits_for_relay(db).await? && probe(&self.worker.relay).await.is_ok() {
             self.shared.down.send_replace(None);
-            for campaign in waiting {
-                campaigns::set_state(db, campaign.id, CampaignState::Waiting, CampaignState::Planning, None, now)
-                    .await?;
-            }
+            campaigns::relay_is_back(db).await?;
         }
         Ok(())
     }
@@ -236,7 +227,16 @@ impl Dispatch<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), rebound_contacts::Error> {
         let ids: Vec<ContactId> = leases.iter().map(|lease| lease.contact).collect();
-        let mut people = contacts::with_ids(&self.worker.db, &ids).await?;
+        let mut people = match contacts::with_ids(&self.worker.db, &ids).await {
+            Ok(people) => people,
+            Err(error) => {
+                // Not known to whom: they go back, to be taken again in a minute.
+                let again = Some(now + TimeDelta::minutes(1));
+                let back: Vec<_> = leases.iter().map(|lease| (lease.id, again)).collect();
+                leases::release(&self.worker.db, self.id, &back).await?;
+                return Err(error.into());
+            }
+        };
         let mut held = Vec::new();
         for lease in leases {
             let Some(contact) = people.remove(&lease.contact) else {

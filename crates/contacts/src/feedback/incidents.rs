@@ -8,8 +8,8 @@ use rebound_db::events::{self, Event};
 use rebound_db::incidents::{self, Report};
 use rebound_db::{Error, Transaction, campaigns};
 use rebound_domain::{
-    AddressKey, Answer, Bounce, BounceCause, Campaign, CampaignAct, CampaignId, Consequence, DeliveryId, IncidentId,
-    IncidentScope, IncidentSubject, Policy, WINDOW, burst,
+    AddressKey, Answer, Bounce, BounceCause, Campaign, CampaignId, Consequence, DeliveryId, IncidentId, IncidentScope,
+    IncidentSubject, Policy, WINDOW, burst,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -150,7 +150,8 @@ pub(super) async fn bursts(
     }
     let mut found = Bursts::default();
     for (id, mut neighbours) in by_campaign {
-        while let Some((cause, of)) = first_burst(&neighbours) {
+        let planned = places.campaigns.get(&id).map_or(i64::MAX, |campaign| campaign.planned);
+        while let Some((cause, of)) = first_burst(&neighbours, planned) {
             hold(tx, id, cause, &of, &mut found, now).await?;
             if let Some(campaign) = places.campaigns.get(&id).filter(|_| !found.waiting.contains(&id))
                 && wait(tx, campaign, &of, now).await?
@@ -164,7 +165,7 @@ pub(super) async fn bursts(
 }
 
 /// The first burst in any stretch of [`WINDOW`] deliveries, and the bounces it is made of.
-fn first_burst(neighbours: &[Neighbour]) -> Option<(BounceCause, Vec<Neighbour>)> {
+fn first_burst(neighbours: &[Neighbour], planned: i64) -> Option<(BounceCause, Vec<Neighbour>)> {
     let answers: Vec<Answer> = neighbours.iter().map(|neighbour| neighbour.answer.clone()).collect();
     let mut start = 0;
     for (end, last) in answers.iter().enumerate() {
@@ -172,7 +173,7 @@ fn first_burst(neighbours: &[Neighbour]) -> Option<(BounceCause, Vec<Neighbour>)
             start += 1;
         }
         let window = answers.get(start..=end).unwrap_or_default();
-        if let Some(cause) = burst(window) {
+        if let Some(cause) = burst(window, planned) {
             let of = neighbours.get(start..=end).unwrap_or_default().iter();
             return Some((cause, of.filter(|neighbour| neighbour.answer.cause == cause).cloned().collect()));
         }
@@ -211,13 +212,12 @@ fn words(of: &[Neighbour]) -> String {
 
 /// Lets the campaign wait; `false` when it was not sending.
 async fn wait(tx: &Transaction, campaign: &Campaign, of: &[Neighbour], now: DateTime<Utc>) -> Result<bool, Error> {
-    let Ok(waiting) = campaign.state.after(CampaignAct::Wait) else { return Ok(false) };
     let words: String = words(of).chars().take(200).collect();
     let reason = format!(
         "Sending waits: one answer came for many addresses at once. “{words}” So many people cannot all have gone \
          wrong at once, so no address is judged by it. Look at the incident, then resume."
     );
-    let waits = campaigns::set_state(tx, campaign.id, campaign.state, waiting, Some(&reason), now).await?;
+    let waits = campaigns::hold(tx, campaign.id, &reason).await?;
     if waits {
         let event = Event {
             at: now,

@@ -26,6 +26,7 @@ pub struct Model {
     pub planned: i64,
     pub audience_cursor: i64,
     pub trusted: i64,
+    pub waits_for_relay: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

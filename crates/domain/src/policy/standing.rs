@@ -128,11 +128,12 @@ pub fn fold(policy: &Policy, standing: &Standing, fact: &Fact, now: DateTime<Utc
         Fact::Lifted => Standing::default(),
         Fact::Bounced { excused: true, .. } | Fact::Bounced { grade: Grade::TextOnly, .. } => standing,
         Fact::Bounced { cause, permanence, campaign, .. } => {
-            let standing = Standing { accepted: None, ..standing };
+            // What speaks of the sender or the lane says nothing about whether an acceptance will hold.
+            let unproven = Standing { accepted: None, ..standing.clone() };
             match policy.row(cause, permanence).consequence {
-                Consequence::AtOnce => gone(standing, cause, now),
-                Consequence::SecondTime => second_time(policy, standing, cause, now),
-                Consequence::Counted { over_days } => counted(policy, standing, cause, campaign, over_days, now),
+                Consequence::AtOnce => gone(unproven, cause, now),
+                Consequence::SecondTime => second_time(policy, unproven, cause, now),
+                Consequence::Counted { over_days } => counted(policy, unproven, cause, campaign, over_days, now),
                 Consequence::LaneOnly | Consequence::Incident { .. } | Consequence::Nothing { .. } => standing,
             }
         }
