@@ -86,7 +86,19 @@ impl Parts {
         let stop = self.stop.clone();
         parts.spawn(async move {
             let service = routes.into_make_service_with_connect_info::<std::net::SocketAddr>();
-            axum::serve(socket, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+            // A page that watches a campaign keeps its line open; it is not waited for.
+            let patience = {
+                let stop = stop.clone();
+                async move {
+                    stop.cancelled().await;
+                    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+                }
+            };
+            let serving = axum::serve(socket, service).with_graceful_shutdown(stop.cancelled_owned());
+            tokio::select! {
+                served = serving.into_future() => served?,
+                () = patience => {}
+            }
             Ok(())
         });
         Ok(())
