@@ -48,7 +48,9 @@ impl Talk {
     pub(crate) async fn reply(&mut self) -> String {
         loop {
             let mut line = String::new();
-            let read = timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("the server answers");
+            let read = timeout(PATIENCE, self.0.read_line(&mut line))
+                .await
+                .unwrap_or_else(|_| panic!("the server does not answer"));
             if read.unwrap_or(0) == 0 || line.as_bytes().get(3) != Some(&b'-') {
                 return line.trim_end().to_owned();
             }

@@ -111,7 +111,8 @@ impl World {
         let mut program = self.program.take().unwrap();
         let asked = Instant::now();
         program::ask_to_stop(&program).await;
-        let ended = tokio::time::timeout(PATIENCE, program.wait()).await.expect("it stops").unwrap();
+        let ended = tokio::time::timeout(PATIENCE, program.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("it does not stop: {}", self.log())).unwrap();
         assert!(ended.success(), "{}", self.log());
         asked.elapsed()
     }

@@ -106,7 +106,9 @@ impl Parts {
 
     /// Starts the listener for the return path, and the reader behind it.
     pub(crate) async fn ingest(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<std::net::SocketAddr> {
-        let listener = Listener::bind(self.config.return_listen).await?;
+        let listener = Listener::bind(self.config.return_listen)
+            .await
+            .context("bounces cannot be taken in; choose another `return_path.listen`")?;
         let address = listener.address();
         let reception = Reception {
             host: self.config.return_domain.clone(),

@@ -231,7 +231,7 @@ fn files_that_hold_no_people_are_refused_and_nobody_is_lost() {
     desk.list("email\nada@fernhill.test\n");
 
     for (name, content, word) in [
-        ("noise.csv", noise(20_000), "address"),
+        ("noise.csv", noise(20_000), "no text"),
         ("empty.csv", vec![], ""),
         ("names.csv", b"first,last\nAda,Lovelace\n".to_vec(), "address"),
     ] {
