@@ -1,6 +1,6 @@
 //! The steps by which the database came to its form: forward only, one file per step.
 //!
-//! Each step is written once for SQLite and PostgreSQL; [`portable`] names the few types that differ.
+//! Each step is written once for SQLite and PostgreSQL; the few types that differ are named once.
 //! Times are whole milliseconds since 1970 in UTC, states are small numbers that `rebound-domain` names.
 //!
 //! ```

@@ -25,8 +25,8 @@ use chrono::{DateTime, Utc};
 use fate::{Fate, Judged};
 use rebound_db::statistics::{self, Count, Kind};
 use rebound_db::{Error, Transaction, bounces, deliveries};
-use rebound_domain::{AddressKey, Bounce, CampaignId, DeliveryId, IncidentId, Policy};
-use std::collections::HashSet;
+use rebound_domain::{AddressKey, Bounce, CampaignId, DeliveryId, IncidentId, Policy, StateName};
+use std::collections::{HashMap, HashSet};
 
 /// Who does what happens by itself, in the audit.
 const REBOUND: &str = "rebound";
@@ -68,6 +68,7 @@ pub async fn record_bounces(
         return Ok(Recorded::default());
     }
     bounces::one_at_a_time(tx).await?;
+    let heard = &with_tries(tx, heard).await?;
     let fresh = not_noted_yet(tx, heard).await?;
     let ignored = heard.len() - fresh.len();
     let places = fate::Places::of(tx, &fresh).await?;
@@ -93,6 +94,27 @@ pub async fn record_bounces(
         waiting: bursts.waiting,
         ignored,
     })
+}
+
+/// Names the try where a report named only the delivery (its return path was rewritten on the way): what was taken
+/// last is what came back. Else the second report of one cause would be taken for the first, told twice.
+async fn with_tries(tx: &Transaction, heard: &[Bounce]) -> Result<Vec<Bounce>, Error> {
+    let mut heard = heard.to_vec();
+    let nameless = |bounce: &Bounce| bounce.attempt == 0 && bounce.inbox.is_some();
+    let ids: Vec<DeliveryId> = heard.iter().filter(|one| nameless(one)).filter_map(|one| one.delivery).collect();
+    if ids.is_empty() {
+        return Ok(heard);
+    }
+    let taken = deliveries::get(tx, &ids).await?;
+    let taken: HashMap<DeliveryId, u8> = taken
+        .into_iter()
+        .filter(|delivery| matches!(delivery.state, StateName::Accepted | StateName::InDoubt))
+        .map(|delivery| (delivery.id, delivery.attempts))
+        .collect();
+    for bounce in heard.iter_mut().filter(|one| nameless(one)) {
+        bounce.attempt = bounce.delivery.and_then(|id| taken.get(&id).copied()).unwrap_or(0);
+    }
+    Ok(heard)
 }
 
 /// Leaves out what is known already, or is said twice here.

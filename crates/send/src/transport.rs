@@ -104,6 +104,20 @@ impl Reply {
     }
 }
 
+impl RelayDown {
+    /// What has to happen before mail goes again.
+    pub(crate) fn what_next(&self) -> &'static str {
+        match self {
+            Self::Login { .. } => {
+                "Sending goes on when Rebound is started again with the right ones, or the relay takes these."
+            }
+            Self::Unreachable { .. } | Self::Unprotected { .. } | Self::Refused { .. } => {
+                "Sending goes on by itself when it answers."
+            }
+        }
+    }
+}
+
 type SmtpError = lettre::transport::smtp::Error;
 
 impl Line {

@@ -169,7 +169,7 @@ impl Dispatch<'_> {
         let db = &self.worker.db;
         let down = self.shared.down.borrow().clone();
         if let Some(why) = down {
-            campaigns::wait_for_relay(db, &format!("{why} Sending goes on by itself when it answers.")).await?;
+            campaigns::wait_for_relay(db, &format!("{why} {}", why.what_next())).await?;
         }
         if campaigns::any_waits_for_relay(db).await? && probe(&self.worker.relay).await.is_ok() {
             self.shared.down.send_replace(None);

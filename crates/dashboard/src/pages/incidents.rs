@@ -12,7 +12,7 @@ use axum::response::Redirect;
 use rebound_contacts::feedback;
 use rebound_db::bounces::{self, NotedBounce};
 use rebound_db::{campaigns, events, incidents};
-use rebound_domain::{Campaign, CampaignState, Incident, IncidentId, IncidentSubject, Policy};
+use rebound_domain::{Campaign, CampaignState, CauseGroup, Incident, IncidentId, IncidentSubject, Policy};
 use serde::Deserialize;
 
 const ROWS: u32 = 50;
@@ -97,8 +97,8 @@ pub(crate) async fn show(
         title: title(&incident, &all),
         opened: When::new(incident.opened, now),
         closed: incident.closed.map(|at| When::new(at, now)),
-        doing: advice::doing(incident.cause),
-        change: advice::change(incident.cause),
+        doing: doing(&incident),
+        change: change(&incident),
         waiting: campaign.clone().filter(|one| one.state == CampaignState::Waiting),
         campaign,
         examples: bounces::page(&app.db, &filter, None, EXAMPLES).await?,
@@ -140,6 +140,28 @@ impl From<rebound_contacts::Error> for PageError {
     fn from(error: rebound_contacts::Error) -> Self {
         Self::Broken(Box::new(error))
     }
+}
+
+/// Whose doing it is. So many addresses or hosts cannot all have gone wrong at once: then it is what they share.
+fn doing(incident: &Incident) -> (&'static str, &'static str) {
+    if is_about_recipients(incident) {
+        ("Your relay’s, most likely", "the contacts are not blamed")
+    } else {
+        advice::doing(incident.cause)
+    }
+}
+
+fn change(incident: &Incident) -> &'static str {
+    if is_about_recipients(incident) {
+        "Ask the operator of your relay why it answers everybody alike, or look for what this list’s addresses share."
+    } else {
+        advice::change(incident.cause)
+    }
+}
+
+/// A burst of answers that would speak about one recipient or host, had they not come for many.
+fn is_about_recipients(incident: &Incident) -> bool {
+    incident.burst && matches!(incident.cause.group(), CauseGroup::A | CauseGroup::B | CauseGroup::C)
 }
 
 /// What an incident is, as a headline.

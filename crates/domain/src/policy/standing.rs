@@ -123,6 +123,8 @@ impl Standing {
 pub fn fold(policy: &Policy, standing: &Standing, fact: &Fact, now: DateTime<Utc>) -> Standing {
     let standing = proven(policy, standing, now);
     match *fact {
+        // An acceptance is remembered for what it may clear; where nothing speaks against an address it says nothing new.
+        Fact::Accepted if standing == standing.cleared() => standing,
         Fact::Accepted => Standing { accepted: standing.accepted.or(Some(now)), ..standing },
         Fact::Reached => standing.cleared(),
         Fact::Lifted => Standing::default(),

@@ -100,7 +100,7 @@ async fn a_returned_message_names_its_delivery_where_the_return_path_was_rewritt
     world.arrive("bounces@relay.example", &gone(ADA, &world.message_id(ADA).await)).await;
     world.read_all().await;
     let noted = bounces::of_key(&world.db, &key(ADA), 10).await.unwrap();
-    assert_eq!((noted[0].grade, noted[0].attempt), (Grade::Returned, 0));
+    assert_eq!((noted[0].grade, noted[0].attempt), (Grade::Returned, 1));
     assert_eq!(world.suppression(ADA).await.unwrap().reason, SuppressionReason::Hard);
 }
 
