@@ -80,12 +80,6 @@ CREATE TABLE daily (
     cause TEXT NOT NULL,
     count BIGINT NOT NULL,
     PRIMARY KEY (day, campaign_id, kind, cause)
-);
-CREATE TABLE policies (
-    version BIGINT NOT NULL PRIMARY KEY,
-    policy TEXT NOT NULL,
-    saved BIGINT NOT NULL,
-    saved_by TEXT NOT NULL
 )
 "
 );

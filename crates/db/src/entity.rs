@@ -16,7 +16,6 @@ pub(crate) mod inbox;
 pub(crate) mod incidents;
 pub(crate) mod lanes;
 pub(crate) mod lists;
-pub(crate) mod policies;
 pub(crate) mod sessions;
 pub(crate) mod setup_links;
 pub(crate) mod sign_in_failures;

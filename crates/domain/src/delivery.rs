@@ -1,10 +1,8 @@
 //! One message to one recipient, and the tries at it.
 
-use crate::{BounceCause, WorkerId};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Where one message to one recipient stands.
+/// Where one message to one recipient stands; the name is the same in code, database and pages.
 ///
 /// ```text
 /// planned ──▶ leased ──▶ handing_over ──▶ accepted ──▶ bounced (a later report)
@@ -12,29 +10,17 @@ use serde::{Deserialize, Serialize};
 ///               ▼             ├─────────▶ bounced
 ///    suppressed, cancelled    └─────────▶ in_doubt ──▶ planned | accepted
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum DeliveryState {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
     /// Waits for its first try.
-    Planned {
-        /// When a worker may take it.
-        due: DateTime<Utc>,
-    },
+    Planned,
     /// Was tried, or its receiver rests, and will be tried again.
-    Deferred {
-        /// When a worker may take it.
-        due: DateTime<Utc>,
-    },
+    Deferred,
     /// A worker has taken it, and nothing has left yet.
-    Leased {
-        /// Who.
-        worker: WorkerId,
-    },
+    Leased,
     /// Marked before the final dot is written; from here until the answer is stored it may have arrived.
-    HandingOver {
-        /// Who.
-        worker: WorkerId,
-    },
+    HandingOver,
     /// The worker died between the mark and the stored answer.
     InDoubt,
     /// The receiving host took responsibility for it.
@@ -44,30 +30,6 @@ pub enum DeliveryState {
     /// A suppression or an unsubscribe stood when it was to be handed over.
     Suppressed,
     /// The campaign was cancelled first.
-    Cancelled,
-}
-
-/// The name of a [`DeliveryState`], the same in code, database and pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateName {
-    /// [`DeliveryState::Planned`]
-    Planned,
-    /// [`DeliveryState::Deferred`]
-    Deferred,
-    /// [`DeliveryState::Leased`]
-    Leased,
-    /// [`DeliveryState::HandingOver`]
-    HandingOver,
-    /// [`DeliveryState::InDoubt`]
-    InDoubt,
-    /// [`DeliveryState::Accepted`]
-    Accepted,
-    /// [`DeliveryState::Bounced`]
-    Bounced,
-    /// [`DeliveryState::Suppressed`]
-    Suppressed,
-    /// [`DeliveryState::Cancelled`]
     Cancelled,
 }
 
@@ -118,25 +80,4 @@ impl StateName {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Accepted | Self::Bounced | Self::Suppressed | Self::Cancelled)
     }
-}
-
-/// What became of one try.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The host took responsibility; `relay_id` is what it called the message.
-    Accepted {
-        /// The host's last line.
-        reply: String,
-    },
-    /// Not now: tried again when due.
-    Deferred {
-        /// Why, as the host said it.
-        cause: BounceCause,
-    },
-    /// Refused, or given up.
-    Bounced {
-        /// Why.
-        cause: BounceCause,
-    },
 }

@@ -59,7 +59,7 @@ pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, Not
 pub use clock::Clock;
 pub use complaint::Complaint;
 pub use contact::{Contact, Fields, field_name};
-pub use delivery::{DeliveryState, Outcome, StateName};
+pub use delivery::StateName;
 pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, ListId, UserId, WorkerId};
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use list::{List, Subscription, SubscriptionState};
