@@ -54,6 +54,8 @@ pub(crate) struct Frame {
     pub(crate) launches: bool,
     /// Whether they may administer.
     pub(crate) administers: bool,
+    /// Whether they may read the audit log.
+    pub(crate) audits: bool,
 }
 
 /// The entries of the navigation.
@@ -66,6 +68,12 @@ pub(crate) enum Place {
     Suppressions,
     Bounces,
     Incidents,
+    Servers,
+    ReturnPath,
+    Policies,
+    Users,
+    Audit,
+    Work,
     Settings,
     Account,
 }
@@ -84,6 +92,7 @@ impl Frame {
             writes: by.may(Permission::Write),
             launches: by.may(Permission::Launch),
             administers: by.may(Permission::Administer),
+            audits: by.may(Permission::Audit),
         })
     }
 

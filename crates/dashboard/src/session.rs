@@ -32,7 +32,7 @@ macro_rules! needs {
         }
     )*};
 }
-needs! { See Write Launch Administer }
+needs! { See Write Launch Audit Administer }
 
 /// Someone signed in who may do `P`.
 pub(crate) struct Allowed<P> {

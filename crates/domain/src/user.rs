@@ -39,6 +39,8 @@ pub enum Permission {
     Write,
     /// To let mail go out, and to stop it.
     Launch,
+    /// To read the audit log.
+    Audit,
     /// To see how the installation is set up and to undo what many contacts suffered.
     Administer,
 }
@@ -82,6 +84,7 @@ impl Role {
         match permission {
             Permission::See => true,
             Permission::Write | Permission::Launch => !matches!(self, Self::Auditor),
+            Permission::Audit => !matches!(self, Self::Marketer),
             Permission::Administer => matches!(self, Self::Owner | Self::Admin),
         }
     }
@@ -89,7 +92,7 @@ impl Role {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::See, Self::Write, Self::Launch, Self::Administer];
+    pub const ALL: [Self; 5] = [Self::See, Self::Write, Self::Launch, Self::Audit, Self::Administer];
 }
 
 #[cfg(test)]
@@ -97,13 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_auditor_only_looks_and_a_marketer_does_not_administer() {
-        use Permission::{Administer, Launch, See, Write};
+    fn an_auditor_looks_and_a_marketer_does_not_administer() {
+        use Permission::{Administer, Audit, Launch, See, Write};
         for (role, may) in [
-            (Role::Owner, &[See, Write, Launch, Administer][..]),
-            (Role::Admin, &[See, Write, Launch, Administer]),
+            (Role::Owner, &[See, Write, Launch, Audit, Administer][..]),
+            (Role::Admin, &[See, Write, Launch, Audit, Administer]),
             (Role::Marketer, &[See, Write, Launch]),
-            (Role::Auditor, &[See]),
+            (Role::Auditor, &[See, Audit]),
         ] {
             for permission in Permission::ALL {
                 assert_eq!(role.may(permission), may.contains(&permission), "{role:?} {permission:?}");
