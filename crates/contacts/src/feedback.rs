@@ -18,7 +18,7 @@ mod incidents;
 mod standings;
 
 pub use complaints::record_complaints;
-pub use incidents::{close, restore};
+pub use incidents::{Restored, close, restore_next};
 pub use standings::rebuild_standing;
 
 use chrono::{DateTime, Utc};

@@ -12,7 +12,7 @@ pub use page::{Filter, causes, domains, of_key, page};
 pub use windows::{Neighbour, neighbours, repeats};
 
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, keys_json, millis, one, rows};
+use crate::sql::{all, execute, keys_json, millis, number, one, rows};
 use crate::{Connection, Error, Transaction};
 use noted::{COLUMNS, Row, read};
 use rebound_domain::{
@@ -177,16 +177,34 @@ pub async fn absorb(
     Ok(keys.into_iter().map(|row| AddressKey::stored(row.key)).collect())
 }
 
-/// Excuses all bounces of `incident`; the addresses they are about, each once.
+/// Excuses the bounces of `incident` for the next `limit` addresses after `after`, in their order; which those are.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn excuse(db: &impl Connection, incident: IncidentId) -> Result<Vec<AddressKey>, Error> {
-    let sql = "UPDATE bounces SET excused = TRUE WHERE incident_id = $1 AND excused = FALSE";
-    execute(db, sql, [incident.0.into()]).await?;
-    let sql = "SELECT DISTINCT key FROM bounces WHERE incident_id = $1 ORDER BY key";
-    let keys: Vec<Key> = all(db, sql, [incident.0.into()]).await?;
-    Ok(keys.into_iter().map(|row| AddressKey::stored(row.key)).collect())
+pub async fn excuse(
+    db: &impl Connection,
+    incident: IncidentId,
+    after: Option<&AddressKey>,
+    limit: u32,
+) -> Result<Vec<AddressKey>, Error> {
+    let sql = "SELECT DISTINCT key FROM bounces WHERE incident_id = $1 AND key > $2 ORDER BY key LIMIT $3";
+    let after = after.map_or("", AddressKey::as_str);
+    let keys: Vec<Key> = all(db, sql, [incident.0.into(), after.into(), i64::from(limit).into()]).await?;
+    let keys: Vec<AddressKey> = keys.into_iter().map(|row| AddressKey::stored(row.key)).collect();
+    let sql = format!(
+        "UPDATE bounces SET excused = TRUE WHERE incident_id = $2 AND excused = FALSE AND key IN (SELECT key FROM {})",
+        rows(db, 1, &[("key", "TEXT")])
+    );
+    execute(db, &sql, [keys_json(&keys)?.into(), incident.0.into()]).await?;
+    Ok(keys)
+}
+
+/// How many addresses `incident` touched.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn touched(db: &impl Connection, incident: IncidentId) -> Result<i64, Error> {
+    number(db, "SELECT COUNT(DISTINCT key) FROM bounces WHERE incident_id = $1", [incident.0.into()]).await
 }
 
 #[derive(FromQueryResult)]

@@ -233,25 +233,42 @@ async fn wait(tx: &Transaction, campaign: &Campaign, of: &[Neighbour], now: Date
     Ok(waits)
 }
 
-/// It was our own fault: nobody is judged by the bounces of `incident` any more, exactly those it touched are judged
-/// anew by the rest, and it is closed. Answers whom it touched.
+/// A part of a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// How many contacts were judged anew.
+    pub count: usize,
+    /// Where the next part begins; `None` when all are done and the incident is closed.
+    pub last: Option<AddressKey>,
+}
+
+/// It was our own fault: the next `limit` of those whom `incident` touched, after `after` in the order of their
+/// addresses, are judged anew without it. Who restores begins with `None` and goes on with [`Restored::last`], each
+/// part in a transaction of its own; the last part closes the incident. A part may be repeated without harm.
 ///
 /// # Errors
 /// [`Error`]: nothing may be committed then.
-pub async fn restore(
+pub async fn restore_next(
     tx: &Transaction,
     incident: IncidentId,
+    after: Option<&AddressKey>,
+    limit: u32,
     policy: &Policy,
     actor: &str,
     now: DateTime<Utc>,
-) -> Result<Vec<AddressKey>, Error> {
+) -> Result<Restored, Error> {
     bounces::one_at_a_time(tx).await?;
-    let touched = bounces::excuse(tx, incident).await?;
+    let touched = bounces::excuse(tx, incident, after, limit).await?;
     standings::judge_anew(tx, &touched, policy, actor, now).await?;
+    let count = touched.len();
+    if count == limit as usize {
+        return Ok(Restored { count, last: touched.into_iter().next_back() });
+    }
     incidents::close(tx, incident, now).await?;
-    let detail = serde_json::json!({ "contacts": touched.len() }).to_string();
+    let contacts = bounces::touched(tx, incident).await?;
+    let detail = serde_json::json!({ "contacts": contacts }).to_string();
     note(tx, incident, "incident.restored", actor, detail, now).await?;
-    Ok(touched)
+    Ok(Restored { count, last: None })
 }
 
 /// The incident is over; `false` when it was before.

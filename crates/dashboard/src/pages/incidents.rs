@@ -18,6 +18,8 @@ use serde::Deserialize;
 const ROWS: u32 = 50;
 /// Examples of what the host said.
 const EXAMPLES: u32 = 5;
+/// Contacts restored by one transaction.
+const PART: u32 = 500;
 
 #[derive(Template)]
 #[template(path = "incidents/index.html")]
@@ -118,9 +120,18 @@ pub(crate) async fn restore(
     Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
 ) -> Result<Redirect, PageError> {
     incidents::get(&app.db, IncidentId(id)).await?.ok_or(PageError::NotFound)?;
-    let tx = app.db.begin().await?;
-    feedback::restore(&tx, IncidentId(id), &Policy::default(), by.actor(), app.now()).await?;
-    tx.commit().await?;
+    let mut after = None;
+    loop {
+        let tx = app.db.begin().await?;
+        let policy = Policy::default();
+        let part =
+            feedback::restore_next(&tx, IncidentId(id), after.as_ref(), PART, &policy, by.actor(), app.now()).await?;
+        tx.commit().await?;
+        after = part.last;
+        if after.is_none() {
+            break;
+        }
+    }
     Ok(Redirect::to(&format!("/incidents/{id}")))
 }
 
