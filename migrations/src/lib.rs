@@ -17,6 +17,11 @@ mod m20261123_000002_campaigns;
 mod m20261123_000003_reports;
 mod m20261123_000004_users;
 mod m20261124_000005_contact_domains;
+mod m20261125_000006_policies;
+mod m20261125_000007_sending_servers;
+mod m20261125_000008_jobs;
+mod m20261125_000009_indexes;
+mod m20261125_000010_campaigns;
 
 use sea_orm_migration::prelude::*;
 
@@ -31,6 +36,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_reports::Migration),
             Box::new(m20261123_000004_users::Migration),
             Box::new(m20261124_000005_contact_domains::Migration),
+            Box::new(m20261125_000006_policies::Migration),
+            Box::new(m20261125_000007_sending_servers::Migration),
+            Box::new(m20261125_000008_jobs::Migration),
+            Box::new(m20261125_000009_indexes::Migration),
+            Box::new(m20261125_000010_campaigns::Migration),
         ]
     }
 }

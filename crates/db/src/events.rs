@@ -1,6 +1,6 @@
 //! Events: who did what, when. The timeline of an address, and the audit of the whole.
 
-use crate::sql::{all, execute, millis, rows, time};
+use crate::sql::{all, execute, millis, one, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::AddressKey;
@@ -114,6 +114,56 @@ pub async fn of_subject(db: &impl Connection, subject: &str, id: i64, limit: u32
 pub async fn newest(db: &impl Connection, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, Error> {
     let sql = "SELECT * FROM events WHERE id < $1 ORDER BY id DESC LIMIT $2";
     Ok(entries(all(db, sql, [before.unwrap_or(i64::MAX).into(), i64::from(limit).into()]).await?))
+}
+
+/// Which entries of the audit are asked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Who.
+    pub actor: Option<String>,
+    /// Only what people did, nothing that happened by itself.
+    pub by_people: bool,
+    /// What.
+    pub kind: Option<String>,
+    /// The noun it is about.
+    pub subject: Option<String>,
+    /// The address it is about.
+    pub key: Option<AddressKey>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The entries that fit, newest first: what was noted before `before`, or the newest of all.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn find(db: &impl Connection, filter: &Filter, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, Error> {
+    let mut values: Vec<sea_orm::Value> = vec![before.unwrap_or(i64::MAX).into(), i64::from(limit).into()];
+    let mut sql = "SELECT * FROM events WHERE id < $1".to_owned();
+    let mut ask = |condition: &str, value: Option<sea_orm::Value>| {
+        if let Some(value) = value {
+            values.push(value);
+            sql += &format!(" AND {condition} ${}", values.len());
+        }
+    };
+    ask("actor =", filter.actor.as_deref().map(Into::into));
+    ask("actor <>", filter.by_people.then(|| "rebound".into()));
+    ask("kind =", filter.kind.as_deref().map(Into::into));
+    ask("subject =", filter.subject.as_deref().map(Into::into));
+    ask("key =", filter.key.as_ref().map(|key| key.as_str().into()));
+    ask("at >=", filter.since.map(|since| millis(since).into()));
+    ask("at <", filter.until.map(|until| millis(until).into()));
+    Ok(entries(all(db, &format!("{sql} ORDER BY id DESC LIMIT $2"), values).await?))
+}
+
+/// The entry with `id`.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn get(db: &impl Connection, id: i64) -> Result<Option<Entry>, Error> {
+    Ok(one::<Row>(db, "SELECT * FROM events WHERE id = $1", [id.into()]).await?.map(Entry::from))
 }
 
 #[derive(FromQueryResult)]

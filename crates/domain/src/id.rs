@@ -37,6 +37,10 @@ id! {
     WorkerId
     /// Names an import.
     ImportId
+    /// Names a piece of long work.
+    JobId
+    /// Names a server that takes our mail.
+    ServerId
 }
 
 /// Names one message to one recipient: the campaign (24 bits) and the ordinal in it (31 bits).

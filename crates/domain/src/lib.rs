@@ -47,10 +47,13 @@ mod verdict;
 mod complaint;
 mod incident;
 mod policy;
+mod resend;
 mod retry;
 mod suppression;
 
 mod clock;
+mod seal;
+mod server;
 mod user;
 
 pub use address::{AddressKey, BadAddress, EmailAddress};
@@ -58,16 +61,22 @@ pub use bounce::{Bounce, BounceCause, CauseGroup, Permanence, UnknownName};
 pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, NotNow};
 pub use clock::Clock;
 pub use complaint::Complaint;
-pub use contact::{Contact, Fields, field_name};
+pub use contact::{Contact, Fields, field_name, full_name};
 pub use delivery::StateName;
-pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, ListId, UserId, WorkerId};
+pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, JobId, ListId, ServerId, UserId, WorkerId};
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use list::{List, Subscription, SubscriptionState};
-pub use policy::{Backoff, Consequence, Fact, Grade, IncidentScope, Policy, Reach, Row, Run, Standing, fold};
+pub use policy::{
+    Backoff, BadSetting, Case, Consequence, Effect, Fact, Grade, History, IncidentScope, Number, Policy, Reach, Row,
+    Run, Setting, Standing, Totals, Troubled, fold,
+};
 pub use receiver::{Lane, Pass, Receiver};
+pub use resend::{Remedy, Resend};
 pub use retry::{Next, Refusal, Tries, next_try};
+pub use seal::{NONCE, Unsealed, seal, sealed_with, unseal};
+pub use server::{Server, Tls};
 pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
 pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
-pub use user::{Permission, Role, User};
+pub use user::{NotTheirs, Permission, Role, User};
 pub use verdict::{Confidence, Evidence, ReportKind, Verdict};

@@ -5,14 +5,17 @@ use chrono::{DateTime, Utc};
 use data_encoding::{BASE32_NOPAD, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use subtle::ConstantTimeEq;
 
 /// How long bounces are taken for, in days.
 pub const RETURN_PATH_DAYS: u16 = 45;
 
 /// The keys that sign: the first signs, all of them verify.
+///
+/// Clones share them: when the keys of an installation are rotated ([`Keys::replace`]), all parts follow at once.
 #[derive(Clone)]
-pub struct Keys(Vec<(char, Vec<u8>)>);
+pub struct Keys(Arc<RwLock<Vec<(char, Vec<u8>)>>>);
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,15 +27,38 @@ impl Keys {
     /// Keys named by one letter each; the first one signs.
     #[must_use]
     pub fn new(first: (char, Vec<u8>), older: Vec<(char, Vec<u8>)>) -> Self {
-        Self(std::iter::once(first).chain(older).collect())
+        Self(Arc::new(RwLock::new(std::iter::once(first).chain(older).collect())))
     }
 
-    fn signing(&self) -> (char, &[u8]) {
-        self.0.first().map_or(('a', &[]), |(id, key)| (*id, key))
+    /// The names, the signing one first. They are no secret.
+    #[must_use]
+    pub fn names(&self) -> Vec<char> {
+        self.read().iter().map(|(name, _)| *name).collect()
     }
 
-    fn named(&self, id: char) -> Option<&[u8]> {
-        self.0.iter().find(|(name, _)| *name == id).map(|(_, key)| key.as_slice())
+    /// Goes on with `newer` keys, here and in all clones.
+    pub fn replace(&self, newer: &Self) {
+        let newer = newer.read().clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = newer;
+    }
+
+    /// The one that signs.
+    pub(crate) fn first(&self) -> Option<(char, Vec<u8>)> {
+        self.read().first().cloned()
+    }
+
+    /// The one called `id`.
+    pub(crate) fn named(&self, id: char) -> Option<Vec<u8>> {
+        self.read().iter().find(|(name, _)| *name == id).map(|(_, key)| key.clone())
+    }
+
+    fn signing(&self) -> (char, Vec<u8>) {
+        self.first().unwrap_or(('a', vec![]))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<(char, Vec<u8>)>> {
+        // The list is replaced in one step, so a panic elsewhere leaves it whole.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,7 +92,7 @@ impl ReturnPath {
         let key_id = key.chars().next().filter(|_| tag == "b" && key.len() == 1 && parts.next().is_none())?;
         let id = u64::from_be_bytes(decode(id)?);
         let expiry = u16::from_be_bytes(decode(expiry)?);
-        let expected = seal(keys.named(key_id)?, b"rbv1", &[&id.to_be_bytes(), &expiry.to_be_bytes()]);
+        let expected = seal(&keys.named(key_id)?, b"rbv1", &[&id.to_be_bytes(), &expiry.to_be_bytes()]);
         let genuine: bool = expected.ct_eq(&decode::<10>(mac)?).into();
         let delivery = DeliveryId(i64::try_from(id >> 8).ok()?);
         (genuine && day(now) <= expiry).then_some(Self { delivery, attempt: (id & 0xff) as u8 })
@@ -75,7 +101,7 @@ impl ReturnPath {
 
 fn local_part(keys: &Keys, id: u64, expiry: u16) -> String {
     let (key_id, key) = keys.signing();
-    let mac = seal(key, b"rbv1", &[&id.to_be_bytes(), &expiry.to_be_bytes()]);
+    let mac = seal(&key, b"rbv1", &[&id.to_be_bytes(), &expiry.to_be_bytes()]);
     let (id, day, mac) = (encode(&id.to_be_bytes()), encode(&expiry.to_be_bytes()), encode(&mac));
     format!("b.{key_id}.{id}.{day}.{mac}")
 }
@@ -122,7 +148,7 @@ impl MessageId {
 fn named(keys: &Keys, tag: char, domain: &[u8], delivery: DeliveryId) -> String {
     let (key_id, key) = keys.signing();
     let id = delivery.0.to_be_bytes();
-    format!("{tag}.{key_id}.{}.{}", encode(&id), encode(&seal(key, domain, &[&id])))
+    format!("{tag}.{key_id}.{}.{}", encode(&id), encode(&seal(&key, domain, &[&id])))
 }
 
 fn read_named(token: &str, keys: &Keys, tag: &str, domain: &[u8]) -> Option<DeliveryId> {
@@ -131,7 +157,7 @@ fn read_named(token: &str, keys: &Keys, tag: &str, domain: &[u8]) -> Option<Deli
     let (found, key, id, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let key_id = key.chars().next().filter(|_| found == tag && key.len() == 1 && parts.next().is_none())?;
     let id = decode::<8>(id)?;
-    let expected = seal(keys.named(key_id)?, domain, &[&id]);
+    let expected = seal(&keys.named(key_id)?, domain, &[&id]);
     let genuine: bool = expected.ct_eq(&decode::<10>(mac)?).into();
     genuine.then_some(DeliveryId(i64::from_be_bytes(id)))
 }
@@ -191,6 +217,10 @@ mod tests {
         }
         let rotated = Keys::new(('b', b"new".to_vec()), vec![('a', b"rebound-verp-key-0001".to_vec())]);
         assert_eq!(ReturnPath::verify(&local, &rotated, now), Some(path));
+        let before = keys();
+        let shared = before.clone();
+        shared.replace(&rotated);
+        assert_eq!(before.names(), ['b', 'a'], "clones follow");
         for junk in ["", "b", "b....", "b.a.b.c.d", "ada", "b.é.b.c.d", &"b.".repeat(500)] {
             assert_eq!(ReturnPath::verify(junk, &keys(), now), None);
         }

@@ -90,6 +90,47 @@ impl Role {
     }
 }
 
+/// Why somebody may not change another's role, or whether they may sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTheirs {
+    /// It takes the right to administer.
+    #[error("your role does not allow it")]
+    NoAdministrator,
+    /// Whoever set the installation up stays its owner.
+    #[error("the owner stays the owner")]
+    Owner,
+    /// Nobody locks themselves out, so somebody who may administer is always left.
+    #[error("nobody changes their own role or access; ask another admin")]
+    Oneself,
+    /// There is one owner.
+    #[error("there is an owner already, and there is only one")]
+    SecondOwner,
+}
+
+impl User {
+    /// Whether they may change the role of `whom`, sign them out, or shut them out.
+    ///
+    /// # Errors
+    /// [`NotTheirs`]
+    pub fn may_manage(&self, whom: &Self) -> Result<(), NotTheirs> {
+        match () {
+            () if !self.role.may(Permission::Administer) => Err(NotTheirs::NoAdministrator),
+            () if whom.id == self.id => Err(NotTheirs::Oneself),
+            () if whom.role == Role::Owner => Err(NotTheirs::Owner),
+            () => Ok(()),
+        }
+    }
+
+    /// Whether they may give `whom` that role.
+    ///
+    /// # Errors
+    /// [`NotTheirs`]
+    pub fn may_make(&self, whom: &Self, role: Role) -> Result<(), NotTheirs> {
+        self.may_manage(whom)?;
+        if role == Role::Owner { Err(NotTheirs::SecondOwner) } else { Ok(()) }
+    }
+}
+
 impl Permission {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::See, Self::Write, Self::Launch, Self::Audit, Self::Administer];
@@ -115,5 +156,31 @@ mod tests {
             assert_eq!(Role::named(role.as_str()), Some(role));
         }
         assert_eq!(Role::from_code(4), None);
+    }
+
+    #[test]
+    fn the_owner_and_oneself_are_out_of_reach() {
+        let user = |id, role| {
+            let email = format!("{id}@fernhill.example").parse().unwrap();
+            User { id: UserId(id), email, name: String::new(), role }
+        };
+        let [owner, admin, other, marketer, auditor] =
+            [Role::Owner, Role::Admin, Role::Admin, Role::Marketer, Role::Auditor]
+                .map(|role| user(role.code().into(), role));
+        let other = User { id: UserId(9), ..other };
+        for (who, whom, expected) in [
+            (&owner, &admin, Ok(())),
+            (&admin, &other, Ok(())),
+            (&admin, &marketer, Ok(())),
+            (&admin, &owner, Err(NotTheirs::Owner)),
+            (&owner, &owner, Err(NotTheirs::Oneself)),
+            (&admin, &admin, Err(NotTheirs::Oneself)),
+            (&marketer, &auditor, Err(NotTheirs::NoAdministrator)),
+            (&auditor, &auditor, Err(NotTheirs::NoAdministrator)),
+        ] {
+            assert_eq!(who.may_manage(whom), expected, "{:?} {:?}", who.role, whom.role);
+        }
+        assert_eq!(owner.may_make(&admin, Role::Owner), Err(NotTheirs::SecondOwner));
+        assert_eq!(owner.may_make(&admin, Role::Auditor), Ok(()));
     }
 }
