@@ -1,12 +1,16 @@
 //! A relay that was set up wrongly answers `550 5.1.1` to everyone.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::world::{World, people};
 use rebound_sandbox::{Event, Sandbox, Settings};
 
-#[tokio::test]
-async fn one_answer_for_everyone_stops_the_campaign_and_blames_nobody() {
+on_both_engines! {
+    one_answer_for_everyone_stops_the_campaign_and_blames_nobody,
+}
+
+async fn one_answer_for_everyone_stops_the_campaign_and_blames_nobody(engine: Engine) {
     let wrong = Some("550 5.1.1 No such user here".to_owned());
-    let mut world = World::with(Settings { answer_all: wrong, ..Settings::default() }, "").await;
+    let mut world = World::with(engine, Settings { answer_all: wrong, ..Settings::default() }, "").await;
     world.import(&people(500, &[])).await;
 
     world.launch("Spring").await;

@@ -1,15 +1,22 @@
 //! A campaign, from the CSV file to the mailbox.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::world::{World, people, until};
 use mail_parser::{HeaderName, MessageParser};
 use rebound_sandbox::Settings;
 
+on_both_engines! {
+    everyone_on_the_list_gets_a_letter_of_their_own,
+    a_letter_carries_what_mail_programs_ask_for,
+    launching_twice_adds_nothing,
+    a_campaign_is_paused_goes_on_and_is_cancelled,
+}
+
 const PEOPLE: &str = include_str!("../fixtures/people.csv");
 const SPRING: &str = include_str!("../fixtures/spring.toml");
 
-#[tokio::test]
-async fn everyone_on_the_list_gets_a_letter_of_their_own() {
-    let world = World::start().await;
+async fn everyone_on_the_list_gets_a_letter_of_their_own(engine: Engine) {
+    let world = World::start(engine).await;
     assert!(world.import(PEOPLE).await.starts_with("3 new"));
     let file = world.write("spring.toml", SPRING);
     world.rebound(&["campaign", "create", file.to_str().unwrap()]).await;
@@ -28,9 +35,8 @@ async fn everyone_on_the_list_gets_a_letter_of_their_own() {
     }
 }
 
-#[tokio::test]
-async fn a_letter_carries_what_mail_programs_ask_for() {
-    let world = World::start().await;
+async fn a_letter_carries_what_mail_programs_ask_for(engine: Engine) {
+    let world = World::start(engine).await;
     world.import(PEOPLE).await;
     let file = world.write("spring.toml", SPRING);
     world.rebound(&["campaign", "create", file.to_str().unwrap()]).await;
@@ -57,9 +63,8 @@ async fn a_letter_carries_what_mail_programs_ask_for() {
     assert!(from.starts_with("b.") && from.ends_with("@bounce.fernhill.test"), "bounces find their way: {from}");
 }
 
-#[tokio::test]
-async fn launching_twice_adds_nothing() {
-    let world = World::start().await;
+async fn launching_twice_adds_nothing(engine: Engine) {
+    let world = World::start(engine).await;
     world.import(PEOPLE).await;
     world.send("Spring").await;
 
@@ -72,9 +77,8 @@ async fn launching_twice_adds_nothing() {
     assert_eq!(world.ledger("Spring").await.len(), 3);
 }
 
-#[tokio::test]
-async fn a_campaign_is_paused_goes_on_and_is_cancelled() {
-    let world = World::with(Settings::default(), "per_second = 12\nconnections = 2").await;
+async fn a_campaign_is_paused_goes_on_and_is_cancelled(engine: Engine) {
+    let world = World::with(engine, Settings::default(), "per_second = 12\nconnections = 2").await;
     world.import(&people(60, &[])).await;
     world.launch("Spring").await;
     until("the first letters", async || (world.sandbox.accepted() >= 3).then_some(())).await;

@@ -1,15 +1,20 @@
 //! Somebody presses "report spam".
 
+use crate::engine::{Engine, on_both_engines};
 use crate::smtp::{Talk, complaint};
 use crate::world::{World, people, until};
 use rebound_sandbox::Settings;
 
+on_both_engines! {
+    a_complaint_stops_the_next_letter_though_it_is_queued,
+    who_complains_of_one_campaign_is_left_out_of_the_next,
+}
+
 /// She comes last in every campaign.
 const ZOE: &str = "zoe@sandbox.test";
 
-#[tokio::test]
-async fn a_complaint_stops_the_next_letter_though_it_is_queued() {
-    let world = World::with(Settings::default(), "per_second = 8\nconnections = 2").await;
+async fn a_complaint_stops_the_next_letter_though_it_is_queued(engine: Engine) {
+    let world = World::with(engine, Settings::default(), "per_second = 8\nconnections = 2").await;
     world.import(&people(100, &[ZOE])).await;
     world.import_to("Friends", &format!("email\n{ZOE}\n")).await;
     world.create_to("Friends", "Spring").await;
@@ -34,9 +39,8 @@ async fn a_complaint_stops_the_next_letter_though_it_is_queued() {
     assert!(suppressions.contains(ZOE), "{suppressions}");
 }
 
-#[tokio::test]
-async fn who_complains_of_one_campaign_is_left_out_of_the_next() {
-    let world = World::start().await;
+async fn who_complains_of_one_campaign_is_left_out_of_the_next(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\ncomplains@sandbox.test\nada@sandbox.test\n").await;
     world.send("Spring").await;
     let browser = world.browser().await;

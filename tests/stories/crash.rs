@@ -1,11 +1,18 @@
 //! The program dies, or is asked to stop, while letters are on their way.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::program;
 use crate::world::{Line, World, people, until};
 use rebound_sandbox::{Drops, Event, ReportKind, Settings, Truth, read_truth};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+on_both_engines! {
+    a_letter_whose_answer_is_lost_is_in_doubt_by_name,
+    a_program_that_is_killed_resumes_by_itself,
+    a_program_that_is_asked_to_stop_leaves_no_doubt,
+}
 
 #[tokio::test]
 async fn a_demo_that_is_killed_three_times_loses_nobody() {
@@ -29,14 +36,13 @@ async fn a_demo_that_is_killed_three_times_loses_nobody() {
     nobody_is_lost_or_bothered(ledger, &read_truth(truth).unwrap(), 2000);
 }
 
-#[tokio::test]
-async fn a_letter_whose_answer_is_lost_is_in_doubt_by_name() {
+async fn a_letter_whose_answer_is_lost_is_in_doubt_by_name(engine: Engine) {
     let hosts = Settings {
         drop_after_record: Drops::At(vec![3, 7, 11]),
         drop_before_record: Drops::At(vec![5]),
         ..Settings::default()
     };
-    let world = World::with(hosts, "").await;
+    let world = World::with(engine, hosts, "").await;
     world.import(&people(40, &[])).await;
 
     world.send("Spring").await;
@@ -49,9 +55,8 @@ async fn a_letter_whose_answer_is_lost_is_in_doubt_by_name() {
     nobody_is_lost_or_bothered(ledger.into_values(), &world.truth(), 40);
 }
 
-#[tokio::test]
-async fn a_program_that_is_killed_resumes_by_itself() {
-    let mut world = World::with(Settings::default(), "per_second = 60\nconnections = 8").await;
+async fn a_program_that_is_killed_resumes_by_itself(engine: Engine) {
+    let mut world = World::with(engine, Settings::default(), "per_second = 60\nconnections = 8").await;
     world.import(&people(200, &[])).await;
     world.launch("Spring").await;
     until("the first letters", async || (world.sandbox.accepted() > 30).then_some(())).await;
@@ -65,9 +70,8 @@ async fn a_program_that_is_killed_resumes_by_itself() {
     nobody_is_lost_or_bothered(ledger.into_values(), &world.truth(), 200);
 }
 
-#[tokio::test]
-async fn a_program_that_is_asked_to_stop_leaves_no_doubt() {
-    let mut world = World::with(Settings::default(), "per_second = 5\nconnections = 4").await;
+async fn a_program_that_is_asked_to_stop_leaves_no_doubt(engine: Engine) {
+    let mut world = World::with(engine, Settings::default(), "per_second = 5\nconnections = 4").await;
     world.import(&people(300, &[])).await;
     world.launch("Spring").await;
     until("the first letters", async || (world.sandbox.accepted() > 5).then_some(())).await;

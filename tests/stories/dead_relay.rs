@@ -1,12 +1,17 @@
 //! The relay is not there, or does not let us in.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::program::free_port;
 use crate::world::World;
 use rebound_sandbox::{Sandbox, Settings};
 
-#[tokio::test]
-async fn a_campaign_waits_for_the_relay_says_so_and_goes_on_by_itself() {
-    let mut world = World::asleep(Settings::default(), "").await;
+on_both_engines! {
+    a_campaign_waits_for_the_relay_says_so_and_goes_on_by_itself,
+    a_wrong_password_is_told_and_not_shown,
+}
+
+async fn a_campaign_waits_for_the_relay_says_so_and_goes_on_by_itself(engine: Engine) {
+    let mut world = World::asleep(engine.database(), Settings::default(), "").await;
     let relay = free_port();
     world.configure(relay, "");
     world.serve().await;
@@ -29,11 +34,11 @@ async fn a_campaign_waits_for_the_relay_says_so_and_goes_on_by_itself() {
     assert!(ledger.values().all(|line| line.attempts == 1), "a relay that is away is no try: {ledger:?}");
 }
 
-#[tokio::test]
-async fn a_wrong_password_is_told_and_not_shown() {
+async fn a_wrong_password_is_told_and_not_shown(engine: Engine) {
     let login = Some(("news".to_owned(), "right-password".to_owned()));
     let mut world =
-        World::with(Settings { login, ..Settings::default() }, "user = 'news'\npassword = 'wrong-password'").await;
+        World::with(engine, Settings { login, ..Settings::default() }, "user = 'news'\npassword = 'wrong-password'")
+            .await;
     world.import("email\nada@sandbox.test\n").await;
 
     world.launch("Spring").await;

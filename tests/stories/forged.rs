@@ -1,13 +1,18 @@
 //! Somebody who is no host of ours says that a mailbox is gone.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::smtp::{Talk, bounce};
 use crate::world::World;
 
+on_both_engines! {
+    a_forged_bounce_changes_nothing,
+    the_same_bounce_counts_where_we_signed_for_it,
+}
+
 const ADA: &str = "ada@sandbox.test";
 
-#[tokio::test]
-async fn a_forged_bounce_changes_nothing() {
-    let world = World::start().await;
+async fn a_forged_bounce_changes_nothing(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\nada@sandbox.test\n").await;
     world.send("Spring").await;
     let letter = world.letter(ADA).await;
@@ -31,9 +36,8 @@ async fn a_forged_bounce_changes_nothing() {
     assert_eq!(world.subjects(ADA), ["Spring", "Summer"]);
 }
 
-#[tokio::test]
-async fn the_same_bounce_counts_where_we_signed_for_it() {
-    let world = World::start().await;
+async fn the_same_bounce_counts_where_we_signed_for_it(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\nada@sandbox.test\nbo@sandbox.test\ncleo@sandbox.test\n").await;
     world.send("Spring").await;
     let ada = bounce(ADA, &world.letter(ADA).await.message_id);

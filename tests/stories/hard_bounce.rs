@@ -1,10 +1,15 @@
 //! Mailboxes that are gone.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::world::World;
 
-#[tokio::test]
-async fn a_contact_whose_mailbox_is_gone_is_written_to_once() {
-    let world = World::start().await;
+on_both_engines! {
+    a_contact_whose_mailbox_is_gone_is_written_to_once,
+    a_report_that_comes_later_says_the_same,
+}
+
+async fn a_contact_whose_mailbox_is_gone_is_written_to_once(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\ngone@sandbox.test\nada@sandbox.test\n").await;
 
     world.send("Spring").await;
@@ -20,9 +25,8 @@ async fn a_contact_whose_mailbox_is_gone_is_written_to_once() {
     assert!(!suppressions.contains("ada@sandbox.test"), "{suppressions}");
 }
 
-#[tokio::test]
-async fn a_report_that_comes_later_says_the_same() {
-    let world = World::start().await;
+async fn a_report_that_comes_later_says_the_same(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\ngone-report@sandbox.test\nada@sandbox.test\n").await;
 
     world.send("Spring").await;

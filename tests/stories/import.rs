@@ -1,10 +1,16 @@
 //! People come from files that others wrote.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::world::World;
 
-#[tokio::test]
-async fn bad_rows_come_back_with_line_and_reason_and_good_rows_go_in() {
-    let world = World::start().await;
+on_both_engines! {
+    bad_rows_come_back_with_line_and_reason_and_good_rows_go_in,
+    a_file_taken_twice_is_taken_once,
+    nobody_is_brought_back_who_bounced_for_good,
+}
+
+async fn bad_rows_come_back_with_line_and_reason_and_good_rows_go_in(engine: Engine) {
+    let world = World::start(engine).await;
     let csv = "E-mail;First name\nada@sandbox.test;Ada\nnot an address;Bo\n;Cleo\nada@sandbox.test;Ada\nDora@sandbox.test;Dora\n";
     let file = world.write("people.csv", csv);
 
@@ -23,9 +29,8 @@ async fn bad_rows_come_back_with_line_and_reason_and_good_rows_go_in() {
     assert_eq!(world.ledger("Spring").await.len(), 2);
 }
 
-#[tokio::test]
-async fn a_file_taken_twice_is_taken_once() {
-    let world = World::start().await;
+async fn a_file_taken_twice_is_taken_once(engine: Engine) {
+    let world = World::start(engine).await;
     assert!(world.import("email,city\nada@sandbox.test,Oslo\nbo@sandbox.test,Rome\n").await.contains("2 new"));
 
     let again = world.import("email,city\nADA@sandbox.test,Oslo\nbo@sandbox.test,Paris\n").await;
@@ -35,9 +40,8 @@ async fn a_file_taken_twice_is_taken_once() {
     assert_eq!(world.ledger("Spring").await.len(), 2);
 }
 
-#[tokio::test]
-async fn nobody_is_brought_back_who_bounced_for_good() {
-    let world = World::start().await;
+async fn nobody_is_brought_back_who_bounced_for_good(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\ngone@sandbox.test\n").await;
     world.send("Spring").await;
 

@@ -1,10 +1,15 @@
 //! Stories: the program, a database and a pretend internet, seen from outside.
 //!
-//! Each runs real servers on free ports, and waits for what it expects, never for seconds to pass.
+//! Each story runs on SQLite and on PostgreSQL, with real servers on free ports, and waits for what it expects,
+//! never for seconds to pass.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
 
+mod engine;
 mod pages;
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
+#[path = "../../crates/db/tests/db/postgres.rs"]
+mod postgres;
 mod program;
 mod smtp;
 mod world;

@@ -62,7 +62,8 @@ pub(crate) fn free_port() -> SocketAddr {
     }
 }
 
-fn command(folder: &Path, environment: &[(String, String)], args: &[&str]) -> Command {
+/// The command itself, with nothing of our own environment that would change what it does.
+pub(crate) fn command(folder: &Path, environment: &[(String, String)], args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REBOUND_")) {
         command.env_remove(name);

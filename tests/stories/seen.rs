@@ -1,13 +1,17 @@
 //! Every page that a person can come to by links.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::pages::menu;
 use crate::world::World;
 use rebound_sandbox::Settings;
 use std::collections::{BTreeSet, VecDeque};
 
-#[tokio::test]
-async fn every_page_that_is_linked_is_there_and_has_a_heading() {
-    let world = World::with(Settings { faster: 14_400.0, ..Settings::default() }, "").await;
+on_both_engines! {
+    every_page_that_is_linked_is_there_and_has_a_heading,
+}
+
+async fn every_page_that_is_linked_is_there_and_has_a_heading(engine: Engine) {
+    let world = World::with(engine, Settings { faster: 14_400.0, ..Settings::default() }, "").await;
     let people = "ada gone full emptied gone-report complains blocked spam large moved away";
     let people: String = people.split(' ').map(|name| format!("{name}@sandbox.test\n")).collect();
     world.import(&format!("email\n{people}not an address\n")).await;

@@ -1,14 +1,19 @@
 //! Getting in, and out.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::pages::{Browser, text_of};
 use crate::world::World;
+
+on_both_engines! {
+    the_first_account_is_made_by_a_link_that_works_once,
+    a_wrong_password_opens_nothing_and_signing_out_closes_everything,
+}
 
 const INES: [(&str, &str); 3] =
     [("name", "Ines"), ("email", "ines@fernhill.test"), ("password", "tulips before the frost")];
 
-#[tokio::test]
-async fn the_first_account_is_made_by_a_link_that_works_once() {
-    let world = World::start().await;
+async fn the_first_account_is_made_by_a_link_that_works_once(engine: Engine) {
+    let world = World::start(engine).await;
     let printed = world.printed();
     let link = printed.split_whitespace().find(|word| word.contains("/setup/")).unwrap();
     let browser = Browser::new(world.pages);
@@ -26,9 +31,8 @@ async fn the_first_account_is_made_by_a_link_that_works_once() {
     assert!(status.is_success() && page.contains("Sign out"));
 }
 
-#[tokio::test]
-async fn a_wrong_password_opens_nothing_and_signing_out_closes_everything() {
-    let world = World::start().await;
+async fn a_wrong_password_opens_nothing_and_signing_out_closes_everything(engine: Engine) {
+    let world = World::start(engine).await;
     let ines = world.browser().await;
     let stranger = Browser::new(world.pages);
 

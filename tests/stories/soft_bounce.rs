@@ -1,14 +1,18 @@
 //! Mailboxes that are full for a while, and for ever. Time runs 14,400 times faster here: four hours a second.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::world::World;
 use chrono::TimeDelta;
 use rebound_sandbox::Settings;
 
+on_both_engines! {
+    a_full_mailbox_gets_its_letter_when_it_is_emptied_and_is_given_up_when_it_is_not,
+}
+
 const FASTER: f64 = 14_400.0;
 
-#[tokio::test]
-async fn a_full_mailbox_gets_its_letter_when_it_is_emptied_and_is_given_up_when_it_is_not() {
-    let world = World::with(Settings { faster: FASTER, ..Settings::default() }, "").await;
+async fn a_full_mailbox_gets_its_letter_when_it_is_emptied_and_is_given_up_when_it_is_not(engine: Engine) {
+    let world = World::with(engine, Settings { faster: FASTER, ..Settings::default() }, "").await;
     world.import("email\nemptied@sandbox.test\nfull@sandbox.test\nada@sandbox.test\n").await;
 
     world.send("Spring").await;

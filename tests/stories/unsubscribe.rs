@@ -1,17 +1,22 @@
 //! People leave by the link in a letter.
 
+use crate::engine::{Engine, on_both_engines};
 use crate::pages::{Browser, text_of};
 use crate::world::{World, people};
 use mail_parser::{HeaderName, MessageParser};
 use rebound_sandbox::Settings;
 
+on_both_engines! {
+    one_click_is_enough_and_opening_the_link_changes_nothing,
+    a_link_that_we_did_not_sign_moves_nobody,
+}
+
 const ADA: &str = "ada@sandbox.test";
 /// She comes last in every campaign.
 const ZOE: &str = "zoe@sandbox.test";
 
-#[tokio::test]
-async fn one_click_is_enough_and_opening_the_link_changes_nothing() {
-    let world = World::with(Settings::default(), "per_second = 15\nconnections = 2").await;
+async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine) {
+    let world = World::with(engine, Settings::default(), "per_second = 15\nconnections = 2").await;
     world.import(&people(60, &[ZOE])).await;
     world.send("Spring").await;
     let link = link(&world, ZOE).await;
@@ -41,9 +46,8 @@ async fn one_click_is_enough_and_opening_the_link_changes_nothing() {
     assert!(answer.contains("1 person left or suppressed before"), "an import brings nobody back: {answer}");
 }
 
-#[tokio::test]
-async fn a_link_that_we_did_not_sign_moves_nobody() {
-    let world = World::start().await;
+async fn a_link_that_we_did_not_sign_moves_nobody(engine: Engine) {
+    let world = World::start(engine).await;
     world.import("email\nada@sandbox.test\n").await;
     world.send("Spring").await;
     let link = link(&world, ADA).await;

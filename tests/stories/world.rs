@@ -1,5 +1,6 @@
 //! A small world: Rebound, its database in a folder of its own, and a pretend internet that it writes to.
 
+use crate::engine::Engine;
 use crate::pages::Browser;
 use crate::program::{self, Said};
 use rebound_sandbox::{Received, Sandbox, Settings, Truth, read_truth};
@@ -23,6 +24,7 @@ pub(crate) struct World {
     pub(crate) pages: SocketAddr,
     pub(crate) bounces: SocketAddr,
     folder: TempDir,
+    database: String,
     environment: Vec<(String, String)>,
     program: Option<Child>,
 }
@@ -40,20 +42,20 @@ pub(crate) struct Line {
 
 impl World {
     /// Rebound serves, and all hosts answer.
-    pub(crate) async fn start() -> Self {
-        Self::with(Settings::default(), "").await
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::with(engine, Settings::default(), "").await
     }
 
     /// The same with other hosts; `relay` are more lines of that part of the configuration. When the hosts live
     /// faster, so does Rebound.
-    pub(crate) async fn with(hosts: Settings, relay: &str) -> Self {
-        let mut world = Self::asleep(hosts, relay).await;
+    pub(crate) async fn with(engine: Engine, hosts: Settings, relay: &str) -> Self {
+        let mut world = Self::asleep(engine.database(), hosts, relay).await;
         world.serve().await;
         world
     }
 
     /// Everything is there, and Rebound does not run yet.
-    pub(crate) async fn asleep(hosts: Settings, relay: &str) -> Self {
+    pub(crate) async fn asleep(database: String, hosts: Settings, relay: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let faster = hosts.faster;
         let truth = Some(folder.path().join("truth.jsonl"));
@@ -62,7 +64,7 @@ impl World {
         sandbox.set_return_host(bounces);
         let clock = format!("{} {faster}", chrono::Utc::now().to_rfc3339());
         let environment = if faster > 1.0 { vec![("REBOUND_CLOCK".to_owned(), clock)] } else { vec![] };
-        let world = Self { sandbox, pages, bounces, folder, environment, program: None };
+        let world = Self { sandbox, pages, bounces, folder, database, environment, program: None };
         world.configure(world.sandbox.address(), relay);
         world
     }
@@ -70,9 +72,10 @@ impl World {
     /// Writes the configuration.
     pub(crate) fn configure(&self, relay: SocketAddr, more: &str) {
         let text = format!(
-            "public_url = 'http://{}'\nlisten = '{}'\n\
+            "database = '{}'\npublic_url = 'http://{}'\nlisten = '{}'\n\
              [return_path]\ndomain = 'bounce.fernhill.test'\nlisten = '{}'\n\
              [relay]\nhost = '{}'\nport = {}\ntls = 'none'\nhello = 'news.fernhill.test'\n{more}\n",
+            self.database,
             self.pages,
             self.pages,
             self.bounces,

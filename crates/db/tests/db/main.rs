@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod deliveries;
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;
 mod upgrade;
 

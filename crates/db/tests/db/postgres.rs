@@ -1,53 +1,110 @@
 //! A PostgreSQL server of the test's own, on a free port of this machine.
+//!
+//! A shell keeps it: when the test program ends, however it ends, the shell hears that nobody speaks to it any more,
+//! stops the server and removes its folder.
 
+use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Server {
-    process: Child,
+    keeper: Option<Child>,
     port: u16,
-    _folder: tempfile::TempDir,
+    folder: PathBuf,
 }
 
+/// A word on standard input stops the server; the end of it also removes the folder, which is `$0`.
+const KEEPER: &str =
+    r#""$@" & server=$!; read -r _; over=$?; kill -INT $server; wait $server; [ $over = 0 ] || rm -rf "$0""#;
+
 impl Server {
+    /// A new server with nothing in it.
     pub(crate) fn start() -> Self {
-        let bin = programs();
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
+        let folder = tempfile::Builder::new().prefix("rebound-postgres-").tempdir().unwrap().keep();
+        let data = folder.join("data");
         std::fs::create_dir(&data).unwrap();
-        give_to_postgres(folder.path());
-        let made = as_postgres(&bin.join("initdb"))
+        give_to_postgres(&folder);
+        let made = as_postgres(&programs().join("initdb"))
             .args(["--auth=trust", "--username=rebound", "--no-sync", "-D"])
             .arg(&data)
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = as_postgres(&bin.join("postgres"))
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", &port.to_string(), "-D"])
-            .arg(&data)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut server = Self { keeper: None, port: free_port(), folder };
+        server.resume();
+        server
+    }
+
+    /// Starts it again after [`Server::stop`], with all that is in it.
+    pub(crate) fn resume(&mut self) {
+        let server = as_postgres(&programs().join("postgres"));
+        let mut keeper = Command::new("sh");
+        keeper.arg("-c").arg(KEEPER).arg(&self.folder).arg(server.get_program()).args(server.get_args());
+        // The tests kill programs, not the machine: what the system holds for the disk is not lost.
+        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300", "fsync=off"] {
+            keeper.args(["-c", setting]);
+        }
+        keeper.args(["-p", &self.port.to_string(), "-D"]).arg(self.folder.join("data"));
+        // Not of our group: Ctrl-C must reach the program alone.
+        let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        self.keeper = Some(keeper.spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(30);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !self.is_ready() {
             assert!(Instant::now() < deadline, "PostgreSQL did not start");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { process, port, _folder: folder }
     }
 
+    /// Stops it: whoever is connected is cut off.
+    pub(crate) fn stop(&mut self) {
+        let mut keeper = self.keeper.take().unwrap();
+        keeper.stdin.take().unwrap().write_all(b"\n").unwrap();
+        keeper.wait().unwrap();
+    }
+
+    /// The address of the database that is there from the start.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://rebound@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
+    }
+
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        format!("postgres://rebound@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes a database that is a copy of `template`; its address.
+    pub(crate) fn create(&self, database: &str, template: &str) -> String {
+        let port = self.port.to_string();
+        let made = Command::new(programs().join("createdb"))
+            .args(["-h", "127.0.0.1", "-U", "rebound", "-p", &port, "-T", template, database])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
+        self.url_of(database)
+    }
+
+    fn is_ready(&self) -> bool {
+        let port = self.port.to_string();
+        let asked = Command::new(programs().join("pg_isready")).args(["-q", "-h", "127.0.0.1", "-p", &port]).status();
+        asked.unwrap().success()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
     }
+}
+
+/// A port below those that the system hands out for connections, so that nobody gets it while the server is stopped.
+fn free_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 2_000).unwrap();
+    let mut ports = (0..2_000).map(|step| 30_000 + (first + step) % 2_000);
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The newest version that is installed.
@@ -63,7 +120,7 @@ fn as_postgres(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"]).arg(program);
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
     command
 }
 
