@@ -33,7 +33,22 @@ pub enum Error {
     /// Lifting this needs words that others can read later.
     #[error("say why: this person left or complained, and somebody may ask later")]
     NeedsReason,
-    /// The reading of a file ended before its end.
-    #[error("the import was stopped")]
+    /// Somebody else saved a policy meanwhile.
+    #[error("version {version} of the policy was saved meanwhile")]
+    PolicyChanged {
+        /// The version in force.
+        version: u32,
+    },
+    /// The work was cancelled, or somebody else does it by now.
+    #[error("it was stopped")]
     Stopped,
+    /// The file of an import is not kept any more, or not all of it.
+    #[error("the file is not kept any more: import it again")]
+    FileGone,
+    /// It was begun again and again, and never came further.
+    #[error("it was begun five times and the program ended each time: tell whoever looks after Rebound")]
+    Repeatedly,
+    /// Our own fault: the reader ended where it should not.
+    #[error("the file could not be read to its end: tell whoever looks after Rebound, and keep the file")]
+    Unreadable,
 }

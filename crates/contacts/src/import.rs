@@ -1,25 +1,33 @@
 //! CSV → contacts: bad rows are reported by line, good rows go in.
 //!
 //! ```text
-//! bytes ─ text ─ records ─ columns ─ sort ─▶ parcels ─▶ write
-//!         any     cells,    people,   by      (bounded)   what becomes of each,
-//!       encoding  limits    bad rows  address             one transaction a parcel
+//! upload ─▶ (kept) ─ text ─ records ─ columns ─ sort ─▶ parcels ─▶ write
+//!  in the            any     cells,    people,   by      (bounded)   what becomes of each, and where to go on:
+//! database         encoding  limits    bad rows  address             one transaction a parcel
 //! ```
 
 mod columns;
+mod preview;
 mod read;
 mod records;
+mod run;
 mod sort;
 mod text;
+mod upload;
 mod write;
 
-use crate::Error;
+pub use preview::{Preview, PreviewColumn, preview};
+pub(crate) use run::run;
+pub use upload::{Upload, upload};
+
 use crate::export::guarded;
+use crate::{Error, jobs};
 use chrono::{DateTime, Utc};
-use rebound_db::events::{self, Event};
 use rebound_db::imports::{self, Counts};
 use rebound_db::{Connection, Pool};
 use rebound_domain::{ImportId, ListId};
+use run::Order;
+use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
 /// The most columns a file may have.
@@ -45,7 +53,7 @@ pub struct Import {
 }
 
 /// What a column is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// The address.
     Address,
@@ -75,67 +83,53 @@ pub struct Imported {
 
 /// Reads a CSV file into contacts, and tells `progress` how far it is.
 ///
-/// UTF-8, UTF-16 and Windows-1252; comma, semicolon, tab or bar. It may be repeated, also after the program was
-/// killed: what is known already is not changed. Nobody who left or is suppressed is brought back.
+/// UTF-8, UTF-16 and Windows-1252; comma, semicolon, tab or bar. It may be repeated: what is known already is not
+/// changed. Nobody who left or is suppressed is brought back. When the program is killed after the file is kept,
+/// [`Jobs`](crate::Jobs) goes on with it.
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::NotText`], [`Error::NoAddressColumn`], [`Error::TooManyColumns`]: nothing was imported.
 /// [`Error::Database`], [`Error::File`]: some rows may have been; repeat it.
 pub async fn import(
     db: &Pool,
-    source: impl Read + Send + 'static,
+    mut source: impl Read + Send + 'static,
     settings: &Import,
-    mut progress: impl FnMut(&Counts) + Send,
+    progress: impl FnMut(&Counts) + Send,
 ) -> Result<Imported, Error> {
-    let id = imports::start(db, settings.list, &settings.file, settings.now).await?;
-    let mut counts = Counts::default();
-    match run(db, id, source, settings, &mut counts, &mut progress).await {
-        Ok(digest) => {
-            let tx = db.begin().await?;
-            imports::finish(&tx, id, &digest, settings.now).await?;
-            events::add(&tx, &event(settings, &counts)).await?;
-            tx.commit().await?;
-            Ok(Imported { id, counts })
-        }
-        Err(error) => {
-            // What stopped it is the answer, also where the database does not take the note.
-            if let Err(unnoted) = imports::fail(db, id, &error.to_string(), settings.now).await {
-                tracing::warn!(import.id = id.0, error = %unnoted, "could not note why an import failed");
-            }
-            Err(error)
+    let mut kept = upload(db, settings).await?;
+    if let Err(error) = fill(&mut kept, &mut source, settings.now).await {
+        kept.discard("the file could not be read", settings.now).await?;
+        return Err(error);
+    }
+    jobs::here(db, kept.job, || settings.now, progress).await
+}
+
+async fn fill(kept: &mut Upload, source: &mut (impl Read + Send), now: DateTime<Utc>) -> Result<(), Error> {
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return kept.complete(now).await.map(|_| ()),
+            Ok(length) => kept.append(buffer.get(..length).unwrap_or_default()).await?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-fn event<'a>(settings: &'a Import, counts: &Counts) -> Event<'a> {
-    let Counts { lines, added, updated, unchanged, duplicates, suppressed, bad } = counts;
-    let detail = format!(
-        "{}: {lines} rows, {added} added, {updated} updated, {unchanged} unchanged, {duplicates} duplicates, \
-         {suppressed} suppressed, {bad} bad",
-        settings.file
-    );
-    let (actor, subject_id) = (settings.actor.as_str(), Some(settings.list.0));
-    Event { at: settings.now, kind: "imported", actor, subject: "list", subject_id, key: None, detail }
-}
-
-async fn run(
-    db: &Pool,
+/// Says go to an import whose file is there, with `columns` as its sender wants them; `false` where it went already.
+///
+/// # Errors
+/// [`Error::Database`]
+pub async fn start(
+    db: &impl Connection,
     id: ImportId,
-    source: impl Read + Send + 'static,
-    settings: &Import,
-    counts: &mut Counts,
-    progress: &mut (impl FnMut(&Counts) + Send),
-) -> Result<String, Error> {
-    let (sender, mut parcels) = tokio::sync::mpsc::channel(2);
-    let reader = {
-        let settings = settings.clone();
-        tokio::task::spawn_blocking(move || read::read(source, &settings, &sender))
-    };
-    while let Some(parcel) = parcels.recv().await {
-        write::write(db, id, settings, parcel, counts).await?;
-        progress(counts);
-    }
-    reader.await.map_err(|_| Error::Stopped)?
+    columns: Vec<(String, Target)>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let import = imports::get(db, id).await?.ok_or(Error::FileGone)?;
+    let job = rebound_db::jobs::get(db, import.job).await?.ok_or(Error::FileGone)?;
+    let order = Order { columns, ..Order::read(&job) };
+    Ok(rebound_db::jobs::start(db, job.id, &order.written()?, now).await?)
 }
 
 /// Writes the rows that an import refused as CSV: line, reason, and the row as it was.

@@ -73,8 +73,10 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
 /// Brings the database to the form that this version needs. Does nothing where it has it already.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when a step fails; the steps before it stay done.
+/// [`Error::Unavailable`] when a step fails; the steps before it stay done. [`Error::Refused`] when only a part of
+/// another database was copied into this one.
 pub async fn migrate(pool: &Pool) -> Result<(), Error> {
+    crate::copy::refuse_unfinished(pool).await?;
     Ok(Migrator::up(&pool.writer, None).await?)
 }
 
@@ -114,6 +116,10 @@ impl Pool {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    pub(crate) fn writer(&self) -> &DatabaseConnection {
+        &self.writer
     }
 
     /// Closes all connections; what waits for one is told so.

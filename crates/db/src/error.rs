@@ -20,6 +20,9 @@ pub enum Error {
         /// What has it.
         what: &'static str,
     },
+    /// What was asked cannot be done, for a reason that a person can remove.
+    #[error("{0}")]
+    Refused(String),
     /// The address of the database cannot be used.
     #[error("{0}")]
     Url(String),

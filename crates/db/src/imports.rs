@@ -1,9 +1,10 @@
-//! Imports: each a row that says how far it came, and what became of every line.
+//! Imports: what became of every line of a file. How far each is, its job says.
 
+use crate::jobs::JobState;
 use crate::sql::{all, execute, millis, one, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
-use rebound_domain::{ImportId, ListId};
+use rebound_domain::{ImportId, JobId, ListId};
 use sea_orm::{FromQueryResult, Value};
 
 /// A file that was, or is being, read into a list.
@@ -17,31 +18,24 @@ pub struct Import {
     pub file: String,
     /// SHA-256 of the file; empty until it was read to its end.
     pub digest: String,
-    /// How it stands.
-    pub state: ImportState,
     /// What became of the rows so far.
     pub counts: Counts,
+    /// When it was asked for; from then the consent counts.
+    pub started: DateTime<Utc>,
+    /// Its job.
+    pub job: JobId,
+    /// How it stands.
+    pub state: JobState,
+    /// How many bytes of the file were read.
+    pub done: i64,
+    /// How many it has.
+    pub total: i64,
+    /// Who asked for it.
+    pub actor: String,
     /// Why it failed.
     pub error: Option<String>,
-    /// When it began.
-    pub started: DateTime<Utc>,
-    /// When it ended.
-    pub finished: Option<DateTime<Utc>>,
-}
-
-/// How an import stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ImportState {
-    /// It is at work, or its program was killed: it may simply be repeated.
-    Running,
-    /// Every row was taken or refused.
-    Done,
-    /// It could not go on.
-    Failed,
-}
-
-impl ImportState {
-    const ALL: [Self; 3] = [Self::Running, Self::Done, Self::Failed];
+    /// When something was last written down about it.
+    pub updated: DateTime<Utc>,
 }
 
 /// What became of the rows of a file. Each row is counted once: the other six add up to `lines`.
@@ -74,12 +68,12 @@ pub struct BadRow {
     pub content: String,
 }
 
-/// Begins an import of `file` into `list`.
+/// Writes down an import of `file` into `list`; its job is the caller's to add, in the same transaction.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn start(db: &impl Connection, list: ListId, file: &str, now: DateTime<Utc>) -> Result<ImportId, Error> {
-    let sql = "INSERT INTO imports (list_id, file, digest, state, started) VALUES ($1, $2, '', 0, $3) RETURNING id";
+    let sql = "INSERT INTO imports (list_id, file, digest, started) VALUES ($1, $2, '', $3) RETURNING id";
     #[derive(FromQueryResult)]
     struct Id {
         id: i64,
@@ -101,23 +95,44 @@ pub async fn progress(db: &impl Connection, id: ImportId, counts: &Counts) -> Re
     Ok(())
 }
 
-/// Notes that every row was taken or refused.
+/// Notes the digest of the whole file, and lets go of its bytes: every row was taken or refused.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn finish(db: &impl Connection, id: ImportId, digest: &str, now: DateTime<Utc>) -> Result<(), Error> {
-    let sql = "UPDATE imports SET state = 1, digest = $2, finished = $3 WHERE id = $1";
-    execute(db, sql, [id.0.into(), digest.into(), millis(now).into()]).await?;
+pub async fn finish(db: &impl Connection, id: ImportId, digest: &str) -> Result<(), Error> {
+    execute(db, "UPDATE imports SET digest = $2 WHERE id = $1", [id.0.into(), digest.into()]).await?;
+    forget_file(db, id).await
+}
+
+/// Keeps a piece of the file, the `number`th.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn keep(db: &impl Connection, id: ImportId, number: i64, bytes: Vec<u8>) -> Result<(), Error> {
+    let sql = "INSERT INTO uploads (import_id, number, bytes) VALUES ($1, $2, $3)";
+    execute(db, sql, [id.0.into(), number.into(), bytes.into()]).await?;
     Ok(())
 }
 
-/// Notes why it could not go on.
+/// The `number`th piece of the file; `None` after the last.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn fail(db: &impl Connection, id: ImportId, error: &str, now: DateTime<Utc>) -> Result<(), Error> {
-    let sql = "UPDATE imports SET state = 2, error = $2, finished = $3 WHERE id = $1";
-    execute(db, sql, [id.0.into(), error.into(), millis(now).into()]).await?;
+pub async fn piece(db: &impl Connection, id: ImportId, number: i64) -> Result<Option<Vec<u8>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Piece {
+        bytes: Vec<u8>,
+    }
+    let sql = "SELECT bytes FROM uploads WHERE import_id = $1 AND number = $2";
+    Ok(one::<Piece>(db, sql, [id.0.into(), number.into()]).await?.map(|row| row.bytes))
+}
+
+/// Lets go of the bytes of the file.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn forget_file(db: &impl Connection, id: ImportId) -> Result<(), Error> {
+    execute(db, "DELETE FROM uploads WHERE import_id = $1", [id.0.into()]).await?;
     Ok(())
 }
 
@@ -161,18 +176,24 @@ pub async fn bad_rows(db: &impl Connection, id: ImportId, after: i64, limit: u32
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
 pub async fn get(db: &impl Connection, id: ImportId) -> Result<Option<Import>, Error> {
-    let row: Option<Row> = one(db, "SELECT * FROM imports WHERE id = $1", [id.0.into()]).await?;
+    let row: Option<Row> = one(db, &format!("{SELECT} WHERE imports.id = $1"), [id.0.into()]).await?;
     row.map(Import::try_from).transpose()
 }
 
-/// The newest imports, newest first.
+/// The newest imports before `before`, newest first.
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
-pub async fn newest(db: &impl Connection, limit: u32) -> Result<Vec<Import>, Error> {
-    let rows: Vec<Row> = all(db, "SELECT * FROM imports ORDER BY id DESC LIMIT $1", [i64::from(limit).into()]).await?;
+pub async fn newest(db: &impl Connection, before: Option<ImportId>, limit: u32) -> Result<Vec<Import>, Error> {
+    let sql = format!("{SELECT} WHERE imports.id < $1 ORDER BY imports.id DESC LIMIT $2");
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let rows: Vec<Row> = all(db, &sql, [before.into(), i64::from(limit).into()]).await?;
     rows.into_iter().map(Import::try_from).collect()
 }
+
+/// Every import has one job.
+const SELECT: &str = "SELECT imports.*, jobs.id AS job, jobs.state, jobs.done, jobs.total, jobs.actor, jobs.error,
+    jobs.updated AS noted FROM imports JOIN jobs ON jobs.kind = 0 AND jobs.subject = imports.id";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -180,7 +201,6 @@ struct Row {
     list_id: i64,
     file: String,
     digest: String,
-    state: i16,
     lines: i64,
     added: i64,
     updated: i64,
@@ -188,22 +208,25 @@ struct Row {
     duplicates: i64,
     suppressed: i64,
     bad: i64,
-    error: Option<String>,
     started: i64,
-    finished: Option<i64>,
+    job: i64,
+    state: i16,
+    done: i64,
+    total: i64,
+    actor: String,
+    error: Option<String>,
+    noted: i64,
 }
 
 impl TryFrom<Row> for Import {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
-        let state = usize::try_from(row.state).ok().and_then(|code| ImportState::ALL.get(code).copied());
         Ok(Self {
             id: ImportId(row.id),
             list: ListId(row.list_id),
             file: row.file,
             digest: row.digest,
-            state: state.ok_or(Error::unreadable("imports", "state"))?,
             counts: Counts {
                 lines: row.lines,
                 added: row.added,
@@ -213,9 +236,14 @@ impl TryFrom<Row> for Import {
                 suppressed: row.suppressed,
                 bad: row.bad,
             },
-            error: row.error,
             started: time(row.started),
-            finished: row.finished.map(time),
+            job: JobId(row.job),
+            state: JobState::from_code(row.state).ok_or(Error::unreadable("jobs", "state"))?,
+            done: row.done,
+            total: row.total,
+            actor: row.actor,
+            error: row.error,
+            updated: time(row.noted),
         })
     }
 }

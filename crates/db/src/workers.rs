@@ -128,17 +128,22 @@ pub async fn dead(db: &Pool, wall: DateTime<Utc>) -> Result<Vec<WorkerId>, Error
 
 async fn is_lock_free(db: &Pool, id: WorkerId) -> Result<bool, Error> {
     if let Some(file) = db.file() {
-        return Ok(match OpenOptions::new().write(true).open(lock_path(file, id)) {
-            Ok(file) => file.try_lock().is_ok(),
-            // Any other error says nothing about the worker.
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        });
+        return Ok(is_file_lock_free(file, id));
     }
     // Taken and given back in one statement: the session that asks keeps nothing.
     let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
         AND ((classid::bigint << 32) | objid::bigint) = $1
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     Ok(crate::sql::number(db, sql, [(LOCKS + id.0).into()]).await? == 0)
+}
+
+/// Whether no process holds the lock of a worker beside the SQLite file `database`.
+pub(crate) fn is_file_lock_free(database: &Path, id: WorkerId) -> bool {
+    match OpenOptions::new().write(true).open(lock_path(database, id)) {
+        Ok(file) => file.try_lock().is_ok(),
+        // Any other error says nothing about the worker.
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Forgets a worker whose deliveries have been recovered.

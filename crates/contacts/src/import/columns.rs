@@ -110,6 +110,12 @@ impl Columns {
         }
     }
 
+    /// A header in which no address was found, as fields.
+    pub(super) fn without_address(first: &Row<'_>) -> Self {
+        let names: Vec<&str> = first.cells().map(str::trim).collect();
+        Self::named(&names, vec![None; names.len()], usize::MAX)
+    }
+
     fn named(names: &[&str], chosen: Vec<Option<Target>>, address: usize) -> Self {
         let mut taken = HashSet::new();
         let target = |(at, (name, chosen)): (usize, (&&str, Option<Target>))| {
@@ -128,6 +134,10 @@ impl Columns {
             }
         };
         Self(names.iter().zip(chosen).enumerate().map(target).collect())
+    }
+
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.0
     }
 
     pub(super) fn width(&self) -> usize {

@@ -11,7 +11,7 @@ use std::io::Read;
 use tokio::sync::mpsc::Sender;
 
 /// How many people, or refused rows, travel together.
-const CHUNK: usize = 4000;
+pub(super) const CHUNK: usize = 4000;
 /// After how many rows the reader says how far it is.
 const REPORT: i64 = 50_000;
 
@@ -22,6 +22,8 @@ pub(super) struct Parcel {
     pub(super) bad: Vec<BadRow>,
     pub(super) lines: i64,
     pub(super) duplicates: i64,
+    /// How many bytes of the file were read.
+    pub(super) bytes: u64,
 }
 
 /// Reads `source` to its end; the digest of it.
@@ -33,43 +35,49 @@ pub(super) fn read(source: impl Read, settings: &Import, parcels: &Sender<Parcel
         Some(Err(bad)) => return Err(Error::NoAddressColumn { found: format!("a row that is {}", bad.reason) }),
     };
     let (columns, is_header) = Columns::read(&first, settings)?;
-    let mut reading = Reading { parcels, parcel: Parcel::default(), sorter: Sorter::default() };
+    let mut reading = Reading { parcel: Parcel::default(), sorter: Sorter::default() };
     if !is_header {
         reading.take(columns.person(&first))?;
     }
     records.expect(columns.width());
     while let Some(row) = records.next()? {
         reading.take(row.and_then(|row| columns.person(&row)))?;
+        if reading.is_full() {
+            reading.parcel.bytes = records.bytes();
+            hand_over(parcels, &mut reading.parcel)?;
+        }
     }
+    let bytes = records.bytes();
+    reading.parcel.bytes = bytes;
     hand_over(parcels, &mut reading.parcel)?;
     let digest = records.digest();
-    send_people(reading.sorter.finish()?, parcels)?;
+    send_people(reading.sorter.finish()?, parcels, bytes)?;
     Ok(digest)
 }
 
-struct Reading<'a> {
-    parcels: &'a Sender<Parcel>,
+struct Reading {
     parcel: Parcel,
     sorter: Sorter,
 }
 
-impl Reading<'_> {
+impl Reading {
     fn take(&mut self, row: Result<Person, BadRow>) -> Result<(), Error> {
         self.parcel.lines += 1;
         match row {
             Ok(person) => self.sorter.push(person)?,
             Err(bad) => self.parcel.bad.push(bad),
         }
-        if self.parcel.bad.len() >= CHUNK || self.parcel.lines >= REPORT {
-            hand_over(self.parcels, &mut self.parcel)?;
-        }
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.parcel.bad.len() >= CHUNK || self.parcel.lines >= REPORT
     }
 }
 
 /// Sends everyone once, with what their last row says of them, and where it says nothing, an earlier one.
-fn send_people(mut sorted: Sorted, parcels: &Sender<Parcel>) -> Result<(), Error> {
-    let mut parcel = Parcel::default();
+fn send_people(mut sorted: Sorted, parcels: &Sender<Parcel>, bytes: u64) -> Result<(), Error> {
+    let mut parcel = Parcel { bytes, ..Parcel::default() };
     while let Some(person) = sorted.next()? {
         match parcel.people.last_mut() {
             Some(same) if same.key == person.key => {
@@ -79,6 +87,7 @@ fn send_people(mut sorted: Sorted, parcels: &Sender<Parcel>) -> Result<(), Error
             _ => {
                 if parcel.people.len() >= CHUNK {
                     hand_over(parcels, &mut parcel)?;
+                    parcel.bytes = bytes;
                 }
                 parcel.people.push(person);
             }

@@ -84,6 +84,11 @@ impl<R: Read> Records<R> {
         self.width = Some(width);
     }
 
+    /// How many bytes of the file were read.
+    pub(super) fn bytes(&self) -> u64 {
+        Text::bytes(&self.text)
+    }
+
     pub(super) fn digest(self) -> String {
         self.text.digest()
     }

@@ -13,6 +13,7 @@ const HEAD: usize = 64 * 1024;
 /// The text of a file.
 pub(super) struct Text<R> {
     source: R,
+    bytes: u64,
     hash: Sha256,
     /// What was read to find out the encoding, or was decoded and not yet asked for.
     ready: Vec<u8>,
@@ -24,7 +25,8 @@ pub(super) struct Text<R> {
 impl<R: Read> Text<R> {
     /// Finds out the encoding.
     pub(super) fn open(source: R) -> Result<Self, Error> {
-        let mut text = Self { source, hash: Sha256::new(), ready: Vec::new(), taken: 0, decoder: None, ended: false };
+        let mut text =
+            Self { source, bytes: 0, hash: Sha256::new(), ready: Vec::new(), taken: 0, decoder: None, ended: false };
         let mut head = vec![0; HEAD];
         let mut length = 0;
         while length < HEAD {
@@ -47,6 +49,11 @@ impl<R: Read> Text<R> {
         Ok(text)
     }
 
+    /// How many bytes of the file were read so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The SHA-256 of what was read of the file so far, in hexadecimal.
     pub(super) fn digest(self) -> String {
         data_encoding::HEXLOWER.encode(&self.hash.finalize())
@@ -59,6 +66,7 @@ impl<R: Read> Text<R> {
                 answer => break answer?,
             }
         };
+        self.bytes += length as u64;
         self.hash.update(buffer.get(..length).unwrap_or_default());
         Ok(length)
     }

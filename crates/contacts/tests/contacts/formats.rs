@@ -2,7 +2,8 @@
 
 use crate::place::Place;
 use rebound_contacts::{Error, Import, Target, import};
-use rebound_db::imports::{self, ImportState};
+use rebound_db::imports;
+use rebound_db::jobs::JobState;
 
 fn utf16(text: &str, little: bool, mark: bool) -> Vec<u8> {
     let mark = if mark { "\u{feff}" } else { "" };
@@ -109,8 +110,8 @@ async fn what_is_no_list_of_people_is_refused_with_its_reason() {
         let place = Place::new().await;
         let error = place.try_import(file).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error} / {message}");
-        let noted = &imports::newest(&place.db, 1).await.unwrap()[0];
-        assert_eq!((noted.state, noted.error.clone()), (ImportState::Failed, Some(error.to_string())));
+        let noted = &imports::newest(&place.db, None, 1).await.unwrap()[0];
+        assert_eq!((noted.state, noted.error.clone()), (JobState::Failed, Some(error.to_string())));
         assert!(place.audience().await.is_empty());
     }
 }
@@ -120,7 +121,7 @@ async fn only_a_header_is_a_list_of_nobody() {
     let place = Place::new().await;
     let imported = place.import("email,name\n").await;
     assert_eq!(imported.counts.lines, 0);
-    assert_eq!(imports::get(&place.db, imported.id).await.unwrap().unwrap().state, ImportState::Done);
+    assert_eq!(imports::get(&place.db, imported.id).await.unwrap().unwrap().state, JobState::Done);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use chrono::TimeDelta;
-use rebound_contacts::{Error, confirm, lift, resubscribe, subscribe, suppress, unsubscribe};
+use rebound_contacts::{Error, confirm, lift, prefer, preferences, resubscribe, subscribe, suppress, unsubscribe};
 use rebound_db::{events, lists, standings, subscriptions, suppressions};
 use rebound_domain::{
     AddressKey, BounceCause, ContactId, Reach, Scope, Standing, Subscription, SubscriptionState, Suppression,
@@ -120,6 +120,35 @@ async fn who_left_comes_back_by_asking_and_confirming() {
     let kinds: Vec<_> = events::of_subject(db, "contact", id.0, 9).await.unwrap().into_iter().map(|e| e.kind).collect();
     assert_eq!(kinds, ["subscription.confirmed", "subscription.asked", "unsubscribed"]);
     assert!(matches!(confirm(db, ContactId(99), list, "x", now).await, Err(Error::NoContact)));
+}
+
+#[tokio::test]
+async fn a_person_chooses_among_their_own_lists() {
+    let (place, id) = imported().await;
+    let (db, news, now) = (&place.db, place.list.id, place.now);
+    let care = lists::ensure(db, "Care", now).await.unwrap().id;
+    let staff = lists::ensure(db, "Staff", now).await.unwrap().id;
+    confirm(db, id, care, "form", now).await.unwrap();
+    let wanted = async || -> Vec<(String, bool)> {
+        let wishes = preferences(db, id, now).await.unwrap();
+        wishes.into_iter().map(|wish| (wish.list.name, wish.wanted)).collect()
+    };
+    let so = |care, news| vec![("Care".to_owned(), care), ("Newsletter".to_owned(), news)];
+    assert_eq!(wanted().await, so(true, true), "nobody sees a list they never joined");
+
+    let choose = async |wishes: &[(_, bool)]| prefer(db, id, wishes, "page", now).await.unwrap();
+    assert!(choose(&[(news, false), (care, true), (staff, true)]).await);
+    assert!(!choose(&[(news, false)]).await, "twice is once");
+    assert_eq!((wanted().await, place.audience().await.len()), (so(true, false), 1));
+    assert_eq!(subscriptions::get(db, staff, id).await.unwrap(), None, "nobody joins by a form of their own");
+
+    assert!(unsubscribe(db, id, Scope::Everywhere, "page", now).await.unwrap());
+    assert_eq!(wanted().await, so(false, false));
+    assert!(choose(&[(news, true)]).await);
+    assert_eq!((wanted().await, place.audience().await.len()), (so(false, true), 2));
+    suppressed(&place, SuppressionReason::Complaint, Scope::Everywhere).await;
+    assert!(!choose(&[(news, true)]).await);
+    assert_eq!(place.audience().await.len(), 1, "a wish ends no complaint");
 }
 
 #[tokio::test]

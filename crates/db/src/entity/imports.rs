@@ -10,7 +10,6 @@ pub struct Model {
     pub list_id: i64,
     pub file: String,
     pub digest: String,
-    pub state: i16,
     pub lines: i64,
     pub added: i64,
     pub updated: i64,
@@ -18,9 +17,7 @@ pub struct Model {
     pub duplicates: i64,
     pub suppressed: i64,
     pub bad: i64,
-    pub error: Option<String>,
     pub started: i64,
-    pub finished: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
