@@ -3,9 +3,9 @@
 use crate::Error;
 use chrono::{DateTime, Utc};
 use rebound_db::events::Event;
-use rebound_db::{Connection, contacts, events, subscriptions, suppressions};
+use rebound_db::{Connection, contacts, events, lists, subscriptions, suppressions};
 use rebound_domain::{
-    Contact, ContactId, ListId, Scope, Subscription, SubscriptionState, Suppression, SuppressionReason,
+    Contact, ContactId, List, ListId, Scope, Subscription, SubscriptionState, Suppression, SuppressionReason,
 };
 
 /// Asks for a place on a list: pending, until [`confirm`]. Who has one keeps it.
@@ -119,6 +119,66 @@ pub async fn resubscribe(
     }
     note(db, "resubscribed", &person, source, now).await?;
     Ok(true)
+}
+
+/// A list that a person joined once, and whether they want its mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preference {
+    /// The list.
+    pub list: List,
+    /// Whether they are on it, and have not left.
+    pub wanted: bool,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// What the person wants, by the names of the lists. Lists that they never joined are no business of theirs.
+///
+/// # Errors
+/// [`Error::NoContact`], [`Error::Database`]
+pub async fn preferences(
+    db: &impl Connection,
+    contact: ContactId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Preference>, Error> {
+    let person = contacts::get(db, contact).await?.ok_or(Error::NoContact)?;
+    let mut left = suppressions::of(db, &person.address.key()).await?;
+    left.retain(|one| one.reason == SuppressionReason::Unsubscribe && one.stands(now));
+    let places = subscriptions::of_contact(db, contact).await?;
+    let names = lists::all(db).await?;
+    let wish = |list: List| {
+        let place = places.iter().find(|place| place.list == list.id)?;
+        let gone = left.iter().any(|one| within(one.scope, list.id));
+        let wanted = place.state == SubscriptionState::Confirmed && !gone;
+        Some(Preference { list, wanted, since: place.since })
+    };
+    Ok(names.into_iter().filter_map(wish).collect())
+}
+
+/// The person says of some of their lists whether they want the mail; whether that was news. What they say nothing
+/// of stays as it is, and so does a list that they never joined.
+///
+/// # Errors
+/// [`Error::NoContact`], [`Error::Database`]
+pub async fn prefer(
+    db: &impl Connection,
+    contact: ContactId,
+    wishes: &[(ListId, bool)],
+    source: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let mut news = false;
+    for Preference { list, wanted, .. } in preferences(db, contact, now).await? {
+        match wishes.iter().find(|(of, _)| *of == list.id) {
+            Some((_, true)) if !wanted => confirm(db, contact, list.id, source, now).await?,
+            Some((_, false)) if wanted => {
+                unsubscribe(db, contact, Scope::List(list.id), source, now).await?;
+            }
+            _ => continue,
+        }
+        news = true;
+    }
+    Ok(news)
 }
 
 /// Where the person is, within `scope`, and has not left.

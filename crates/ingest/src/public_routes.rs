@@ -1,12 +1,14 @@
-//! `/u/…`: leaving a list, and coming back, for people who have nothing but a link from a letter.
+//! `/u/…`: leaving a list, and choosing what one gets, for people who have nothing but a link from a letter.
 //!
-//! No cookies: the signed link says who it is. Opening it changes nothing, since programs open links too; leaving is
-//! a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
+//! No cookies: the signed link says who it is. Opening it changes nothing, since programs open links too; what is to
+//! change is a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
+
+mod preferences;
+mod unsubscribe;
 
 use crate::guesses::Guesses;
 use askama::Template;
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, FromRequestParts, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
@@ -14,9 +16,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{RequestPartsExt, Router};
 use chrono::{DateTime, Utc};
-use rebound_contacts::{resubscribe, unsubscribe};
-use rebound_db::{Pool, campaigns, contacts, deliveries, suppressions};
-use rebound_domain::{Clock, Contact, Draft, Keys, Scope, SuppressionReason, UnsubscribeLink};
+use rebound_db::{Pool, campaigns, contacts, deliveries, lists};
+use rebound_domain::{Clock, Contact, Draft, Keys, List, Scope, UnsubscribeLink};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -44,8 +45,9 @@ pub struct ClientAddress(pub IpAddr);
 pub fn public_routes(pages: PublicPages) -> Router {
     let desk = Desk { pages: Arc::new(pages), guesses: Arc::default() };
     Router::new()
-        .route("/u/{token}", get(ask).post(leave))
-        .route("/u/{token}/undo", post(come_back))
+        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
+        .route("/u/{token}/undo", post(unsubscribe::come_back))
+        .route("/u/{token}/preferences", get(preferences::ask).post(preferences::save))
         .layer(DefaultBodyLimit::max(16 << 10))
         .layer(from_fn(protect))
         .with_state(desk)
@@ -65,151 +67,134 @@ struct Letter {
     postal_address: String,
     address: String,
     contact: Contact,
-    scope: Scope,
+    list: List,
 }
 
-/// What the page says.
+impl Letter {
+    fn new(token: &str, contact: Contact, list: List, draft: Draft) -> Self {
+        let Draft { from_name, from, postal_address, .. } = draft;
+        let from = if from_name.trim().is_empty() { from.to_string() } else { from_name };
+        let address = contact.address.to_string();
+        Self { token: token.to_owned(), from, postal_address, address, contact, list }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::List(self.list.id)
+    }
+}
+
+/// Why a link leads to no letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Ask,
-    Left,
-    Back,
-    Unknown,
+enum Trouble {
+    /// It was to somebody whom we know no more: there is nobody left to write to.
+    Nobody,
+    /// We did not sign it.
+    Wrong,
     TooMany,
     Broken,
 }
 
-impl Step {
+impl Trouble {
     fn title(&self) -> &'static str {
         match self {
-            Self::Ask => "Unsubscribe?",
-            Self::Left => "You are unsubscribed",
-            Self::Back => "You stay subscribed",
-            Self::Unknown => "This link is not whole",
+            Self::Nobody => "You are unsubscribed",
+            Self::Wrong => "This link is not whole",
             Self::TooMany => "Please wait a minute",
             Self::Broken => "This did not work",
         }
     }
 
-    fn is_done(self) -> bool {
-        matches!(self, Self::Left | Self::Back)
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Nobody => "You get no more letters from us.",
+            Self::Wrong => {
+                "Some programs cut long links in two. Please copy the whole link from the letter, or answer the \
+                 letter and ask to be taken off the list."
+            }
+            Self::TooMany => {
+                "Too many wrong links came from where you are. Please wait a minute, then open the link from the \
+                 letter again."
+            }
+            Self::Broken => "Nothing was changed. Please try again in a minute.",
+        }
     }
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Ask | Self::Left | Self::Back => StatusCode::OK,
-            Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Nobody => StatusCode::OK,
+            Self::Wrong => StatusCode::NOT_FOUND,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Broken => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
+impl From<rebound_contacts::Error> for Trouble {
+    fn from(error: rebound_contacts::Error) -> Self {
+        if matches!(error, rebound_contacts::Error::NoContact) {
+            return Self::Nobody;
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "a link from a letter could not be served");
+        Self::Broken
+    }
+}
+
+impl From<rebound_db::Error> for Trouble {
+    fn from(error: rebound_db::Error) -> Self {
+        rebound_contacts::Error::from(error).into()
+    }
+}
+
 #[derive(Template)]
-#[template(path = "public/unsubscribe.html")]
-struct Page<'a> {
-    step: Step,
-    letter: Option<Letter>,
+#[template(path = "public/trouble.html")]
+struct TroublePage<'a> {
+    trouble: Trouble,
     stylesheets: &'a [String],
 }
 
-/// What a link leads to.
-enum Link {
-    /// A letter of ours.
-    To(Box<Letter>),
-    /// A letter to somebody whom we know no more: there is nobody left to write to.
-    Nowhere,
-    /// We did not sign it.
-    Wrong,
-}
-
-async fn ask(State(desk): State<Desk>, Path(token): Path<String>, Peer(peer): Peer) -> Response {
-    desk.answer(&token, peer, async |letter, db, now| {
-        let left = suppressions::of(db, &letter.contact.address.key()).await?.iter().any(|one| {
-            let covers = one.scope == letter.scope || one.scope == Scope::Everywhere;
-            one.reason == SuppressionReason::Unsubscribe && covers && one.stands(now)
-        });
-        Ok(if left { Step::Left } else { Step::Ask })
-    })
-    .await
-}
-
-async fn leave(State(desk): State<Desk>, Path(token): Path<String>, Peer(peer): Peer, body: Bytes) -> Response {
-    if !is_one_click(&body) {
-        let page = desk.answer(&token, peer, async |_, _, _| Ok(Step::Ask)).await;
-        return (StatusCode::BAD_REQUEST, page).into_response();
-    }
-    desk.answer(&token, peer, async |letter, db, now| {
-        let transaction = db.begin().await?;
-        unsubscribe(&transaction, letter.contact.id, letter.scope, "unsubscribe link", now).await?;
-        transaction.commit().await?;
-        Ok(Step::Left)
-    })
-    .await
-}
-
-async fn come_back(State(desk): State<Desk>, Path(token): Path<String>, Peer(peer): Peer) -> Response {
-    desk.answer(&token, peer, async |letter, db, now| {
-        let transaction = db.begin().await?;
-        resubscribe(&transaction, letter.contact.id, letter.scope, "undo on the unsubscribe page", now).await?;
-        transaction.commit().await?;
-        Ok(Step::Back)
-    })
-    .await
-}
-
-/// RFC 8058 §3.2 allows both forms of a form; the page's own button says the same.
-fn is_one_click(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    let multipart = || text.contains("name=\"List-Unsubscribe\"") && text.contains("One-Click");
-    text.split('&').any(|field| field.trim() == "List-Unsubscribe=One-Click") || multipart()
-}
-
 impl Desk {
-    /// The page after `act` was done for the letter that `token` names.
-    async fn answer(
+    /// The page that `act` makes for the letter that `token` names.
+    async fn answer<P: Template>(
         &self,
         token: &str,
         peer: IpAddr,
-        act: impl AsyncFnOnce(&Letter, &Pool, DateTime<Utc>) -> Result<Step, rebound_contacts::Error>,
+        act: impl AsyncFnOnce(Letter, &Pool, DateTime<Utc>) -> Result<P, rebound_contacts::Error>,
     ) -> Response {
-        let now = self.pages.clock.at(Utc::now());
-        let done = match self.letter(token).await {
-            Ok(Link::To(letter)) => act(&letter, &self.pages.db, now).await.map(|step| (step, Some(*letter))),
-            Ok(Link::Nowhere) => Ok((Step::Left, None)),
-            Ok(Link::Wrong) if self.guesses.wrong(peer, Instant::now()) => Ok((Step::TooMany, None)),
-            Ok(Link::Wrong) => Ok((Step::Unknown, None)),
-            Err(error) => Err(error.into()),
+        let page = match self.letter(token, peer).await {
+            Ok(letter) => {
+                let now = self.pages.clock.at(Utc::now());
+                act(letter, &self.pages.db, now).await.map_err(Trouble::from)
+            }
+            Err(trouble) => Err(trouble),
         };
-        let (step, letter) = done.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "an unsubscribe link could not be served");
-            (Step::Broken, None)
-        });
-        match (Page { step, letter, stylesheets: &self.pages.stylesheets }).render() {
-            Ok(html) => (step.status(), Html(html)).into_response(),
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        match page {
+            Ok(page) => show(StatusCode::OK, &page),
+            Err(trouble) => show(trouble.status(), &TroublePage { trouble, stylesheets: self.stylesheets() }),
         }
     }
 
-    async fn letter(&self, token: &str) -> Result<Link, rebound_db::Error> {
+    async fn letter(&self, token: &str, peer: IpAddr) -> Result<Letter, Trouble> {
         let Some(UnsubscribeLink(id)) = UnsubscribeLink::verify(token, &self.pages.keys) else {
-            return Ok(Link::Wrong);
+            let too_many = self.guesses.wrong(peer, Instant::now());
+            return Err(if too_many { Trouble::TooMany } else { Trouble::Wrong });
         };
         let db = &self.pages.db;
-        let Some(delivery) = deliveries::get(db, &[id]).await?.into_iter().next() else { return Ok(Link::Nowhere) };
-        let contact = contacts::get(db, delivery.contact).await?;
-        let campaign = campaigns::get(db, id.campaign()).await?;
-        let (Some(contact), Some(campaign)) = (contact, campaign) else { return Ok(Link::Nowhere) };
-        Ok(Link::To(Box::new(Letter::new(token, contact, campaign.draft))))
+        let delivery = deliveries::get(db, &[id]).await?.into_iter().next().ok_or(Trouble::Nobody)?;
+        let contact = contacts::get(db, delivery.contact).await?.ok_or(Trouble::Nobody)?;
+        let draft = campaigns::get(db, id.campaign()).await?.ok_or(Trouble::Nobody)?.draft;
+        let list = lists::get(db, draft.list).await?.ok_or(Trouble::Nobody)?;
+        Ok(Letter::new(token, contact, list, draft))
+    }
+
+    fn stylesheets(&self) -> &[String] {
+        &self.pages.stylesheets
     }
 }
 
-impl Letter {
-    fn new(token: &str, contact: Contact, draft: Draft) -> Self {
-        let Draft { from_name, from, postal_address, list, .. } = draft;
-        let from = if from_name.trim().is_empty() { from.to_string() } else { from_name };
-        let address = contact.address.to_string();
-        Self { token: token.to_owned(), from, postal_address, address, contact, scope: Scope::List(list) }
+fn show(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -246,25 +231,4 @@ async fn protect(request: Request, next: Next) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_wish_to_leave_is_one() {
-        for (body, expected) in [
-            (&b"List-Unsubscribe=One-Click"[..], true),
-            (b"List-Unsubscribe=One-Click\r\n", true),
-            (b"a=b&List-Unsubscribe=One-Click", true),
-            (b"--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--", true),
-            (b"", false),
-            (b"List-Unsubscribe=", false),
-            (b"q=List-Unsubscribe", false),
-            (b"\xff\xfe", false),
-        ] {
-            assert_eq!(is_one_click(body), expected, "{body:?}");
-        }
-    }
 }

@@ -14,7 +14,8 @@ const FUEL: u64 = 200_000;
 const LONGEST: usize = 2 * 1024 * 1024;
 
 /// Names that are always there.
-pub(crate) const BUILT_IN: [&str; 5] = ["email", "unsubscribe_url", "postal_address", "campaign", "list"];
+pub(crate) const BUILT_IN: [&str; 6] =
+    ["email", "unsubscribe_url", "preferences_url", "postal_address", "campaign", "list"];
 
 /// Why a template cannot be used, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,12 +103,14 @@ impl Template {
     pub fn render(&self, email: &str, fields: &Fields, unsubscribe_url: &str) -> Result<Rendered, TemplateError> {
         let mut values = self.defaults.clone();
         values.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.clone(), v.clone())));
-        let own = [email, unsubscribe_url, &self.postal_address, &self.campaign, &self.list];
+        let preferences_url = format!("{unsubscribe_url}/preferences");
+        let own = [email, unsubscribe_url, &preferences_url, &self.postal_address, &self.campaign, &self.list];
         values.extend(BUILT_IN.into_iter().map(str::to_owned).zip(own.into_iter().map(str::to_owned)));
-        // Our own link, made of characters that need no escaping: some filters and rewriters stumble over `&#x2f;`.
-        let link = Value::from_safe_string(unsubscribe_url.to_owned());
+        // Our own links, made of characters that need no escaping: some filters and rewriters stumble over `&#x2f;`.
+        let links = [("unsubscribe_url", unsubscribe_url), ("preferences_url", &preferences_url)]
+            .map(|(name, link)| (name.to_owned(), Value::from_safe_string(link.to_owned())));
         let values = values.into_iter().map(|(name, value)| (name, Value::from(value)));
-        let values = Value::from_pairs(values.chain([("unsubscribe_url".to_owned(), link)]));
+        let values = Value::from_pairs(values.chain(links));
         let fill = |(name, part): (&str, &'static str)| {
             let template = self.environment.get_template(name).map_err(|error| named(part, &error))?;
             template.render(values.clone()).map_err(|error| named(part, &error))
@@ -173,7 +176,7 @@ fn text_with_footer(text: &str) -> String {
 }
 
 /// The text part of an HTML message. Merge tags stay as they are: they are text too.
-fn text_of(html: &str) -> Result<String, TemplateError> {
+pub(crate) fn text_of(html: &str) -> Result<String, TemplateError> {
     html2text::from_read(html.as_bytes(), 78).map_err(|error| TemplateError {
         part: "HTML",
         line: 0,
@@ -213,6 +216,10 @@ mod tests {
         assert_eq!(plain.subject, "Hello reader");
         assert!(plain.text.contains("Unsubscribe: https://x.example/u/1") && plain.text.contains("1 Garden Row"));
         assert!(plain.html.contains(r#"<a href="https://x.example/u/1">"#));
+        let links = "<a href=\"{{ preferences_url }}\">Choose</a> <a href=\"{{ unsubscribe_url }}\">Leave</a>";
+        let template = Template::compile(&draft("x", links), "News").unwrap();
+        let html = template.render("ada@orchard.example", &Fields::new(), "https://x.example/u/1").unwrap().html;
+        assert!(html.contains(r#"<a href="https://x.example/u/1/preferences">"#), "{html}");
     }
 
     #[test]

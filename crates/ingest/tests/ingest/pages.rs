@@ -1,12 +1,14 @@
-//! Leaving a list by nothing but a link.
+//! Leaving lists, and choosing among them, by nothing but a link.
 
 use crate::world::World;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use chrono::{TimeDelta, Utc};
-use rebound_db::{events, subscriptions};
-use rebound_domain::{Clock, DeliveryId, Keys, SubscriptionState, SuppressionReason, UnsubscribeLink};
+use rebound_db::{events, lists, subscriptions, suppressions};
+use rebound_domain::{
+    Clock, DeliveryId, Keys, ListId, Scope, SubscriptionState, Suppression, SuppressionReason, UnsubscribeLink,
+};
 use rebound_ingest::{ClientAddress, PublicPages, public_routes};
 use std::net::IpAddr;
 use tower::ServiceExt;
@@ -41,6 +43,19 @@ async fn ask(site: &Router, method: Method, path: &str, body: &str, from: u8) ->
 
 async fn link(world: &World) -> String {
     format!("/u/{}", UnsubscribeLink(world.delivery(ADA).await).sign(&world.keys))
+}
+
+/// Another list, which Ada joined or not.
+async fn another_list(world: &World, name: &str, joined: bool) -> ListId {
+    let list = lists::ensure(&world.db, name, world.now).await.unwrap().id;
+    let ada = ADA.parse::<rebound_domain::EmailAddress>().unwrap().key();
+    let people = if joined { vec![ada] } else { vec![] };
+    subscriptions::confirm_all(&world.db, list, &people, "a form", world.now).await.unwrap();
+    list
+}
+
+fn is_ticked(page: &Answer, list: ListId) -> bool {
+    page.body.contains(&format!("name=\"list\" value=\"{list}\" checked"))
 }
 
 async fn place(world: &World) -> SubscriptionState {
@@ -109,6 +124,73 @@ async fn who_left_by_mistake_can_come_back() {
 }
 
 #[tokio::test]
+async fn a_person_sees_and_chooses_their_lists() {
+    let world = World::with(&[ADA]).await;
+    let (care, staff) =
+        (another_list(&world, "Care & <Repair>", true).await, another_list(&world, "Staff", false).await);
+    let (site, link) = (site(&world), link(&world).await);
+    let page = format!("{link}/preferences");
+    let news = world.list;
+
+    let seen = ask(&site, Method::GET, &page, "", 1).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(seen.body.contains("Care &#38; &#60;Repair&#62;") && !seen.body.contains("Staff"), "{}", seen.body);
+    assert_eq!((is_ticked(&seen, news), is_ticked(&seen, care)), (true, true));
+
+    let form = format!("shown={news}&shown={care}&list={care}&shown={staff}&list={staff}");
+    for _ in 0..2 {
+        let saved = ask(&site, Method::POST, &page, &form, 1).await;
+        assert!(saved.body.contains("Saved") && !is_ticked(&saved, news) && is_ticked(&saved, care), "{}", saved.body);
+    }
+    assert_eq!(place(&world).await, SubscriptionState::Left);
+    let told = events::of_subject(&world.db, "contact", world.contact(ADA).await.0, 100).await.unwrap();
+    assert_eq!(told.iter().filter(|event| event.kind == "unsubscribed").count(), 1);
+    let left = ask(&site, Method::GET, &link, "", 1).await.body;
+    assert!(left.contains("no more of “Newsletter”") && left.contains("You still get “Care"), "{left}");
+
+    ask(&site, Method::POST, &page, &format!("shown={news}&list={news}"), 1).await;
+    assert_eq!((world.suppression(ADA).await, place(&world).await), (None, SubscriptionState::Confirmed));
+}
+
+#[tokio::test]
+async fn who_stops_all_letters_gets_none_and_can_take_it_back() {
+    let world = World::with(&[ADA]).await;
+    let care = another_list(&world, "Care", true).await;
+    let (site, link) = (site(&world), link(&world).await);
+    let page = format!("{link}/preferences");
+    for method in [Method::GET, Method::HEAD, Method::PUT] {
+        ask(&site, method, &format!("{page}?all=stop"), "all=stop", 1).await;
+    }
+    assert_eq!(world.suppression(ADA).await, None, "opening the page changes nothing");
+
+    let stopped = ask(&site, Method::POST, &page, &format!("shown={care}&list={care}&all=stop"), 1).await;
+    assert!(stopped.body.contains("no more letters from us") && !is_ticked(&stopped, care), "{}", stopped.body);
+    assert_eq!(world.suppression(ADA).await.unwrap().scope, Scope::Everywhere);
+    assert!(ask(&site, Method::GET, &link, "", 1).await.body.contains("You are unsubscribed"));
+
+    let back = ask(&site, Method::POST, &format!("{link}/undo"), "", 1).await;
+    assert!(back.body.contains("You stay subscribed"), "{}", back.body);
+    let seen = ask(&site, Method::GET, &page, "", 1).await;
+    assert!(is_ticked(&seen, care) && is_ticked(&seen, world.list), "{}", seen.body);
+}
+
+#[tokio::test]
+async fn a_complaint_is_no_choice_and_the_page_says_so() {
+    let world = World::with(&[ADA]).await;
+    let (site, page) = (site(&world), format!("{}/preferences", link(&world).await));
+    let (address, scope) = (ADA.parse::<rebound_domain::EmailAddress>().unwrap().key(), Scope::Everywhere);
+    let reason = SuppressionReason::Complaint;
+    let one = Suppression { address, scope, reason, since: world.now, until: None, evidence: String::new() };
+    suppressions::add(&world.db, &one).await.unwrap();
+
+    let news = world.list;
+    let saved = ask(&site, Method::POST, &page, &format!("shown={news}&list={news}"), 1).await;
+
+    assert!(saved.body.contains("reported as spam"), "{}", saved.body);
+    assert_eq!(world.suppression(ADA).await.map(|one| one.reason), Some(reason));
+}
+
+#[tokio::test]
 async fn a_wrong_link_is_not_found_and_guessing_is_slowed() {
     let world = World::with(&[ADA]).await;
     let (site, link) = (site(&world), link(&world).await);
@@ -123,7 +205,8 @@ async fn a_wrong_link_is_not_found_and_guessing_is_slowed() {
     let mut slowed = 0;
     for n in 0..100 {
         let token = link.replace("/u/", "").replacen('a', "b", n % 4 + 2);
-        let answer = ask(&site, Method::POST, &format!("/u/{token}"), ONE_CLICK, 1).await;
+        let kind = ["", "/undo", "/preferences"][n % 3];
+        let answer = ask(&site, Method::POST, &format!("/u/{token}{kind}"), ONE_CLICK, 1).await;
         slowed += usize::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
     }
     assert!(slowed >= 70, "{slowed}");
@@ -147,9 +230,16 @@ async fn a_link_to_nobody_and_a_database_that_is_away_are_told_apart() {
 async fn every_answer_is_guarded_and_sets_no_cookie() {
     let world = World::with(&[ADA]).await;
     let (site, link) = (site(&world), link(&world).await);
-    for (method, path) in
-        [(Method::GET, link.as_str()), (Method::POST, &link), (Method::GET, "/u/x"), (Method::PUT, &link)]
-    {
+    let preferences = format!("{link}/preferences");
+    for (method, path) in [
+        (Method::GET, link.as_str()),
+        (Method::POST, &link),
+        (Method::GET, "/u/x"),
+        (Method::PUT, &link),
+        (Method::GET, &preferences),
+        (Method::POST, &preferences),
+        (Method::GET, "/u/x/preferences"),
+    ] {
         let headers = ask(&site, method, path, ONE_CLICK, 1).await.headers;
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
