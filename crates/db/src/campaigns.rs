@@ -2,9 +2,9 @@
 
 use crate::entity::campaigns::{ActiveModel, Column, Entity, Model};
 use crate::sql::{execute, millis, number, time};
-use crate::{Connection, Error, Transaction};
+use crate::{Audience, Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
-use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId};
+use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId, Resend};
 use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr};
 
 /// Deliveries that are planned by one statement.
@@ -15,7 +15,33 @@ pub const CHUNK: i64 = 20_000;
 /// # Errors
 /// [`Error::Taken`] when another campaign has that name.
 pub async fn create(db: &impl Connection, draft: &Draft, now: DateTime<Utc>) -> Result<CampaignId, Error> {
+    keep(db, draft, None, now).await
+}
+
+/// Keeps the draft of a resend. There is one at a time for each campaign and cause.
+///
+/// # Errors
+/// [`Error::Taken`] when another campaign has that name, or the resend is being written already.
+pub async fn create_resend(
+    db: &impl Connection,
+    draft: &Draft,
+    resend: Resend,
+    now: DateTime<Utc>,
+) -> Result<CampaignId, Error> {
+    keep(db, draft, Some(resend), now).await
+}
+
+async fn keep(
+    db: &impl Connection,
+    draft: &Draft,
+    resend: Option<Resend>,
+    now: DateTime<Utc>,
+) -> Result<CampaignId, Error> {
     let row = ActiveModel {
+        parent: Set(resend.map(|resend| resend.of.0)),
+        cause: Set(resend.map(|resend| resend.cause.as_str().to_owned())),
+        expected: Set(0),
+        doubts_left: Set(0),
         state: Set(CampaignState::Draft.code()),
         reason: Set(None),
         created: Set(millis(now)),
@@ -41,6 +67,23 @@ pub async fn update(db: &impl Connection, id: CampaignId, draft: &Draft) -> Resu
         .filter(Column::Id.eq(id.0))
         .filter(Column::State.eq(CampaignState::Draft.code()));
     Ok(change.exec(db).await.map_err(taken)?.rows_affected == 1)
+}
+
+/// Throws a draft away; `false` when it is no draft any more.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn delete(db: &impl Connection, id: CampaignId) -> Result<bool, Error> {
+    Ok(execute(db, "DELETE FROM campaigns WHERE id = $1 AND state = 0", [id.0.into()]).await? == 1)
+}
+
+/// The resends of a campaign, oldest first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn resends(db: &impl Connection, of: CampaignId) -> Result<Vec<Campaign>, Error> {
+    let rows = Entity::find().filter(Column::Parent.eq(of.0)).order_by_asc(Column::Id).all(db).await?;
+    rows.into_iter().map(Campaign::try_from).collect()
 }
 
 fn written(draft: &Draft) -> ActiveModel {
@@ -101,6 +144,35 @@ pub async fn in_states(db: &impl Connection, states: &[CampaignState]) -> Result
     let states = states.iter().map(|state| state.code());
     let rows = Entity::find().filter(Column::State.is_in(states)).order_by_asc(Column::Id).all(db).await?;
     rows.into_iter().map(Campaign::try_from).collect()
+}
+
+/// The scheduled campaigns whose time has come.
+///
+/// # Errors
+/// [`Error`]
+pub async fn due(db: &impl Connection, now: DateTime<Utc>) -> Result<Vec<Campaign>, Error> {
+    let rows = Entity::find()
+        .filter(Column::State.eq(CampaignState::Scheduled.code()))
+        .filter(Column::Scheduled.lte(millis(now)));
+    rows.order_by_asc(Column::Scheduled).all(db).await?.into_iter().map(Campaign::try_from).collect()
+}
+
+/// Says when a campaign is to be launched.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn schedule(db: &impl Connection, id: CampaignId, at: Option<DateTime<Utc>>) -> Result<(), Error> {
+    execute(db, "UPDATE campaigns SET scheduled = $1 WHERE id = $2", [at.map(millis).into(), id.0.into()]).await?;
+    Ok(())
+}
+
+/// Says about how many deliveries the planning will make.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn expect(db: &impl Connection, id: CampaignId, people: i64) -> Result<(), Error> {
+    execute(db, "UPDATE campaigns SET expected = $1 WHERE id = $2", [people.into(), id.0.into()]).await?;
+    Ok(())
 }
 
 /// Whether messages of a campaign may go out now.
@@ -189,26 +261,30 @@ pub async fn trust_from(db: &impl Connection, id: CampaignId, now: DateTime<Utc>
     Ok(())
 }
 
-/// Plans the next deliveries of a launched campaign: confirmed subscribers who joined before its cut-off and are
-/// not suppressed, each once, in order of their ids. Answers how many; 0 when the audience is through.
+/// Plans the next deliveries of a launched campaign: those of its [audience](crate::audience) who joined before its
+/// cut-off, each once, in order of their ids. Answers how many; 0 when the audience is through.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> Result<i64, Error> {
     let (id, list) = (campaign.id.0, campaign.draft.list.0);
+    if let Some(resend) = campaign.resend {
+        lock(tx, resend.of).await?;
+    }
     let cutoff = millis(campaign.launched.unwrap_or(now));
     let planned = number(tx, "SELECT planned FROM campaigns WHERE id = $1", [id.into()]).await?;
-    // 1 is confirmed. The ordinals go on from those planned before, and the cursor moves in the same transaction.
-    let sql = "INSERT INTO deliveries (id, contact_id, state, due, attempts)
-        SELECT ($1 << 31) + $2 + row_number() OVER (ORDER BY chosen.contact_id) - 1, chosen.contact_id, 0, $3, 0
-        FROM (SELECT s.contact_id FROM subscriptions s JOIN contacts c ON c.id = s.contact_id
-              WHERE s.list_id = $4 AND s.state = 1 AND s.since <= $5
-                AND s.contact_id > (SELECT audience_cursor FROM campaigns WHERE id = $1)
-                AND NOT EXISTS (SELECT 1 FROM suppressions p WHERE p.key = c.key AND p.scope IN (0, $4)
-                    AND p.since <= $3 AND (p.until IS NULL OR p.until > $3))
-              ORDER BY s.contact_id LIMIT $6) AS chosen";
-    let values = [id.into(), planned.into(), millis(now).into(), list.into(), cutoff.into(), CHUNK.into()];
-    let added = i64::try_from(execute(tx, &typed(tx, sql), values).await?).unwrap_or(0);
+    // The ordinals go on from those planned before, and the cursor moves in the same transaction.
+    let sql = format!(
+        "INSERT INTO deliveries (id, contact_id, state, due, attempts)
+         SELECT (CAST($3 AS BIGINT) << 31) + CAST($4 AS BIGINT) + row_number() OVER (ORDER BY chosen.contact_id) - 1,
+             chosen.contact_id, 0, CAST($2 AS BIGINT), 0
+         FROM (SELECT s.contact_id FROM {} AND s.since <= $5
+                   AND s.contact_id > (SELECT audience_cursor FROM campaigns WHERE id = $3)
+               ORDER BY s.contact_id LIMIT $6) AS chosen",
+        Audience::of(campaign).tables()
+    );
+    let values = [list.into(), millis(now).into(), id.into(), planned.into(), cutoff.into(), CHUNK.into()];
+    let added = i64::try_from(execute(tx, &sql, values).await?).unwrap_or(0);
     if added > 0 {
         let sql = "UPDATE campaigns SET planned = planned + $1,
                 audience_cursor = (SELECT max(contact_id) FROM deliveries WHERE id >= $2 AND id < $3)
@@ -219,14 +295,12 @@ pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> 
     Ok(added)
 }
 
-/// PostgreSQL needs to be told the type of a parameter that is only shifted or added.
-fn typed(db: &impl Connection, sql: &str) -> String {
-    match db.get_database_backend() {
-        sea_orm::DatabaseBackend::Postgres => {
-            sql.replace("($1 << 31) + $2", "($1::bigint << 31) + $2::bigint").replace("0, $3, 0", "0, $3::bigint, 0")
-        }
-        _ => sql.to_owned(),
+/// Two resends of one campaign are planned one after the other, so that nobody is in both. SQLite has one writer.
+async fn lock(tx: &Transaction, id: CampaignId) -> Result<(), Error> {
+    if sea_orm::ConnectionTrait::get_database_backend(tx) == sea_orm::DatabaseBackend::Postgres {
+        number(tx, "SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", [id.0.into()]).await?;
     }
+    Ok(())
 }
 
 /// Cancels all deliveries of a campaign that have not been taken.
@@ -263,6 +337,12 @@ impl TryFrom<Model> for Campaign {
             2 => DoubtPolicy::Never,
             _ => return Err(unreadable("doubt")),
         };
+        let resend = match (row.parent, row.cause) {
+            (Some(of), Some(cause)) => {
+                Some(Resend { of: CampaignId(of), cause: cause.parse().map_err(|_| unreadable("cause"))? })
+            }
+            _ => None,
+        };
         let reply_to = row.reply_to.map(|text| text.parse()).transpose().map_err(|_| unreadable("reply_to"))?;
         Ok(Self {
             id: CampaignId(row.id),
@@ -285,6 +365,9 @@ impl TryFrom<Model> for Campaign {
             launched: row.launched.map(time),
             finished: row.finished.map(time),
             planned: row.planned,
+            expected: row.expected,
+            scheduled: row.scheduled.map(time),
+            resend,
         })
     }
 }

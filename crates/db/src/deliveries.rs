@@ -192,6 +192,22 @@ pub async fn ledger(
         .collect()
 }
 
+/// Makes those due at `now` that wait for another try after failing for `cause`; how many.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn hurry(
+    db: &impl Connection,
+    campaign: CampaignId,
+    cause: BounceCause,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let sql = "UPDATE deliveries SET due = $3 WHERE (id >> 31) = $1 AND state = 1 AND due > $3 AND id IN (
+        SELECT b.delivery_id FROM bounces b WHERE b.campaign_id = $1 AND b.cause = $2
+          AND b.id = (SELECT max(l.id) FROM bounces l WHERE l.delivery_id = b.delivery_id))";
+    execute(db, sql, [campaign.0.into(), cause.as_str().into(), millis(now).into()]).await
+}
+
 /// When the next planned or deferred delivery of any campaign that sends is due.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! What became of messages: by cause and state, and recipient by recipient. Reading only.
 
 use crate::sql::{all, millis, time};
+use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{BounceCause, CampaignId, ContactId, DeliveryId, StateName};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
+use std::collections::BTreeMap;
 
 /// Deliveries that failed at least once, last for `cause`, and stand in `state` now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,47 @@ pub struct Failed {
 /// # Errors
 /// [`Error`]
 pub async fn of_campaign(db: &impl Connection, campaign: CampaignId) -> Result<Vec<Failed>, Error> {
-    failed(db, "campaign_id = $1", campaign.0).await
+    failed(db, "campaign_id = $1 AND delivery_id IS NOT NULL GROUP BY delivery_id", "d.state", campaign.0).await
+}
+
+/// The same for a campaign with resends: each person is counted once, where the last message to them stands.
+///
+/// # Errors
+/// [`Error`]
+pub async fn of_family(db: &impl Connection, campaign: CampaignId) -> Result<Vec<Failed>, Error> {
+    let latest = "campaign_id IN (SELECT g.id FROM campaigns g WHERE g.id = $1 OR g.parent = $1)
+        AND delivery_id IS NOT NULL GROUP BY key";
+    failed(db, latest, &resent("$1"), campaign.0).await
+}
+
+/// Where the people of `campaign` stand who were written to again by one of its resends.
+///
+/// # Errors
+/// [`Error`]
+pub async fn resent_to(db: &impl Connection, campaign: CampaignId) -> Result<BTreeMap<StateName, i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        state: i16,
+        count: i64,
+    }
+    // State 6 is bounced: only those were written to again. A late report may have come since, so all of them count.
+    let sql = "SELECT r.state, count(*) AS count FROM deliveries r
+        WHERE (r.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = $1) AND r.state NOT IN (7, 8)
+          AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE n.contact_id = r.contact_id AND n.id > r.id
+              AND n.state NOT IN (7, 8) AND (n.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = $1))
+        GROUP BY r.state";
+    let rows = all::<Row>(db, sql, [campaign.0.into()]).await?;
+    rows.into_iter().map(|row| Ok((state(row.state)?, row.count))).collect()
+}
+
+/// The state of the last message to the person of delivery `d`, resends of the campaign `of` included. A resend that
+/// was not handed over, since it was suppressed or cancelled (7, 8), does not count.
+fn resent(of: &str) -> String {
+    format!(
+        "COALESCE((SELECT n.state FROM deliveries n WHERE n.contact_id = d.contact_id AND n.state NOT IN (7, 8)
+             AND (n.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = {of})
+             ORDER BY n.id DESC LIMIT 1), d.state)"
+    )
 }
 
 /// The deliveries of all campaigns that failed since `from`.
@@ -36,10 +78,10 @@ pub async fn of_campaign(db: &impl Connection, campaign: CampaignId) -> Result<V
 /// # Errors
 /// [`Error`]
 pub async fn since(db: &impl Connection, from: DateTime<Utc>) -> Result<Vec<Failed>, Error> {
-    failed(db, "at >= $1", millis(from)).await
+    failed(db, "at >= $1 AND delivery_id IS NOT NULL GROUP BY delivery_id", "d.state", millis(from)).await
 }
 
-async fn failed(db: &impl Connection, condition: &str, value: i64) -> Result<Vec<Failed>, Error> {
+async fn failed(db: &impl Connection, latest: &str, state_of: &str, value: i64) -> Result<Vec<Failed>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         cause: String,
@@ -50,10 +92,11 @@ async fn failed(db: &impl Connection, condition: &str, value: i64) -> Result<Vec
         words: String,
     }
     let sql = format!(
-        "SELECT b.cause, b.hard, d.state, count(*) AS count, min(d.due) AS due, min(b.diagnostic) AS words
-         FROM bounces b JOIN deliveries d ON d.id = b.delivery_id
-         WHERE b.id IN (SELECT max(id) FROM bounces WHERE {condition} AND delivery_id IS NOT NULL GROUP BY delivery_id)
-         GROUP BY b.cause, b.hard, d.state ORDER BY count(*) DESC, b.cause"
+        "SELECT cause, hard, state, count(*) AS count, min(due) AS due, min(diagnostic) AS words
+         FROM (SELECT b.cause, b.hard, {state_of} AS state, d.due, b.diagnostic
+               FROM bounces b JOIN deliveries d ON d.id = b.delivery_id
+               WHERE b.id IN (SELECT max(id) FROM bounces WHERE {latest})) AS last
+         GROUP BY cause, hard, state ORDER BY count(*) DESC, cause"
     );
     let rows = all::<Row>(db, &sql, [value.into()]).await?;
     let read = |row: Row| {
@@ -71,7 +114,7 @@ async fn failed(db: &impl Connection, condition: &str, value: i64) -> Result<Vec
 }
 
 /// Which recipients of a campaign a page shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only those whose message stands so.
     pub state: Option<StateName>,
@@ -79,6 +122,10 @@ pub struct Filter {
     pub failed: Option<bool>,
     /// Only those whose last failure had this cause.
     pub cause: Option<BounceCause>,
+    /// Only those whose address begins with this, or ends with it where it is a domain.
+    pub search: String,
+    /// Whether its resends count too: where the last message to a person stands.
+    pub resends: bool,
 }
 
 /// What became of one recipient.
@@ -107,7 +154,7 @@ pub struct Recipient {
 pub async fn recipients(
     db: &impl Connection,
     campaign: CampaignId,
-    filter: Filter,
+    filter: &Filter,
     after: Option<DeliveryId>,
     limit: u32,
 ) -> Result<Vec<Recipient>, Error> {
@@ -123,8 +170,15 @@ pub async fn recipients(
         cause: Option<String>,
     }
     let mut condition = String::new();
+    let of = campaign.0.to_string();
+    let (state_of, last) = if filter.resends {
+        let family = format!("SELECT g.id FROM campaigns g WHERE g.id = {of} OR g.parent = {of}");
+        (resent(&of), format!("SELECT max(id) FROM bounces x WHERE x.key = c.key AND x.campaign_id IN ({family})"))
+    } else {
+        ("d.state".to_owned(), "SELECT max(id) FROM bounces WHERE delivery_id = d.id".to_owned())
+    };
     if let Some(state) = filter.state {
-        condition += &format!(" AND d.state = {}", state.code());
+        condition += &format!(" AND {state_of} = {}", state.code());
     }
     match filter.failed {
         Some(true) => condition += " AND b.id IS NOT NULL",
@@ -135,15 +189,20 @@ pub async fn recipients(
     if let Some(cause) = filter.cause {
         condition += &format!(" AND b.cause = '{}'", cause.as_str());
     }
+    let (first, end) = DeliveryId::range(campaign);
+    let after = after.map_or(first - 1, |id| id.0);
+    let mut values: Vec<Value> = vec![after.into(), end.into(), i64::from(limit).into()];
+    if !filter.search.trim().is_empty() {
+        condition += " AND c.key LIKE $4 ESCAPE '!'";
+        values.push(pattern(&filter.search).into());
+    }
     let sql = format!(
-        "SELECT d.id, d.contact_id, c.address, d.state, d.attempts, d.due, b.id AS bounce, b.cause
+        "SELECT d.id, d.contact_id, c.address, {state_of} AS state, d.attempts, d.due, b.id AS bounce, b.cause
          FROM deliveries d JOIN contacts c ON c.id = d.contact_id
-         LEFT JOIN bounces b ON b.id = (SELECT max(id) FROM bounces WHERE delivery_id = d.id)
+         LEFT JOIN bounces b ON b.id = ({last})
          WHERE d.id > $1 AND d.id <= $2{condition} ORDER BY d.id LIMIT $3"
     );
-    let (first, last) = DeliveryId::range(campaign);
-    let after = after.map_or(first - 1, |id| id.0);
-    let rows = all::<Row>(db, &sql, [after.into(), last.into(), i64::from(limit).into()]).await?;
+    let rows = all::<Row>(db, &sql, values).await?;
     let read = |row: Row| {
         let state = state(row.state)?;
         let cause = row.cause.and_then(|cause| cause.parse().ok());

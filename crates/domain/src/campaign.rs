@@ -1,7 +1,7 @@
 //! One message for one audience.
 
-use crate::{CampaignId, EmailAddress, Fields, ListId};
-use chrono::{DateTime, Utc};
+use crate::{CampaignId, EmailAddress, Fields, ListId, Resend};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// One message for one audience.
@@ -23,6 +23,12 @@ pub struct Campaign {
     pub finished: Option<DateTime<Utc>>,
     /// Deliveries planned so far.
     pub planned: i64,
+    /// About how many there will be, as counted at the launch.
+    pub expected: i64,
+    /// When it is to be launched, while it is scheduled.
+    pub scheduled: Option<DateTime<Utc>>,
+    /// Set when it goes only to those whom an earlier campaign did not reach.
+    pub resend: Option<Resend>,
 }
 
 /// What an author writes: everything that a message of the campaign is made of.
@@ -63,6 +69,19 @@ pub enum DoubtPolicy {
     Hold,
     /// Never send again.
     Never,
+}
+
+impl DoubtPolicy {
+    /// How long evidence is waited for before a person is asked what to do; `None`: nobody is asked.
+    #[must_use]
+    pub fn asks_after(self) -> Option<TimeDelta> {
+        match self {
+            // It was sent again as often as it may be.
+            Self::Resend => Some(TimeDelta::zero()),
+            Self::Hold => Some(TimeDelta::minutes(30)),
+            Self::Never => None,
+        }
+    }
 }
 
 /// Where a campaign stands.
@@ -135,6 +154,8 @@ impl CampaignState {
         use CampaignAct as Act;
         match (act, self) {
             (Act::Launch, Self::Draft | Self::Scheduled) => Ok(Self::Planning),
+            (Act::Schedule, Self::Draft | Self::Scheduled) => Ok(Self::Scheduled),
+            (Act::Unschedule, Self::Scheduled) => Ok(Self::Draft),
             (Act::Pause, Self::Planning | Self::Sending | Self::Waiting) => Ok(Self::Paused),
             (Act::Wait, Self::Planning | Self::Sending) => Ok(Self::Waiting),
             // Planning goes on from its stored cursor, and becomes sending when it is through.
@@ -152,6 +173,10 @@ impl CampaignState {
 pub enum CampaignAct {
     /// Plan it and send it.
     Launch,
+    /// Launch it at a time.
+    Schedule,
+    /// Take it back to be written on.
+    Unschedule,
     /// Stop for now.
     Pause,
     /// Stop until an incident is over.
@@ -166,6 +191,8 @@ pub enum CampaignAct {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a campaign that is {} cannot be {}", state.as_str(), match act {
     CampaignAct::Launch => "launched",
+    CampaignAct::Schedule => "scheduled",
+    CampaignAct::Unschedule => "taken back to a draft",
     CampaignAct::Pause => "paused",
     CampaignAct::Wait => "held back",
     CampaignAct::Resume => "resumed",
@@ -184,11 +211,17 @@ mod tests {
 
     #[test]
     fn acts_are_possible_only_where_they_make_sense() {
-        use CampaignAct::{Cancel, Launch, Pause, Resume, Wait};
-        use CampaignState::{Cancelled, Draft, Paused, Planning, Sending, Sent, Waiting};
+        use CampaignAct::{Cancel, Launch, Pause, Resume, Schedule, Unschedule, Wait};
+        use CampaignState::{Cancelled, Draft, Paused, Planning, Scheduled, Sending, Sent, Waiting};
         for (state, act, expected) in [
             (Draft, Launch, Some(Planning)),
             (Planning, Launch, None),
+            (Draft, Schedule, Some(Scheduled)),
+            (Scheduled, Schedule, Some(Scheduled)),
+            (Scheduled, Unschedule, Some(Draft)),
+            (Scheduled, Launch, Some(Planning)),
+            (Sent, Schedule, None),
+            (Draft, Unschedule, None),
             (Sending, Pause, Some(Paused)),
             (Sending, Wait, Some(Waiting)),
             (Paused, Wait, None),

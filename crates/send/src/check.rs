@@ -1,147 +1,244 @@
-//! What must be mended before a campaign can go, and what should be.
+//! What must be mended before a campaign can go, what should be, and what is known of it so far.
+
+mod content;
+mod envelope;
+mod trial;
 
 use crate::Sender;
 use crate::template::Template;
 use chrono::{DateTime, Utc};
-use rebound_db::{Error, Pool, lists, subscriptions};
-use rebound_domain::{Contact, ContactId, DeliveryId, Draft};
-use std::collections::BTreeMap;
+use rebound_db::audience::{self, Figures};
+use rebound_db::{Audience, Error, Pool, campaigns, deliveries, lists};
+use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Draft, StateName};
+use trial::Trial;
 
 /// Contacts whose messages are tried out at once.
 const CHUNK: u32 = 5_000;
 
-/// Contacts that a finding names.
-const NAMED: usize = 5;
+/// Contacts whose messages are tried out for a page; the launch tries all.
+const SAMPLE: u32 = 1_000;
 
-/// Gmail cuts longer messages off.
-const CLIPPED: usize = 100_000;
+/// Contacts that a finding names.
+const NAMED: u32 = 5;
+
+/// Deliveries from which a campaign says something about the next one.
+const TELLING: i64 = 100;
+
+/// The part of a campaign that a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Who gets it.
+    To,
+    /// Who it is from.
+    From,
+    /// Its subject.
+    Subject,
+    /// What it says.
+    Content,
+}
 
 /// Something that the author should know before the launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Whether the campaign cannot go with it.
     pub stops: bool,
-    /// What it is, in words for the author.
+    /// Where to mend it.
+    pub part: Part,
+    /// What it is and what to do, in words for the author.
     pub what: String,
     /// Whom it concerns: the first few.
     pub contacts: Vec<String>,
     /// How many it concerns.
     pub count: u64,
+    /// The merge field that they lack, if that is what it is.
+    pub field: Option<String>,
 }
 
 impl Finding {
-    fn stop(what: impl Into<String>) -> Self {
-        Self { stops: true, what: what.into(), contacts: vec![], count: 0 }
+    fn stop(part: Part, what: impl Into<String>) -> Self {
+        Self { stops: true, part, what: what.into(), contacts: vec![], count: 0, field: None }
     }
 
-    fn hint(what: impl Into<String>) -> Self {
-        Self { stops: false, ..Self::stop(what) }
+    fn hint(part: Part, what: impl Into<String>) -> Self {
+        Self { stops: false, ..Self::stop(part, what) }
     }
 }
 
-/// Tries the whole campaign out without sending: every message to every contact.
+/// How many messages are tried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Every one.
+    Everybody,
+    /// The first thousand: enough to look at a draft.
+    Sample,
+}
+
+/// What is known of a campaign before it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preflight {
+    /// What to mend and what to look at.
+    pub findings: Vec<Finding>,
+    /// What was looked at and is well, in a few words each.
+    pub passed: Vec<&'static str>,
+    /// How many will be written to.
+    pub people: i64,
+    /// Who of the list is written to, and who is not.
+    pub figures: Figures,
+    /// The longest message, in bytes.
+    pub longest: usize,
+    /// Messages that were made to try them out.
+    pub tried: i64,
+    /// What became of the last campaign to this list.
+    pub last: Option<Last>,
+}
+
+/// What became of an earlier campaign to the same list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// What it is called.
+    pub name: String,
+    /// Deliveries that are settled.
+    pub people: i64,
+    /// Of them, those that failed.
+    pub bounced: i64,
+}
+
+impl Preflight {
+    /// Whether nothing stands in its way.
+    #[must_use]
+    pub fn can_go(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.stops)
+    }
+}
+
+/// Tries a draft out without sending: every message to every contact.
 ///
 /// # Errors
 /// [`Error`] when the database does not answer.
 pub async fn check(db: &Pool, draft: &Draft, sender: &Sender, now: DateTime<Utc>) -> Result<Vec<Finding>, Error> {
-    let mut findings = of_the_draft(draft);
+    let audience = Audience { list: draft.list, resend: None };
+    Ok(look(db, draft, audience, sender, Depth::Everybody, now).await?.findings)
+}
+
+/// Tells all that is known of a campaign before it goes.
+///
+/// # Errors
+/// [`Error`] when the database does not answer.
+pub async fn preflight(
+    db: &Pool,
+    campaign: &Campaign,
+    sender: &Sender,
+    depth: Depth,
+    now: DateTime<Utc>,
+) -> Result<Preflight, Error> {
+    let audience = Audience::of(campaign);
+    let mut preflight = look(db, &campaign.draft, audience, sender, depth, now).await?;
+    if depth == Depth::Sample {
+        preflight.figures = audience::figures(db, audience, now).await?;
+        preflight.last = last(db, campaign).await?;
+        envelope::audience(&mut preflight);
+    }
+    Ok(preflight)
+}
+
+async fn look(
+    db: &Pool,
+    draft: &Draft,
+    audience: Audience,
+    sender: &Sender,
+    depth: Depth,
+    now: DateTime<Utc>,
+) -> Result<Preflight, Error> {
+    let mut preflight = Preflight::default();
+    envelope::draft(draft, sender, &mut preflight);
     let Some(list) = lists::get(db, draft.list).await? else {
-        findings.push(Finding::stop("The list is not there any more. Choose another."));
-        return Ok(findings);
+        preflight.findings.push(Finding::stop(Part::To, "The list is not there any more. Choose another."));
+        return Ok(preflight);
     };
+    preflight.people = audience::count(db, audience, now).await?;
+    if preflight.people == 0 {
+        let what = match audience.resend {
+            None => format!("Nobody on “{}” can be written to.", list.name),
+            Some(_) => "Nobody is left to send it again to: they have it, or may not be written to.".to_owned(),
+        };
+        preflight.findings.push(Finding::stop(Part::To, what));
+    }
     let template = match Template::compile(draft, &list.name) {
         Ok(template) => template,
         Err(error) => {
-            findings.push(Finding::stop(error.to_string()));
-            return Ok(findings);
+            preflight.findings.push(Finding::stop(Part::Content, error.to_string()));
+            return Ok(preflight);
         }
     };
-    let mut trial =
-        Trial { template: &template, sender, lacking: BTreeMap::new(), failing: None, longest: 0, people: 0 };
+    lacking(db, &template, audience, &mut preflight, now).await?;
+    let mut trial = Trial::of(&template, draft, sender);
     let mut after = ContactId(0);
     loop {
-        let chunk = subscriptions::audience(db, draft.list, after, CHUNK, now).await?;
+        let limit = if depth == Depth::Sample { SAMPLE } else { CHUNK };
+        let chunk = audience::people(db, audience, after, limit, now).await?;
         let Some(last) = chunk.last() else { break };
         after = last.id;
         chunk.iter().for_each(|contact| trial.add(contact));
+        if depth == Depth::Sample {
+            break;
+        }
         tokio::task::yield_now().await;
     }
-    trial.findings(&mut findings, &list.name);
-    Ok(findings)
+    trial.tell(&mut preflight);
+    content::look(draft, &template, sender, &mut preflight);
+    Ok(preflight)
 }
 
-fn of_the_draft(draft: &Draft) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if draft.subject.trim().is_empty() {
-        findings.push(Finding::stop("The subject is empty."));
+/// Who has no value for a merge field: asked of everybody, whatever the depth.
+async fn lacking(
+    db: &Pool,
+    template: &Template,
+    audience: Audience,
+    preflight: &mut Preflight,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let fields = template.needed_fields();
+    let mut all_there = true;
+    for field in fields {
+        let count = audience::count_lacking(db, audience, &field, now).await?;
+        if count == 0 {
+            continue;
+        }
+        all_there = false;
+        let few = audience::lacking(db, audience, &field, ContactId(0), NAMED, now).await?;
+        let contacts: Vec<String> = few.iter().map(|contact| contact.address.to_string()).collect();
+        let what = format!(
+            "{{{{ {field} }}}} has no value for {count} of {} contacts, such as {}. Give it a default, or correct the field's name.",
+            preflight.people,
+            contacts.join(", ")
+        );
+        let count = u64::try_from(count).unwrap_or_default();
+        preflight.findings.push(Finding { contacts, count, field: Some(field), ..Finding::stop(Part::Content, what) });
     }
-    if draft.html.trim().is_empty() && draft.text.trim().is_empty() {
-        findings.push(Finding::stop("The message is empty."));
+    if all_there {
+        preflight.passed.push("merge fields");
     }
-    if draft.postal_address.trim().is_empty() {
-        findings.push(Finding::stop("The postal address is missing: the law asks where the sender can be found."));
-    }
-    if !draft.html.trim().is_empty() && draft.text.trim().is_empty() {
-        findings.push(Finding::hint("There is no text part. One is made from the HTML."));
-    }
-    findings
+    Ok(())
 }
 
-struct Trial<'a> {
-    template: &'a Template,
-    sender: &'a Sender,
-    lacking: BTreeMap<String, (u64, Vec<String>)>,
-    failing: Option<(String, u64, Vec<String>)>,
-    longest: usize,
-    people: u64,
-}
-
-impl Trial<'_> {
-    fn add(&mut self, contact: &Contact) {
-        self.people += 1;
-        for field in self.template.needed_fields() {
-            if contact.fields.get(&field).is_none_or(String::is_empty) {
-                let (count, names) = self.lacking.entry(field).or_default();
-                note(count, names, contact);
-            }
-        }
-        let link = self.sender.unsubscribe_url(DeliveryId(0));
-        match self.template.render(contact.address.as_str(), &contact.fields, &link) {
-            Ok(rendered) => self.longest = self.longest.max(rendered.html.len() + rendered.text.len()),
-            Err(error) => {
-                let (_, count, names) = self.failing.get_or_insert_with(|| (error.to_string(), 0, vec![]));
-                note(count, names, contact);
-            }
-        }
-    }
-
-    fn findings(self, findings: &mut Vec<Finding>, list: &str) {
-        if self.people == 0 {
-            findings.push(Finding::stop(format!("Nobody on “{list}” can be written to.")));
-        }
-        for (field, (count, contacts)) in self.lacking {
-            let what = format!(
-                "{{{{ {field} }}}} has no value for {count} of {} contacts, such as {}. Give it a default, or correct the field's name.",
-                self.people,
-                contacts.join(", ")
-            );
-            findings.push(Finding { stops: true, what, contacts, count });
-        }
-        if let Some((error, count, contacts)) = self.failing {
-            let what =
-                format!("{error}: the message cannot be made for {count} contacts, such as {}.", contacts.join(", "));
-            findings.push(Finding { stops: true, what, contacts, count });
-        }
-        if self.longest > CLIPPED {
-            let kilobytes = self.longest / 1000;
-            findings.push(Finding::hint(format!("The message has {kilobytes} KB; Gmail cuts it off after 102 KB.")));
-        }
-    }
+/// The last campaign to the same list that says something about the next.
+async fn last(db: &Pool, campaign: &Campaign) -> Result<Option<Last>, Error> {
+    let over = campaigns::in_states(db, &[CampaignState::Sending, CampaignState::Sent]).await?;
+    let before = over.into_iter().rev();
+    let to_list = |one: &Campaign| one.draft.list == campaign.draft.list && one.resend.is_none();
+    let Some(last) = before.filter(|one| to_list(one) && one.planned >= TELLING).max_by_key(|one| one.id) else {
+        return Ok(None);
+    };
+    let counts = deliveries::counts(db, last.id).await?;
+    let count = |state| counts.get(&state).copied().unwrap_or_default();
+    let bounced = count(StateName::Bounced);
+    let people = bounced + count(StateName::Accepted);
+    Ok((people >= TELLING).then_some(Last { name: last.draft.name, people, bounced }))
 }
 
 fn note(count: &mut u64, names: &mut Vec<String>, contact: &Contact) {
     *count += 1;
-    if names.len() < NAMED {
+    if names.len() < NAMED as usize {
         names.push(contact.address.to_string());
     }
 }

@@ -5,7 +5,7 @@ use crate::template::{Rendered, Template, TemplateError};
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::{address::Address, message_id::MessageId, raw::Raw, url::URL};
-use rebound_domain::{Campaign, Contact, DeliveryId};
+use rebound_domain::{Campaign, Contact, DeliveryId, EmailAddress};
 
 /// A campaign that is ready to be composed for one contact after another.
 #[derive(Debug)]
@@ -77,6 +77,35 @@ impl Composer {
             .header("Feedback-ID", Raw::new(self.sender.feedback_id(self.campaign.id, list)))
             .header("Auto-Submitted", Raw::new("auto-generated"))
             .header("Precedence", Raw::new("bulk"))
+            .text_body(rendered.text);
+        if !rendered.html.is_empty() {
+            message = message.html_body(rendered.html);
+        }
+        if let Some(reply_to) = &draft.reply_to {
+            message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
+        }
+        Ok(with_crlf(&String::from_utf8_lossy(&message.write_to_vec()?)))
+    }
+
+    /// The message as `shown_as` would get it, to `to`: marked as a test, with a link that unsubscribes nobody.
+    pub(crate) fn compose_test(
+        &self,
+        shown_as: &Contact,
+        to: &EmailAddress,
+        now: DateTime<Utc>,
+    ) -> Result<String, ComposeError> {
+        let link = format!("{}/u/test", self.sender.public_url);
+        let rendered = self.template.render(shown_as.address.as_str(), &shown_as.fields, &link)?;
+        let draft = &self.campaign.draft;
+        let id = format!("test.{:016x}@{}", rand::random::<u64>(), self.sender.return_domain);
+        let mut message = MessageBuilder::new()
+            .from(Address::new_address(Some(single_line(&draft.from_name)), draft.from.as_str()))
+            .to(Address::new_address(None::<&str>, to.as_str()))
+            .subject(format!("[Test] {}", rendered.subject))
+            .date(now.timestamp())
+            .message_id(MessageId::new(id))
+            .header("X-Rebound-Test", Raw::new(self.campaign.id.to_string()))
+            .header("Auto-Submitted", Raw::new("auto-generated"))
             .text_body(rendered.text);
         if !rendered.html.is_empty() {
             message = message.html_body(rendered.html);

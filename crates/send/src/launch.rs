@@ -1,9 +1,9 @@
-//! A person's orders to a campaign: launch, pause, resume, cancel.
+//! A person's orders to a campaign: launch, at once or at a time; pause, resume, cancel.
 
 use crate::Sender;
-use crate::check::{Finding, check};
+use crate::check::{Depth, Finding, preflight};
 use chrono::{DateTime, Utc};
-use rebound_db::{Pool, campaigns, events, incidents};
+use rebound_db::{Pool, Transaction, campaigns, events, incidents};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
 /// Why an order was not followed. Nothing was changed.
@@ -18,6 +18,9 @@ pub enum LaunchError {
     /// Something must be mended first.
     #[error("{}", .0.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>().join("\n"))]
     Findings(Vec<Finding>),
+    /// The time for it has passed already.
+    #[error("that time is over; choose one that is to come")]
+    Past,
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] rebound_db::Error),
@@ -39,11 +42,94 @@ pub async fn launch(
     if campaign.launched.is_some() {
         return Ok(());
     }
-    let findings = check(db, &campaign.draft, sender, now).await?;
-    if findings.iter().any(|finding| finding.stops) {
-        return Err(LaunchError::Findings(findings.into_iter().filter(|finding| finding.stops).collect()));
+    let people = ready(db, &campaign, sender, now).await?;
+    let tx = db.begin().await?;
+    campaigns::expect(&tx, id, people).await?;
+    campaigns::schedule(&tx, id, None).await?;
+    follow(&tx, &campaign, CampaignAct::Launch, None, actor, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Has a campaign launched at `at`; a campaign that is scheduled already is put off or brought forward.
+///
+/// # Errors
+/// [`LaunchError::Findings`] when something must be mended first, [`LaunchError::Past`].
+pub async fn schedule(
+    db: &Pool,
+    id: CampaignId,
+    at: DateTime<Utc>,
+    sender: &Sender,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    let campaign = campaigns::get(db, id).await?.ok_or(LaunchError::Unknown)?;
+    campaign.state.after(CampaignAct::Schedule)?;
+    if at <= now {
+        return Err(LaunchError::Past);
     }
-    order(db, &campaign, CampaignAct::Launch, actor, now).await
+    ready(db, &campaign, sender, now).await?;
+    let tx = db.begin().await?;
+    campaigns::schedule(&tx, id, Some(at)).await?;
+    follow(&tx, &campaign, CampaignAct::Schedule, None, actor, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Takes a scheduled campaign back, to be written on.
+///
+/// # Errors
+/// [`LaunchError`]
+pub async fn unschedule(db: &Pool, id: CampaignId, actor: &str, now: DateTime<Utc>) -> Result<(), LaunchError> {
+    let campaign = campaigns::get(db, id).await?.ok_or(LaunchError::Unknown)?;
+    take_back(db, &campaign, None, actor, now).await
+}
+
+/// Launches the scheduled campaigns whose time has come. One that cannot go any more is a draft again, and says why.
+pub(crate) async fn launch_due(db: &Pool, sender: &Sender, now: DateTime<Utc>) -> Result<bool, LaunchError> {
+    let due = campaigns::due(db, now).await?;
+    for campaign in &due {
+        match launch(db, campaign.id, sender, SELF, now).await {
+            // Another worker, or a person, was faster.
+            Ok(()) | Err(LaunchError::NotNow(_)) => {}
+            Err(LaunchError::Findings(findings)) => {
+                let words: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
+                let reason = format!("It could not go at its time. {}", words.join(" "));
+                match take_back(db, campaign, Some(&reason), SELF, now).await {
+                    Ok(()) | Err(LaunchError::NotNow(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(!due.is_empty())
+}
+
+/// What the audit log calls the worker.
+const SELF: &str = "rebound";
+
+async fn take_back(
+    db: &Pool,
+    campaign: &Campaign,
+    reason: Option<&str>,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    let tx = db.begin().await?;
+    campaigns::schedule(&tx, campaign.id, None).await?;
+    follow(&tx, campaign, CampaignAct::Unschedule, reason, actor, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// How many it goes to, when nothing stands in its way.
+async fn ready(db: &Pool, campaign: &Campaign, sender: &Sender, now: DateTime<Utc>) -> Result<i64, LaunchError> {
+    let preflight = preflight(db, campaign, sender, Depth::Everybody, now).await?;
+    if preflight.can_go() {
+        return Ok(preflight.people);
+    }
+    Err(LaunchError::Findings(preflight.findings.into_iter().filter(|finding| finding.stops).collect()))
 }
 
 /// Stops a campaign for now.
@@ -90,14 +176,28 @@ async fn order(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), LaunchError> {
-    let to = campaign.state.after(act)?;
     let tx = db.begin().await?;
-    if !campaigns::set_state(&tx, campaign.id, campaign.state, to, None, now).await? {
-        // Somebody was faster; what they made of it is what the person will see.
-        return Err(NotNow { act, state: campaign.state }.into());
-    }
+    follow(&tx, campaign, act, None, actor, now).await?;
     if act == CampaignAct::Cancel {
         campaigns::cancel_open(&tx, campaign.id).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Moves a campaign and notes who asked for it.
+async fn follow(
+    tx: &Transaction,
+    campaign: &Campaign,
+    act: CampaignAct,
+    reason: Option<&str>,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    let to = campaign.state.after(act)?;
+    if !campaigns::set_state(tx, campaign.id, campaign.state, to, reason, now).await? {
+        // Somebody was faster; what they made of it is what the person will see.
+        return Err(NotNow { act, state: campaign.state }.into());
     }
     let kind = format!("campaign.{}", to.as_str());
     let event = events::Event {
@@ -107,10 +207,9 @@ async fn order(
         subject: "campaign",
         subject_id: Some(campaign.id.0),
         key: None,
-        detail: String::new(),
+        detail: reason.unwrap_or_default().to_owned(),
     };
-    events::add(&tx, &event).await?;
-    tx.commit().await?;
+    events::add(tx, &event).await?;
     Ok(())
 }
 

@@ -27,6 +27,11 @@ pub struct Model {
     pub audience_cursor: i64,
     pub trusted: i64,
     pub waits_for_relay: bool,
+    pub scheduled: Option<i64>,
+    pub expected: i64,
+    pub parent: Option<i64>,
+    pub cause: Option<String>,
+    pub doubts_left: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,177 @@
+//! Whom a campaign would reach: its list without those who may not be written to.
+
+use crate::contacts::{Row as ContactRow, read as read_contacts};
+use crate::sql::{all, millis, number, one};
+use crate::subscriptions::AUDIENCE;
+use crate::{Connection, Error};
+use chrono::{DateTime, Utc};
+use rebound_domain::{Campaign, Contact, ContactId, ListId, Resend};
+use sea_orm::{DatabaseBackend, FromQueryResult, Value};
+
+/// Whom a campaign goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// The confirmed subscribers of this list,
+    pub list: ListId,
+    /// or of them only those whom an earlier campaign did not reach.
+    pub resend: Option<Resend>,
+}
+
+/// Who is in an audience, and who of its list is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Figures {
+    /// Confirmed subscribers.
+    pub confirmed: i64,
+    /// Of them, those who are suppressed for good.
+    pub suppressed: i64,
+    /// Of them, those whose address rests.
+    pub resting: i64,
+    /// Of those who are written to, those at an address of a role, such as info@.
+    pub roles: i64,
+    /// Of those who are written to, those who never were before.
+    pub new: i64,
+}
+
+impl Audience {
+    /// The audience of `campaign`.
+    #[must_use]
+    pub fn of(campaign: &Campaign) -> Self {
+        Self { list: campaign.draft.list, resend: campaign.resend }
+    }
+
+    /// Tables and condition: `subscriptions s` and `contacts c`, of list `$1` at time `$2`.
+    pub(crate) fn tables(self) -> String {
+        let Some(resend) = self.resend else { return AUDIENCE.to_owned() };
+        // Numbers and names of ours: nothing that a person wrote comes into the statement. Whoever was written to again
+        // in the meantime is judged by that later message; one that was not handed over (7, 8) does not count.
+        let (of, cause) = (resend.of.0, resend.cause.as_str());
+        format!(
+            "{AUDIENCE} AND s.contact_id IN (
+                SELECT d.contact_id FROM bounces b JOIN deliveries d ON d.id = b.delivery_id
+                WHERE b.campaign_id IN (SELECT g.id FROM campaigns g WHERE g.id = {of} OR g.parent = {of})
+                  AND b.cause = '{cause}' AND d.state = 6
+                  AND b.id = (SELECT max(l.id) FROM bounces l WHERE l.delivery_id = b.delivery_id)
+                  AND NOT EXISTS (
+                      SELECT 1 FROM deliveries later WHERE later.contact_id = d.contact_id AND later.id > d.id
+                        AND (later.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = {of})
+                        AND later.state NOT IN (7, 8)))"
+        )
+    }
+}
+
+/// The people of `audience` with an id above `after`, in the order of ids.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Unreadable`]
+pub async fn people(
+    db: &impl Connection,
+    audience: Audience,
+    after: ContactId,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Contact>, Error> {
+    chosen(db, audience, "", vec![], after, limit, now).await
+}
+
+/// How many they are.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<i64, Error> {
+    let sql = format!("SELECT count(*) FROM {}", audience.tables());
+    number(db, &sql, [audience.list.0.into(), millis(now).into()]).await
+}
+
+/// Those of them who have no value in `field`.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Unreadable`]
+pub async fn lacking(
+    db: &impl Connection,
+    audience: Audience,
+    field: &str,
+    after: ContactId,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Contact>, Error> {
+    chosen(db, audience, &lacks(db, 5), vec![field_key(db, field)], after, limit, now).await
+}
+
+/// How many have no value in `field`.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count_lacking(
+    db: &impl Connection,
+    audience: Audience,
+    field: &str,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let sql = format!("SELECT count(*) FROM {} {}", audience.tables(), lacks(db, 3));
+    number(db, &sql, [audience.list.0.into(), millis(now).into(), field_key(db, field)]).await
+}
+
+/// Who is in it and who is not.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<Figures, Error> {
+    let written = audience.tables();
+    let standing = "x.key = c.key AND x.scope IN (0, $1) AND x.since <= $2";
+    let role = ROLES.map(|role| format!("c.key LIKE '{role}@%'")).join(" OR ");
+    let sql = format!(
+        "SELECT
+           (SELECT count(*) FROM {CONFIRMED}) AS confirmed,
+           (SELECT count(*) FROM {CONFIRMED} AND EXISTS (
+               SELECT 1 FROM suppressions x WHERE {standing} AND x.until IS NULL)) AS suppressed,
+           (SELECT count(*) FROM {CONFIRMED} AND EXISTS (
+               SELECT 1 FROM suppressions x WHERE {standing} AND x.until > $2) AND NOT EXISTS (
+               SELECT 1 FROM suppressions x WHERE {standing} AND x.until IS NULL)) AS resting,
+           (SELECT count(*) FROM {written} AND ({role})) AS roles,
+           (SELECT count(*) FROM {written} AND NOT EXISTS (
+               SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new"
+    );
+    let figures = one(db, &sql, [audience.list.0.into(), millis(now).into()]).await?;
+    Ok(figures.unwrap_or_default())
+}
+
+/// Addresses behind which nobody in particular reads.
+const ROLES: [&str; 9] =
+    ["abuse", "admin", "info", "mailer-daemon", "noreply", "no-reply", "postmaster", "root", "webmaster"];
+
+/// Everybody on the list, whether they may be written to or not.
+const CONFIRMED: &str = "subscriptions s JOIN contacts c ON c.id = s.contact_id WHERE s.list_id = $1 AND s.state = 1";
+
+async fn chosen(
+    db: &impl Connection,
+    audience: Audience,
+    more: &str,
+    values: Vec<Value>,
+    after: ContactId,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Contact>, Error> {
+    let sql = format!(
+        "SELECT c.id, c.address, c.fields FROM {} {more} AND s.contact_id > $3 ORDER BY s.contact_id LIMIT $4",
+        audience.tables()
+    );
+    let first: [Value; 4] = [audience.list.0.into(), millis(now).into(), after.0.into(), i64::from(limit).into()];
+    let rows: Vec<ContactRow> = all(db, &sql, first.into_iter().chain(values)).await?;
+    read_contacts(rows)
+}
+
+/// The condition that the field in parameter `$parameter` has no value.
+fn lacks(db: &impl Connection, parameter: u8) -> String {
+    match db.get_database_backend() {
+        DatabaseBackend::Postgres => format!("AND COALESCE(c.fields::json ->> ${parameter}::text, '') = ''"),
+        _ => format!("AND COALESCE(json_extract(c.fields, ${parameter}), '') = ''"),
+    }
+}
+
+/// How the engine names a field: SQLite by a path, in which the name is quoted.
+fn field_key(db: &impl Connection, field: &str) -> Value {
+    match db.get_database_backend() {
+        DatabaseBackend::Postgres => field.into(),
+        _ => format!("$.\"{field}\"").into(),
+    }
+}

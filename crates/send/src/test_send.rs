@@ -1,0 +1,154 @@
+//! A test: the message as one contact would get it, to an address of the author's, through the relay.
+//!
+//! It is no delivery: it is counted nowhere, its bounce goes to the author, and its unsubscribe link leads nowhere.
+
+use crate::compose::Composer;
+use crate::transport::{Answer, Envelope, Line, RelayDown};
+use crate::{ComposeError, Relay, Sender, TemplateError};
+use chrono::{DateTime, Utc};
+use rebound_db::{Pool, events, lists, suppressions};
+use rebound_domain::{Campaign, Contact, EmailAddress, Scope};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A person waits for the result.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why no test was sent to anybody.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The message cannot be made.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The message cannot be made for this contact.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// There is no line to the relay.
+    #[error(transparent)]
+    Relay(#[from] RelayDown),
+    /// The database did not answer.
+    #[error(transparent)]
+    Database(#[from] rebound_db::Error),
+}
+
+/// What became of one test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tested {
+    /// To whom.
+    pub to: EmailAddress,
+    /// What the relay said.
+    pub outcome: Outcome,
+}
+
+/// What the relay said to a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took the message: its words.
+    Taken(String),
+    /// It refused: its words.
+    Refused(String),
+    /// It did not answer in time, or the line broke; the message may have arrived.
+    NotKnown,
+    /// Nothing was sent: the address asked for no more mail.
+    Suppressed,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken(words) => write!(f, "the relay took it: {words}"),
+            Self::Refused(words) => write!(f, "the relay refused it: {words}"),
+            Self::NotKnown => f.write_str("the relay did not answer; it may have arrived"),
+            Self::Suppressed => f.write_str("not sent, since the address is suppressed"),
+        }
+    }
+}
+
+/// Sends `campaign` as `shown_as` would get it to each of `to`, and notes what became of it.
+///
+/// # Errors
+/// [`TestError`] when nothing could be sent at all.
+pub async fn test_send(
+    db: &Pool,
+    (relay, sender): (&Relay, &Sender),
+    campaign: &Campaign,
+    shown_as: &Contact,
+    to: &[EmailAddress],
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<Tested>, TestError> {
+    let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
+    let composer = Composer::new(campaign.clone(), &list, sender.clone())?;
+    let mut line = open(relay).await?;
+    let mut tested = Vec::new();
+    for address in to {
+        let outcome = if is_suppressed(db, address, now).await? {
+            Outcome::Suppressed
+        } else {
+            if line.is_broken() {
+                line = open(relay).await?;
+            }
+            let message = composer.compose_test(shown_as, address, now)?;
+            let from = campaign.draft.from.as_str();
+            timeout(PATIENCE, hand_over(&mut line, from, address, &message)).await.unwrap_or_else(|_| {
+                line.abandon();
+                Outcome::NotKnown
+            })
+        };
+        note(db, campaign, address, &outcome, actor, now).await?;
+        tested.push(Tested { to: address.clone(), outcome });
+    }
+    if !line.is_broken() {
+        line.close().await;
+    }
+    Ok(tested)
+}
+
+async fn open(relay: &Relay) -> Result<Line, RelayDown> {
+    let late = || RelayDown::Unreachable {
+        relay: format!("{}:{}", relay.host, relay.port),
+        why: "no answer within 30 seconds".into(),
+    };
+    timeout(PATIENCE, Line::open(relay)).await.map_err(|_| late())?
+}
+
+async fn hand_over(line: &mut Line, from: &str, to: &EmailAddress, message: &str) -> Outcome {
+    if !to.as_str().is_ascii() && !line.takes_utf8() {
+        return Outcome::Refused("the relay does not take addresses beyond ASCII (no SMTPUTF8)".to_owned());
+    }
+    match line.envelope(from, to.as_str()).await {
+        Envelope::Ready => {}
+        Envelope::Refused(reply) => return Outcome::Refused(reply.line()),
+        Envelope::Lost => return Outcome::NotKnown,
+    }
+    match line.message(message).await {
+        Answer::Accepted(reply) => Outcome::Taken(reply.line()),
+        Answer::Refused(reply) => Outcome::Refused(reply.line()),
+        Answer::Doubt => Outcome::NotKnown,
+    }
+}
+
+async fn is_suppressed(db: &Pool, address: &EmailAddress, now: DateTime<Utc>) -> Result<bool, rebound_db::Error> {
+    let all = suppressions::of(db, &address.key()).await?;
+    Ok(all.iter().any(|one| one.scope == Scope::Everywhere && one.until.is_none_or(|until| until > now)))
+}
+
+async fn note(
+    db: &Pool,
+    campaign: &Campaign,
+    to: &EmailAddress,
+    outcome: &Outcome,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), rebound_db::Error> {
+    let event = events::Event {
+        at: now,
+        kind: "campaign.tested",
+        actor,
+        subject: "campaign",
+        subject_id: Some(campaign.id.0),
+        key: None,
+        detail: format!("{to}: {outcome}"),
+    };
+    events::add(db, &event).await
+}
