@@ -13,11 +13,13 @@
 //! `rebound-domain`; twice is the same as once.
 
 mod complaints;
+mod corrections;
 mod fate;
 mod incidents;
 mod standings;
 
 pub use complaints::record_complaints;
+pub use corrections::{CORRECTED_AT_ONCE, Corrected, Extent, correct, take_back};
 pub use incidents::{Restored, close, restore_next};
 pub use standings::rebuild_standing;
 
@@ -82,7 +84,7 @@ pub async fn record_bounces(
 
     let bursts = incidents::bursts(tx, &judged, &places, now).await?;
     opened.extend(bursts.opened);
-    let finals = standings::facts(&judged, &ids);
+    let finals = standings::facts(&judged, &ids, policy);
     let suppressed = standings::judge(tx, finals, &bursts.absorbed, policy, now).await?;
     let fates = |wanted: fn(&Fate) -> bool| judged.iter().filter(|one| wanted(&one.fate)).count();
     Ok(Recorded {

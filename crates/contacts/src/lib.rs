@@ -42,10 +42,12 @@ mod suppression;
 
 pub use audience::{audience, audience_count};
 pub use error::Error;
-pub use export::{Export, export};
+pub use export::{Export, export, guarded};
 pub use feedback::{record_acceptances, record_bounces, record_complaints};
 pub use fields::set_fields;
-pub use import::{Import, Imported, Preview, PreviewColumn, Target, Upload, bad_rows, import, preview, start, upload};
+pub use import::{
+    BadRows, Import, Imported, Preview, PreviewColumn, Target, Upload, bad_rows, import, preview, start, upload,
+};
 pub use jobs::{Jobs, cancel, restore_later, retry};
 pub use policies::{REPLAYED_DAYS, Replay, effect, save_policy};
 pub use subscription::{Preference, confirm, prefer, preferences, resubscribe, subscribe, unsubscribe};

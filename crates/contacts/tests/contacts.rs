@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // what a test stands on may stop it
 
+#[path = "contacts/corrections.rs"]
+mod corrections;
 #[path = "contacts/feedback.rs"]
 mod feedback;
 #[path = "contacts/formats.rs"]
 mod formats;
 #[path = "contacts/histories.rs"]
 mod histories;
+#[path = "contacts/jobs.rs"]
+mod jobs;
 #[path = "contacts/leaving.rs"]
 mod leaving;
 #[path = "contacts/limits.rs"]
@@ -18,3 +22,8 @@ mod mailing;
 mod merging;
 #[path = "contacts/place.rs"]
 mod place;
+#[path = "contacts/policies.rs"]
+mod policies;
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
+#[path = "../../db/tests/db/postgres.rs"]
+mod postgres;

@@ -1,14 +1,19 @@
 //! Bounces: failed tries as they were heard, and what was made of them.
 //!
-//! A bounce is a fact: it is noted once and not changed, but for the incident that excuses it. Those that ended
+//! A bounce is a fact: it is noted once and not changed, but for the incident that excuses it and the note of what a
+//! person says that it was; who said so, and when, are facts of their own. Those that ended
 //! their delivery are *final*: only they are judged and counted.
 
+mod corrections;
 mod noted;
 mod page;
+mod replay;
 mod windows;
 
+pub use corrections::{Correction, alike, alike_count, correct, corrected_together, corrections};
 pub use noted::NotedBounce;
 pub use page::{Filter, causes, domains, of_key, page};
+pub use replay::{Arrival, Replayed, arrivals, replay, replay_people, replay_size};
 pub use windows::{Neighbour, neighbours, repeats};
 
 use crate::deliveries::ids_json;

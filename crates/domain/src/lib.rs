@@ -63,7 +63,10 @@ pub use clock::Clock;
 pub use complaint::Complaint;
 pub use contact::{Contact, Fields, field_name, full_name};
 pub use delivery::StateName;
-pub use id::{BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, JobId, ListId, ServerId, UserId, WorkerId};
+pub use id::{
+    BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, JobId, ListId, ServerId, UserId,
+    WorkerId,
+};
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use list::{List, Subscription, SubscriptionState};
 pub use policy::{

@@ -1,6 +1,6 @@
 //! When to try the same message again, and when to stop.
 
-use crate::{BounceCause, Permanence, Policy};
+use crate::{Backoff, BounceCause, Permanence, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Whether a refusal was meant for now or for good: the first digit of the reply or the status.
@@ -50,9 +50,10 @@ pub fn next_try(
         Refusal::Permanent if tries.made <= policy.tries_after_5yz => row.after_5yz,
         Refusal::Permanent => None,
     };
-    let end = tries.since + policy.give_up_after();
+    let end = |backoff: &Backoff| tries.since + TimeDelta::hours(backoff.give_up_hours.into());
     match backoff {
-        Some(backoff) if now < end => {
+        Some(backoff) if now < end(&backoff) => {
+            let end = end(&backoff);
             let longest =
                 minutes(backoff.base_minutes, tries.made.saturating_sub(1)).min(minutes(backoff.cap_minutes, 0));
             let jitter = jitter.clamp(0.0, 1.0);

@@ -2,6 +2,8 @@
 
 #[path = "policy/counting.rs"]
 mod counting;
+#[path = "policy/editing.rs"]
+mod editing;
 #[path = "policy/retrying.rs"]
 mod retrying;
 #[path = "policy/table.rs"]

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use rebound_domain::{Clock, Keys, Policy};
+//! use rebound_domain::{Clock, Keys};
 //! use rebound_ingest::{Reader, take_in};
 //!
 //! let folder = tempfile::tempdir().unwrap();
@@ -26,7 +26,7 @@
 //! std::fs::write(&report, "Subject: hello\n\nThis is no bounce.\n").unwrap();
 //! assert_eq!(take_in(&db, &report, &keys, now).await.unwrap().kept, 1);
 //!
-//! let reader = Reader { db, keys, policy: Policy::default(), clock: Clock::wall() };
+//! let reader = Reader { db, keys, clock: Clock::wall() };
 //! assert_eq!(reader.read_batch(now).await.unwrap(), 1);
 //! assert_eq!(reader.read_batch(now).await.unwrap(), 0);
 //! # })

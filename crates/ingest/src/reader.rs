@@ -7,9 +7,9 @@ use futures_util::{StreamExt, stream};
 use rebound_classify::{Action, FailedRecipient, Report};
 use rebound_contacts::{record_bounces, record_complaints};
 use rebound_db::inbox::{self, Arrived, Reading};
-use rebound_db::{Pool, deliveries};
+use rebound_db::{Pool, deliveries, policies};
 use rebound_domain::{
-    AddressKey, Bounce, Clock, Complaint, DeliveryId, EmailAddress, Grade, InboxId, Keys, Policy, Refusal, ReportKind,
+    AddressKey, Bounce, Clock, Complaint, DeliveryId, EmailAddress, Grade, InboxId, Keys, Refusal, ReportKind,
     ReturnPath, StatusClass, Verdict,
 };
 use std::collections::BTreeMap;
@@ -37,8 +37,6 @@ pub struct Reader {
     pub db: Pool,
     /// What our return paths and Message-IDs are signed with.
     pub keys: Keys,
-    /// What a bounce does to whom.
-    pub policy: Policy,
     /// The product's time.
     pub clock: Clock,
 }
@@ -109,7 +107,9 @@ impl Reader {
         let readings: Vec<Reading> = findings.iter().map(|found| found.reading.clone()).collect();
         let transaction = self.db.begin().await?;
         if !bounces.is_empty() {
-            record_bounces(&transaction, &bounces, &self.policy, rand::random, now).await?;
+            // A policy that was saved since the last batch holds for this one.
+            let policy = policies::in_force(&transaction).await?;
+            record_bounces(&transaction, &bounces, &policy, rand::random, now).await?;
         }
         if !complaints.is_empty() {
             record_complaints(&transaction, &complaints, now).await?;

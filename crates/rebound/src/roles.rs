@@ -3,9 +3,10 @@
 use crate::config::Config;
 use crate::keys;
 use anyhow::Context;
+use rebound_contacts::Jobs;
 use rebound_dashboard::{App, DemoNotice, Hasher};
 use rebound_db::Pool;
-use rebound_domain::{Clock, Keys, Policy};
+use rebound_domain::{Clock, Keys};
 use rebound_ingest::{Limits, Listener, Reader, Reception};
 use rebound_send::{Sender, Worker};
 use std::sync::Arc;
@@ -20,11 +21,12 @@ pub(crate) struct Parts {
     pub(crate) db: Pool,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
-    pub(crate) policy: Policy,
     /// Told when there is something to send.
     pub(crate) send: Arc<Notify>,
     /// Told when there is something to read.
     pub(crate) read: Arc<Notify>,
+    /// Told when there is long work.
+    pub(crate) work: Arc<Notify>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -39,9 +41,9 @@ impl Parts {
             db,
             keys,
             clock: clock()?,
-            policy: Policy::default(),
             send: Arc::default(),
             read: Arc::default(),
+            work: Arc::default(),
             stop: CancellationToken::new(),
         })
     }
@@ -75,6 +77,7 @@ impl Parts {
             demo: (self.clock.factor() > 1.0).then(|| DemoNotice { factor: self.clock.factor() }),
             sender: Arc::new(self.sender()),
             wake: Arc::clone(&self.send),
+            work: Arc::clone(&self.work),
         };
         let public = rebound_ingest::public_routes(rebound_ingest::PublicPages {
             db: self.db.clone(),
@@ -133,7 +136,14 @@ impl Parts {
 
     /// Reads what has been kept.
     pub(crate) fn reader(&self) -> Reader {
-        Reader { db: self.db.clone(), keys: self.keys.clone(), policy: self.policy.clone(), clock: self.clock }
+        Reader { db: self.db.clone(), keys: self.keys.clone(), clock: self.clock }
+    }
+
+    /// Starts who does long work: imports, restores.
+    pub(crate) fn jobs(&self, parts: &mut JoinSet<anyhow::Result<()>>) {
+        let jobs = Jobs { db: self.db.clone(), url: self.config.database.clone(), clock: self.clock };
+        let (work, stop) = (Arc::clone(&self.work), self.stop.clone());
+        parts.spawn(async move { Ok(jobs.run(work, stop).await?) });
     }
 
     /// Starts the worker.
@@ -143,7 +153,6 @@ impl Parts {
             url: self.config.database.clone(),
             relay: self.config.relay()?.clone(),
             sender: self.sender(),
-            policy: self.policy.clone(),
             clock: self.clock,
             wake: Arc::clone(&self.send),
         };

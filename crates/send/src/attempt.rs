@@ -29,7 +29,8 @@ pub(crate) struct Shared {
     pub(crate) db: Pool,
     pub(crate) relay: Relay,
     pub(crate) sender: Sender,
-    pub(crate) policy: Policy,
+    /// The policy in force; the worker looks whether there is a newer one.
+    pub(crate) policy: watch::Sender<Arc<Policy>>,
     pub(crate) clock: Clock,
     pub(crate) journal: Journal,
     pub(crate) lanes: Lanes,
@@ -40,6 +41,13 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// Lines that are open.
     pub(crate) open: AtomicUsize,
+}
+
+impl Shared {
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.borrow())
+    }
 }
 
 /// A line that nobody uses for so long is closed, before the relay does.
@@ -210,7 +218,7 @@ async fn attempt(shared: &Shared, line: &mut Line, job: Job, mut heard: Option<H
 async fn lost(shared: &Shared, job: &Job, heard: Option<Heard>, now: DateTime<Utc>) -> Option<Heard> {
     shared.journal.step(heard, None).await;
     shared.lanes.probe_again(&receiver(job), now);
-    if now - job.lease.since >= shared.policy.give_up_after() {
+    if now - job.lease.since >= shared.policy().give_up_after() {
         return Some(given_up(job, None, now));
     }
     // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
@@ -230,7 +238,7 @@ async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
 
 async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) {
     let (receiver, now) = (receiver(job), shared.clock.at(Utc::now()));
-    let stored = match shared.lanes.learn(&receiver, verdict, &shared.policy, rand::random(), now) {
+    let stored = match shared.lanes.learn(&receiver, verdict, &shared.policy(), rand::random(), now) {
         None => return,
         Some(Change::Opened) => lanes::open(&shared.db, &receiver).await,
         Some(Change::Rests { until, rests }) => {

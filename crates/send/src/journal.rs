@@ -15,8 +15,9 @@ use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, leases};
 use rebound_domain::{AddressKey, Bounce, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Steps that may wait for a commit: more than connections, so that nobody waits to ask.
 const WAITING: usize = 1024;
@@ -51,7 +52,7 @@ impl Journal {
     pub(crate) fn start(
         db: Pool,
         worker: WorkerId,
-        policy: Policy,
+        policy: watch::Receiver<Arc<Policy>>,
         clock: Clock,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -72,7 +73,7 @@ impl Journal {
 struct Writer {
     db: Pool,
     worker: WorkerId,
-    policy: Policy,
+    policy: watch::Receiver<Arc<Policy>>,
     clock: Clock,
 }
 
@@ -146,14 +147,15 @@ impl Writer {
         }
         let accepted: HashSet<DeliveryId> = leases::accept(tx, self.worker, &taken).await?.into_iter().collect();
         keys.retain(|(id, _)| accepted.contains(id));
+        let policy = Arc::clone(&self.policy.borrow());
         if !keys.is_empty() {
-            feedback::record_acceptances(tx, &keys, &self.policy, now).await?;
+            feedback::record_acceptances(tx, &keys, &policy, now).await?;
         }
         if !bounces.is_empty() {
             let ids: Vec<DeliveryId> = bounces.iter().filter_map(|bounce| bounce.delivery).collect();
             let owned = leases::owned(tx, self.worker, &ids).await?;
             bounces.retain(|bounce| bounce.delivery.is_some_and(|id| owned.contains(&id)));
-            feedback::record_bounces(tx, &bounces, &self.policy, rand::random::<f64>, now).await?;
+            feedback::record_bounces(tx, &bounces, &policy, rand::random::<f64>, now).await?;
         }
         leases::release(tx, self.worker, &back).await?;
         leases::doubt(tx, self.worker, &doubts, now).await?;

@@ -63,6 +63,16 @@ impl Lanes {
         self.map().insert(receiver, State { lane: Lane::Resting { until, rests }, verdict });
     }
 
+    /// Somebody wants the receiver to be asked again sooner.
+    pub(crate) fn shorten(&self, receiver: &Receiver, until: DateTime<Utc>) {
+        if let Some(state) = self.map().get_mut(receiver)
+            && let Lane::Resting { until: planned, rests } = state.lane
+            && until < planned
+        {
+            state.lane = Lane::Resting { until, rests };
+        }
+    }
+
     /// Asks to pass; a rested lane lets one probe through.
     pub(crate) fn pass(&self, receiver: &Receiver, now: DateTime<Utc>) -> Pass {
         self.map().get_mut(receiver).map_or(Pass::Go, |state| state.lane.pass(now))

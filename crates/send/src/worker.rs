@@ -5,12 +5,13 @@ use crate::compose::Composer;
 use crate::journal::{Heard, Journal};
 use crate::launch;
 use crate::pace::{Lanes, Rate};
+use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
-use rebound_db::{Pool, campaigns, contacts, deliveries, lanes, lists};
+use rebound_db::{Pool, campaigns, contacts, deliveries, lanes, lists, policies};
 use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,8 +40,6 @@ pub struct Worker {
     pub relay: Relay,
     /// How it names us.
     pub sender: Sender,
-    /// What each cause leads to.
-    pub policy: Policy,
     /// The product's time.
     pub clock: Clock,
     /// Told when there is something to do.
@@ -59,9 +58,12 @@ impl Worker {
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = workers::sign_on(&self.db, &self.url, &name, Utc::now()).await?;
         let heart = tokio::spawn(heartbeat(self.db.clone(), presence.id));
-        let (journal, writer) = Journal::start(self.db.clone(), presence.id, self.policy.clone(), self.clock);
+        let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
+        let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
+        let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
+        let (journal, writer) = Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock);
         let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
-        let shared = Arc::new(self.shared(journal, waiting, stop.clone()));
+        let shared = Arc::new(self.shared(journal, policy, waiting, stop.clone()));
         self.remember_lanes(&shared).await?;
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
@@ -90,15 +92,23 @@ impl Worker {
         drop(jobs);
         while lines.join_next().await.is_some() {}
         drop(shared);
+        // It ends with `stop`; where a connection failed us, nobody has said so yet.
+        time.abort();
         self.leave(presence, heart, writer).await
     }
 
-    fn shared(&self, journal: Journal, jobs: mpsc::Receiver<Job>, stop: CancellationToken) -> Shared {
+    fn shared(
+        &self,
+        journal: Journal,
+        policy: watch::Sender<Arc<Policy>>,
+        jobs: mpsc::Receiver<Job>,
+        stop: CancellationToken,
+    ) -> Shared {
         Shared {
             db: self.db.clone(),
             relay: self.relay.clone(),
             sender: self.sender.clone(),
-            policy: self.policy.clone(),
+            policy,
             clock: self.clock,
             journal,
             lanes: Lanes::default(),
@@ -152,6 +162,7 @@ impl Dispatch<'_> {
             workers::forget(db, dead).await?;
         }
         self.mind_the_relay().await?;
+        self.mind_what_people_changed().await?;
         campaigns::reopen(db).await?;
         let mut busy = false;
         for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
@@ -174,6 +185,19 @@ impl Dispatch<'_> {
         if campaigns::any_waits_for_relay(db).await? && probe(&self.worker.relay).await.is_ok() {
             self.shared.down.send_replace(None);
             campaigns::relay_is_back(db).await?;
+        }
+        Ok(())
+    }
+
+    /// A policy that was saved, and lanes that somebody wants to be asked again, hold from now on.
+    async fn mind_what_people_changed(&self) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        if let Some(newer) = policies::newer(db, self.shared.policy().version).await? {
+            tracing::info!(policy.version = newer.version, "a new policy is in force");
+            self.shared.policy.send_replace(Arc::new(newer));
+        }
+        for lane in lanes::resting(db).await? {
+            self.shared.lanes.shorten(&lane.receiver, lane.until);
         }
         Ok(())
     }
@@ -261,7 +285,7 @@ impl Dispatch<'_> {
 
     fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
         let receiver = receiver(job);
-        let end = job.lease.since + self.worker.policy.give_up_after();
+        let end = job.lease.since + self.shared.policy().give_up_after();
         let until = match self.shared.lanes.pass(&receiver, now) {
             Pass::Go => return None,
             Pass::Wait(until) => until,

@@ -5,6 +5,7 @@ use super::fate::Judged;
 use chrono::{DateTime, Utc};
 use rebound_db::bounces::{self, Same};
 use rebound_db::events::{self, Event};
+use rebound_db::policies::{self, Saved};
 use rebound_db::standings::{self, Kept};
 use rebound_db::{Connection, Error, Transaction, suppressions};
 use rebound_domain::{AddressKey, BounceId, Fact, Policy, Reach, Standing, Suppression, fold};
@@ -17,12 +18,14 @@ pub(super) struct Happened {
     fact: Fact,
     /// The bounce, if it is one, and the host's own words.
     bounce: Option<(BounceId, String)>,
+    /// The version of the policy that judged it, where that was noted.
+    version: Option<u32>,
 }
 
 type Histories = BTreeMap<AddressKey, Vec<Happened>>;
 
 /// What the new final bounces add to the standings of their addresses; nothing, where an incident excuses them.
-pub(super) fn facts(judged: &[Judged<'_>], ids: &HashMap<Same, BounceId>) -> Histories {
+pub(super) fn facts(judged: &[Judged<'_>], ids: &HashMap<Same, BounceId>, policy: &Policy) -> Histories {
     let mut facts = Histories::new();
     for one in judged.iter().filter(|one| one.is_final() && one.incident.is_none()) {
         let (Some(delivery), verdict) = (one.bounce.delivery, &one.bounce.verdict) else { continue };
@@ -35,7 +38,8 @@ pub(super) fn facts(judged: &[Judged<'_>], ids: &HashMap<Same, BounceId>) -> His
             excused: false,
         };
         let bounce = Some((*id, verdict.diagnostic.clone()));
-        facts.entry(one.bounce.address.clone()).or_default().push(Happened { at: one.bounce.at, fact, bounce });
+        let happened = Happened { at: one.bounce.at, fact, bounce, version: Some(policy.version) };
+        facts.entry(one.bounce.address.clone()).or_default().push(happened);
     }
     facts.values_mut().for_each(|history| history.sort_by_key(|one| one.at));
     facts
@@ -64,7 +68,7 @@ pub(super) async fn judge_anew(
     now: DateTime<Utc>,
 ) -> Result<usize, Error> {
     let before = standings::get(tx, keys).await?;
-    let after = folded(&histories(tx, keys).await?, policy);
+    let after = folded(&histories(tx, keys).await?, &Policies::of(tx, policy).await?);
     keep(tx, keys, &before, after, policy, actor, now).await
 }
 
@@ -78,10 +82,11 @@ async fn go_on(tx: &Transaction, facts: Histories, policy: &Policy, now: DateTim
     };
     let (forward, late): (Histories, Histories) = facts.into_iter().partition(|(key, history)| in_order(key, history));
     let late: Vec<AddressKey> = late.into_keys().collect();
-    let mut after = folded(&histories(tx, &late).await?, policy);
+    let policies = Policies::of(tx, policy).await?;
+    let mut after = folded(&histories(tx, &late).await?, &policies);
     for (key, history) in forward {
         let from = before.get(&key).map(|kept| kept.standing.clone()).unwrap_or_default();
-        after.extend(fold_all(policy, from, &history).map(|folded| (key, folded)));
+        after.extend(fold_all(&policies, from, &history).map(|folded| (key, folded)));
     }
     keep(tx, &keys, &before, after, policy, REBOUND, now).await
 }
@@ -92,18 +97,41 @@ struct Folded {
     because: Option<(BounceId, String)>,
 }
 
-fn folded(histories: &Histories, policy: &Policy) -> BTreeMap<AddressKey, Folded> {
+/// The policies by which facts are judged: each by the one that was in force. A new version judges what comes, and
+/// leaves what was judged as it is.
+struct Policies<'a> {
+    newest: &'a Policy,
+    /// Newest first.
+    saved: Vec<Saved>,
+}
+
+impl<'a> Policies<'a> {
+    async fn of(db: &impl Connection, newest: &'a Policy) -> Result<Self, Error> {
+        let saved = if newest.version > 1 { policies::versions(db).await? } else { vec![] };
+        Ok(Self { newest, saved })
+    }
+
+    fn judges(&self, one: &Happened) -> &Policy {
+        let is_it = |saved: &&Saved| match one.version {
+            Some(version) => saved.policy.version == version,
+            None => saved.at <= one.at,
+        };
+        self.saved.iter().find(is_it).map_or(self.newest, |saved| &saved.policy)
+    }
+}
+
+fn folded(histories: &Histories, policies: &Policies<'_>) -> BTreeMap<AddressKey, Folded> {
     let fold = |(key, history): (&AddressKey, &Vec<Happened>)| {
-        Some((key.clone(), fold_all(policy, Standing::default(), history)?))
+        Some((key.clone(), fold_all(policies, Standing::default(), history)?))
     };
     histories.iter().filter_map(fold).collect()
 }
 
-fn fold_all(policy: &Policy, from: Standing, history: &[Happened]) -> Option<Folded> {
+fn fold_all(policies: &Policies<'_>, from: Standing, history: &[Happened]) -> Option<Folded> {
     let updated = history.last()?.at;
     let (mut standing, mut because) = (from, None);
     for one in history {
-        let next = fold(policy, &standing, &one.fact, one.at);
+        let next = fold(policies.judges(one), &standing, &one.fact, one.at);
         if next.reach != standing.reach {
             because.clone_from(&one.bounce);
         }
@@ -115,14 +143,14 @@ fn fold_all(policy: &Policy, from: Standing, history: &[Happened]) -> Option<Fol
 /// All that is known of `keys`, in order, from the first bounce that counts: what came before it cannot matter.
 async fn histories(db: &impl Connection, keys: &[AddressKey]) -> Result<Histories, Error> {
     let mut histories = Histories::new();
-    for bounce in bounces::judged(db, keys).await?.into_iter().filter(|bounce| !bounce.excused) {
+    for bounce in bounces::judged(db, keys).await?.into_iter().filter(|bounce| !bounce.is_excused()) {
         let Some(fact) = bounce.fact() else { continue };
-        let words = Some((bounce.id, bounce.verdict.diagnostic));
-        histories.entry(bounce.address).or_default().push(Happened { at: bounce.at, fact, bounce: words });
+        let (words, version) = (Some((bounce.id, bounce.verdict.diagnostic)), Some(bounce.policy_version));
+        histories.entry(bounce.address).or_default().push(Happened { at: bounce.at, fact, bounce: words, version });
     }
     for (key, at, fact) in standings::other_facts(db, keys).await? {
         if let Some(history) = histories.get_mut(&key).filter(|history| history.first().is_some_and(|f| f.at <= at)) {
-            history.push(Happened { at, fact, bounce: None });
+            history.push(Happened { at, fact, bounce: None, version: None });
         }
     }
     // Stable: of the same moment, bounces come first, in the order of noting.
@@ -209,7 +237,7 @@ pub(super) async fn accepted(
         return Ok(());
     }
     bounces::one_at_a_time(tx).await?;
-    let taken = |key: AddressKey| (key, vec![Happened { at: now, fact: Fact::Accepted, bounce: None }]);
+    let taken = |key: AddressKey| (key, vec![Happened { at: now, fact: Fact::Accepted, bounce: None, version: None }]);
     go_on(tx, judged.into_keys().map(taken).collect(), policy, now).await?;
     Ok(())
 }
@@ -223,6 +251,7 @@ pub async fn rebuild_standing(
     key: &AddressKey,
     policy: &Policy,
 ) -> Result<Option<Standing>, Error> {
-    let mut folded = folded(&histories(db, std::slice::from_ref(key)).await?, policy);
+    let policies = Policies::of(db, policy).await?;
+    let mut folded = folded(&histories(db, std::slice::from_ref(key)).await?, &policies);
     Ok(folded.remove(key).map(|folded| folded.kept.standing))
 }

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::sql::time;
 use chrono::{DateTime, Utc};
 use rebound_domain::{
-    AddressKey, BounceCause, BounceId, CampaignId, ContactId, DeliveryId, Fact, Grade, InboxId, IncidentId, Permanence,
-    Verdict,
+    AddressKey, BounceCause, BounceId, CampaignId, Case, ContactId, DeliveryId, Fact, Grade, InboxId, IncidentId,
+    Permanence, Verdict,
 };
 use sea_orm::FromQueryResult;
 
@@ -40,6 +40,8 @@ pub struct NotedBounce {
     pub incident: Option<IncidentId>,
     /// Whether nobody is judged by it.
     pub excused: bool,
+    /// What a person here says that it was; the verdict stays beside it.
+    pub corrected: Option<Case>,
 }
 
 impl NotedBounce {
@@ -49,18 +51,33 @@ impl NotedBounce {
         self.delivery.map(DeliveryId::campaign)
     }
 
+    /// What rules: what a person said, or else the verdict.
+    #[must_use]
+    pub fn case(&self) -> Case {
+        self.corrected.unwrap_or_else(|| Case::of(self.verdict.cause, self.verdict.permanence))
+    }
+
+    /// Whether nobody is judged by it. A person who says what it was has looked: that counts.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        self.excused && self.corrected.is_none()
+    }
+
     /// What it adds to the standing of its address, if it ended a delivery.
     #[must_use]
     pub fn fact(&self) -> Option<Fact> {
         let campaign = self.campaign().filter(|_| self.is_final)?;
-        let Verdict { cause, permanence, .. } = self.verdict;
-        Some(Fact::Bounced { cause, permanence, grade: self.grade, campaign, excused: self.excused })
+        let (cause, permanence) = match self.corrected {
+            Some(case) => (case.cause(), case.permanence()),
+            None => (self.verdict.cause, self.verdict.permanence),
+        };
+        Some(Fact::Bounced { cause, permanence, grade: self.grade, campaign, excused: self.is_excused() })
     }
 }
 
 pub(super) const COLUMNS: &str = "b.id, b.at, b.delivery_id, b.attempt, b.contact_id, b.key, b.inbox_id, b.grade, \
     b.is_final, b.cause, b.hard, b.confidence, b.second, b.status, b.reply_code, b.diagnostic, b.reporting_mta, \
-    b.evidence, b.detail, b.retry_after, b.policy_version, b.incident_id, b.excused";
+    b.evidence, b.detail, b.retry_after, b.policy_version, b.incident_id, b.excused, b.corrected";
 
 #[derive(FromQueryResult)]
 pub(super) struct Row {
@@ -87,6 +104,7 @@ pub(super) struct Row {
     policy_version: i64,
     incident_id: Option<i64>,
     excused: bool,
+    corrected: Option<String>,
 }
 
 pub(super) fn read(rows: Vec<Row>) -> Result<Vec<NotedBounce>, Error> {
@@ -134,6 +152,7 @@ impl TryFrom<Row> for NotedBounce {
             policy_version: u32::try_from(row.policy_version).map_err(|_| unreadable("policy_version"))?,
             incident: row.incident_id.map(IncidentId),
             excused: row.excused,
+            corrected: row.corrected.map(|name| name.parse()).transpose().map_err(|_| unreadable("corrected"))?,
         })
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod copy;
 mod deliveries;
+mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;
 mod upgrade;

@@ -135,7 +135,10 @@ pub fn fold(policy: &Policy, standing: &Standing, fact: &Fact, now: DateTime<Utc
             match policy.row(cause, permanence).consequence {
                 Consequence::AtOnce => gone(unproven, cause, now),
                 Consequence::SecondTime => second_time(policy, unproven, cause, now),
-                Consequence::Counted { over_days } => counted(policy, unproven, cause, campaign, over_days, now),
+                Consequence::Counted { limit, over_days, rest_days } => {
+                    let limits = Limits { limit, over_days, rest_days };
+                    counted(policy, unproven, cause, campaign, limits, now)
+                }
                 Consequence::LaneOnly | Consequence::Incident { .. } | Consequence::Nothing { .. } => standing,
             }
         }
@@ -170,12 +173,20 @@ fn second_time(policy: &Policy, mut standing: Standing, cause: BounceCause, now:
     }
 }
 
+/// The numbers of a counted row.
+#[derive(Clone, Copy)]
+struct Limits {
+    limit: u32,
+    over_days: u32,
+    rest_days: u32,
+}
+
 fn counted(
     policy: &Policy,
     standing: Standing,
     cause: BounceCause,
     campaign: CampaignId,
-    over_days: u32,
+    limits: Limits,
     now: DateTime<Utc>,
 ) -> Standing {
     let gap = TimeDelta::hours(policy.count_gap_hours.into());
@@ -186,22 +197,22 @@ fn counted(
     run.last = now;
     run.campaigns.push(campaign);
     // An address that rested and came back has one try: its next failure is the next rest.
-    let full = run.count() >= policy.soft_limit && now - run.since >= TimeDelta::days(over_days.into());
+    let full = run.count() >= limits.limit && now - run.since >= TimeDelta::days(limits.over_days.into());
     if full || standing.rests > 0 {
-        rest(policy, Standing { run: None, ..standing }, cause, now)
+        rest(Standing { run: None, ..standing }, cause, limits.rest_days, now)
     } else {
         Standing { run: Some(run), ..standing }
     }
 }
 
-fn rest(policy: &Policy, standing: Standing, cause: BounceCause, now: DateTime<Utc>) -> Standing {
+fn rest(standing: Standing, cause: BounceCause, rest_days: u32, now: DateTime<Utc>) -> Standing {
     match standing.reach {
         Reach::Gone { .. } => standing,
         // A late report about mail from before the rest is no failed come-back.
         Reach::Resting { until, .. } if now < until => standing,
         _ if standing.rests >= 2 => gone(standing, cause, now),
         _ => {
-            let until = now + TimeDelta::days(i64::from(policy.rest_days) << standing.rests);
+            let until = now + TimeDelta::days(i64::from(rest_days) << standing.rests);
             Standing { reach: Reach::Resting { since: now, until, cause }, rests: standing.rests + 1, ..standing }
         }
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use rebound_domain::{
-    AddressKey, BounceCause, BounceCause as C, CampaignId, Consequence, Fact, Grade, Permanence, Policy, Reach,
-    Standing, SuppressionReason, fold,
+    AddressKey, BounceCause, BounceCause as C, CampaignId, Case, Consequence, Fact, Grade, Number, Permanence, Policy,
+    Reach, Setting, Standing, SuppressionReason, fold,
 };
 
 const HARD: Permanence = Permanence::Hard;
@@ -269,7 +269,15 @@ fn a_person_may_lift_what_stands() {
 #[test]
 fn an_admin_may_set_other_numbers() {
     let mut address = Address::new();
-    address.policy = Policy { soft_limit: 2, rest_days: 3, second_time_days: 1, proven_days: 1, ..Policy::default() };
+    let of_full = |number| Setting::Of(Case::of(C::MailboxFull, SOFT), number);
+    for (setting, value) in [
+        (of_full(Number::Limit), 2),
+        (of_full(Number::RestDays), 3),
+        (Setting::SecondTimeDays, 1),
+        (Setting::ProvenDays, 1),
+    ] {
+        address.policy.set(setting, value).unwrap();
+    }
     address.back(C::MailboxFull, day(0)).back(C::MailboxFull, day(7));
     assert_eq!(address.rests_until(), Some(day(10)));
 }

@@ -8,8 +8,8 @@ const SOFT: Permanence = Permanence::Soft;
 
 const ONCE: Consequence = Consequence::AtOnce;
 const TWICE: Consequence = Consequence::SecondTime;
-const WEEK: Consequence = Consequence::Counted { over_days: 7 };
-const MONTH: Consequence = Consequence::Counted { over_days: 30 };
+const WEEK: Consequence = Consequence::Counted { limit: 5, over_days: 7, rest_days: 30 };
+const MONTH: Consequence = Consequence::Counted { limit: 5, over_days: 30, rest_days: 30 };
 const LANE: Consequence = Consequence::LaneOnly;
 const CAMPAIGN: Consequence = Consequence::Incident { scope: IncidentScope::Campaign };
 const ROUTE: Consequence = Consequence::Incident { scope: IncidentScope::Route };

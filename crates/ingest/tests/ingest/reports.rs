@@ -3,8 +3,8 @@
 use crate::world::{World, dsn, gone, key};
 use chrono::{TimeDelta, Utc};
 use rebound_db::{bounces, inbox};
+use rebound_domain::Clock;
 use rebound_domain::{BounceCause, Grade, Keys, MessageId, ReportKind, ReturnPath, StateName, SuppressionReason};
-use rebound_domain::{Clock, Policy};
 use rebound_ingest::{Limits, Reader, take_in};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn a_report_to_a_signed_return_path_ends_an_address_that_is_gone() {
     let world = World::with(&[ADA, BOB]).await;
     let door = world.listen(Limits::default()).await;
     let (db, keys) = (world.db.clone(), world.keys.clone());
-    let reader = Reader { db, keys, policy: Policy::default(), clock: Clock::wall() };
+    let reader = Reader { db, keys, clock: Clock::wall() };
     let reading = tokio::spawn(reader.run(Arc::clone(&door.wake), door.stop.clone()));
 
     let answer = door.deliver(&world.return_path(ADA).await, &gone(ADA, "unsigned@news.example")).await;

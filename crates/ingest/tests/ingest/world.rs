@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, inbox, leases, lists, subscriptions, suppressions};
 use rebound_domain::{
     AddressKey, CampaignState, Clock, ContactId, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, InboxId, Keys,
-    ListId, MessageId, Policy, ReturnPath, StateName, Suppression, WorkerId,
+    ListId, MessageId, ReturnPath, StateName, Suppression, WorkerId,
 };
 use rebound_ingest::{Limits, Listener, Reader, Reception};
 use std::net::SocketAddr;
@@ -116,7 +116,7 @@ impl World {
     /// Reads all that is unread; how many messages that were.
     pub(crate) async fn read_all(&self) -> usize {
         let (db, keys) = (self.db.clone(), self.keys.clone());
-        let reader = Reader { db, keys, policy: Policy::default(), clock: Clock::wall() };
+        let reader = Reader { db, keys, clock: Clock::wall() };
         let mut all = 0;
         loop {
             match reader.read_batch(Utc::now()).await.unwrap() {
