@@ -10,27 +10,62 @@ use std::io::Write;
 
 const PAGE: u32 = 2000;
 
-/// Writes everyone who ever joined `list`: address, fields, and how they stand by what consent.
-///
-/// What a spreadsheet would take for a formula gets a quote before it; [`import`](crate::import()) takes it off again.
+/// Everyone who ever joined a list, part by part: however long the list, one part is in memory at a time.
+#[derive(Debug)]
+pub struct Export {
+    list: ListId,
+    fields: BTreeSet<String>,
+    after: ContactId,
+    is_begun: bool,
+}
+
+impl Export {
+    /// Begins one; looks which fields the people on the list have.
+    ///
+    /// # Errors
+    /// [`Error::Database`]
+    pub async fn of(db: &impl Connection, list: ListId) -> Result<Self, Error> {
+        Ok(Self { list, fields: field_names(db, list).await?, after: ContactId(0), is_begun: false })
+    }
+
+    /// The next part, the first with the header: address, fields, and how each stands by what consent.
+    ///
+    /// What a spreadsheet would take for a formula gets a quote before it; [`import`](crate::import()) takes it off
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::File`]
+    pub async fn next(&mut self, db: &impl Connection) -> Result<Option<Vec<u8>>, Error> {
+        let members = subscriptions::members(db, self.list, self.after, PAGE).await?;
+        if members.is_empty() && self.is_begun {
+            return Ok(None);
+        }
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        if !self.is_begun {
+            let fields = self.fields.iter().map(String::as_str);
+            let header = ["email"].into_iter().chain(fields).chain(["status", "consent", "since"]);
+            csv.write_record(header).map_err(std::io::Error::from)?;
+        }
+        for member in &members {
+            csv.write_record(cells(member, &self.fields).iter().map(|cell| guarded(cell).into_owned()))
+                .map_err(std::io::Error::from)?;
+        }
+        self.is_begun = true;
+        self.after = members.last().map_or(self.after, |last| last.contact.id);
+        Ok(Some(csv.into_inner().map_err(|error| error.into_error())?))
+    }
+}
+
+/// Writes everyone who ever joined `list` to a file: see [`Export`].
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::File`]
-pub async fn export(db: &impl Connection, list: ListId, to: impl Write + Send) -> Result<(), Error> {
-    let fields = field_names(db, list).await?;
-    let mut csv = csv::Writer::from_writer(to);
-    let header = ["email"].into_iter().chain(fields.iter().map(String::as_str)).chain(["status", "consent", "since"]);
-    csv.write_record(header).map_err(std::io::Error::from)?;
-    let mut after = ContactId(0);
-    loop {
-        let members = subscriptions::members(db, list, after, PAGE).await?;
-        let Some(last) = members.last() else { return Ok(csv.flush()?) };
-        after = last.contact.id;
-        for member in &members {
-            csv.write_record(cells(member, &fields).iter().map(|cell| guarded(cell).into_owned()))
-                .map_err(std::io::Error::from)?;
-        }
+pub async fn export(db: &impl Connection, list: ListId, mut to: impl Write + Send) -> Result<(), Error> {
+    let mut export = Export::of(db, list).await?;
+    while let Some(part) = export.next(db).await? {
+        to.write_all(&part)?;
     }
+    Ok(to.flush()?)
 }
 
 async fn field_names(db: &impl Connection, list: ListId) -> Result<BTreeSet<String>, Error> {
@@ -61,7 +96,8 @@ fn cells(member: &Member, fields: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// A cell that no spreadsheet takes for a formula.
-pub(crate) fn guarded(cell: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn guarded(cell: &str) -> Cow<'_, str> {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         Cow::Owned(format!("'{cell}"))
     } else {

@@ -1,6 +1,7 @@
 //! What became of messages: by cause and state, and recipient by recipient. Reading only.
 
-use crate::sql::{all, millis, time};
+use crate::deliveries::not_accepted;
+use crate::sql::{all, millis, number, time};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
@@ -30,7 +31,31 @@ pub struct Failed {
 /// # Errors
 /// [`Error`]
 pub async fn of_campaign(db: &impl Connection, campaign: CampaignId) -> Result<Vec<Failed>, Error> {
-    failed(db, "campaign_id = $1 AND delivery_id IS NOT NULL GROUP BY delivery_id", "d.state", campaign.0).await
+    // A delivery that is not among those not accepted (5) is: an index knows the others, and they are few. One of
+    // each group lends its words.
+    let sql = format!(
+        "SELECT g.cause, g.hard, g.state, g.count, g.due, b.diagnostic AS words
+         FROM (SELECT last.cause, last.hard, CAST(COALESCE(d.state, 5) AS SMALLINT) AS state, count(*) AS count,
+                      COALESCE(min(d.due), 0) AS due, max(last.id) AS example
+               FROM bounces last
+               LEFT JOIN ({}) d ON d.id = last.delivery_id
+               WHERE last.campaign_id = $1 AND last.delivery_id IS NOT NULL AND NOT EXISTS (
+                   SELECT 1 FROM bounces l WHERE l.campaign_id = $1 AND l.delivery_id = last.delivery_id AND l.id > last.id)
+               GROUP BY 1, 2, 3) g
+         JOIN bounces b ON b.id = g.example ORDER BY g.count DESC, g.cause",
+        not_accepted("id, state,", "due")
+    );
+    let (first, last) = DeliveryId::range(campaign);
+    failures(all(db, &sql, [campaign.0.into(), first.into(), last.into()]).await?)
+}
+
+/// How many messages that were first tried since `from` arrived after a failure.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn recovered(db: &impl Connection, from: DateTime<Utc>) -> Result<i64, Error> {
+    let sql = "SELECT count(*) FROM deliveries WHERE state = 5 AND attempts > 1 AND since >= $1";
+    number(db, sql, [millis(from).into()]).await
 }
 
 /// The same for a campaign with resends: each person is counted once, where the last message to them stands.
@@ -73,24 +98,7 @@ fn resent(of: &str) -> String {
     )
 }
 
-/// The deliveries of all campaigns that failed since `from`.
-///
-/// # Errors
-/// [`Error`]
-pub async fn since(db: &impl Connection, from: DateTime<Utc>) -> Result<Vec<Failed>, Error> {
-    failed(db, "at >= $1 AND delivery_id IS NOT NULL GROUP BY delivery_id", "d.state", millis(from)).await
-}
-
 async fn failed(db: &impl Connection, latest: &str, state_of: &str, value: i64) -> Result<Vec<Failed>, Error> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        cause: String,
-        hard: bool,
-        state: i16,
-        count: i64,
-        due: i64,
-        words: String,
-    }
     let sql = format!(
         "SELECT cause, hard, state, count(*) AS count, min(due) AS due, min(diagnostic) AS words
          FROM (SELECT b.cause, b.hard, {state_of} AS state, d.due, b.diagnostic
@@ -98,8 +106,21 @@ async fn failed(db: &impl Connection, latest: &str, state_of: &str, value: i64) 
                WHERE b.id IN (SELECT max(id) FROM bounces WHERE {latest})) AS last
          GROUP BY cause, hard, state ORDER BY count(*) DESC, cause"
     );
-    let rows = all::<Row>(db, &sql, [value.into()]).await?;
-    let read = |row: Row| {
+    failures(all(db, &sql, [value.into()]).await?)
+}
+
+#[derive(FromQueryResult)]
+struct Failure {
+    cause: String,
+    hard: bool,
+    state: i16,
+    count: i64,
+    due: i64,
+    words: String,
+}
+
+fn failures(rows: Vec<Failure>) -> Result<Vec<Failed>, Error> {
+    let read = |row: Failure| {
         let state = state(row.state)?;
         Ok(Failed {
             cause: row.cause.parse().map_err(|_| Error::unreadable("bounces", "cause"))?,

@@ -35,6 +35,32 @@ pub async fn confirm_all(
     Ok(())
 }
 
+/// Takes each of `contacts` off a list who is on it; who that was.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn leave_all(
+    db: &impl Connection,
+    list: ListId,
+    contacts: &[ContactId],
+    source: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<ContactId>, Error> {
+    #[derive(FromQueryResult)]
+    struct Id {
+        contact_id: i64,
+    }
+    // 2 is left.
+    let sql = format!(
+        "UPDATE subscriptions SET state = 2, source = $3, since = $4
+         WHERE list_id = $2 AND state <> 2 AND contact_id IN (SELECT id FROM {}) RETURNING contact_id",
+        rows(db, 1, &[("id", "BIGINT")])
+    );
+    let values: [Value; 4] = [ids_json(contacts)?.into(), list.0.into(), source.into(), millis(since).into()];
+    let gone: Vec<Id> = all(db, &sql, values).await?;
+    Ok(gone.into_iter().map(|row| ContactId(row.contact_id)).collect())
+}
+
 /// Puts one as it is, over what was there.
 ///
 /// # Errors
@@ -74,6 +100,28 @@ pub async fn of_contact(db: &impl Connection, contact: ContactId) -> Result<Vec<
     rows.into_iter().map(Subscription::try_from).collect()
 }
 
+/// The lists that each of `contacts` is on, and has not left.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn lists_of(db: &impl Connection, contacts: &[ContactId]) -> Result<HashMap<ContactId, Vec<ListId>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Place {
+        contact_id: i64,
+        list_id: i64,
+    }
+    let sql = format!(
+        "SELECT s.contact_id, s.list_id FROM {} CROSS JOIN subscriptions s
+         WHERE s.contact_id = rows.id AND s.state <> 2 ORDER BY s.list_id",
+        rows(db, 1, &[("id", "BIGINT")])
+    );
+    let mut lists: HashMap<ContactId, Vec<ListId>> = HashMap::new();
+    for Place { contact_id, list_id } in all(db, &sql, [ids_json(contacts)?.into()]).await? {
+        lists.entry(ContactId(contact_id)).or_default().push(ListId(list_id));
+    }
+    Ok(lists)
+}
+
 /// How each of `contacts` that ever joined `list` stands in it.
 ///
 /// # Errors
@@ -83,10 +131,6 @@ pub async fn states(
     list: ListId,
     contacts: impl IntoIterator<Item = ContactId>,
 ) -> Result<HashMap<ContactId, SubscriptionState>, Error> {
-    #[derive(serde::Serialize)]
-    struct Id {
-        id: ContactId,
-    }
     #[derive(FromQueryResult)]
     struct State {
         contact_id: i64,
@@ -98,8 +142,8 @@ pub async fn states(
          WHERE s.list_id = $2 AND s.contact_id = rows.id",
         rows(db, 1, &[("id", "BIGINT")])
     );
-    let json = json(contacts.into_iter().map(|id| Id { id }))?;
-    let rows: Vec<State> = all(db, &sql, [json.into(), list.0.into()]).await?;
+    let contacts: Vec<ContactId> = contacts.into_iter().collect();
+    let rows: Vec<State> = all(db, &sql, [ids_json(&contacts)?.into(), list.0.into()]).await?;
     rows.into_iter().map(|row| Ok((ContactId(row.contact_id), state(row.state)?))).collect()
 }
 
@@ -171,6 +215,14 @@ pub async fn members(db: &impl Connection, list: ListId, after: ContactId, limit
         Ok(Member { contact, subscription })
     };
     rows.into_iter().map(member).collect()
+}
+
+fn ids_json(contacts: &[ContactId]) -> Result<String, Error> {
+    #[derive(serde::Serialize)]
+    struct Id {
+        id: ContactId,
+    }
+    json(contacts.iter().map(|id| Id { id: *id }))
 }
 
 fn state(code: i16) -> Result<SubscriptionState, Error> {

@@ -18,6 +18,20 @@ pub struct Contact {
 /// What can be merged into a message: field name in lower snake case → value.
 pub type Fields = BTreeMap<String, String>;
 
+/// What a person is called, if their fields say so: first and last name, or the whole one.
+///
+/// ```
+/// use rebound_domain::{Fields, full_name};
+/// let fields = Fields::from([("first_name".into(), "Mira".into()), ("last_name".into(), " Holt ".into())]);
+/// assert_eq!(full_name(&fields).as_deref(), Some("Mira Holt"));
+/// ```
+#[must_use]
+pub fn full_name(fields: &Fields) -> Option<String> {
+    let field = |name: &str| fields.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let parts: Vec<&str> = [field("first_name"), field("last_name")].into_iter().flatten().collect();
+    if parts.is_empty() { field("name").map(str::to_owned) } else { Some(parts.join(" ")) }
+}
+
 /// The merge name of a column's header: lower case, runs of anything but letters and digits as `_`.
 ///
 /// ```

@@ -1,8 +1,12 @@
-//! `/contacts`: the people we may write to, found by address, name, list or domain.
+//! `/contacts`: the people we may write to, found by address, name, list, standing or domain.
 
+mod edit;
 mod profile;
+mod selection;
 
-pub(crate) use profile::{show, suppress};
+pub(crate) use edit::{edit, update};
+pub(crate) use profile::{lift, show, suppress};
+pub(crate) use selection::act;
 
 use crate::App;
 use crate::error::PageError;
@@ -12,9 +16,9 @@ use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Query, State};
 use chrono::{DateTime, Utc};
-use rebound_db::contacts::{self, Filter};
-use rebound_db::{lists, suppressions};
-use rebound_domain::{AddressKey, Contact, ContactId, List, ListId, Suppression, SuppressionReason};
+use rebound_db::contacts::{self, Filter, Found, Sort, State as Mailability};
+use rebound_db::{lists, subscriptions, suppressions};
+use rebound_domain::{AddressKey, Contact, ContactId, List, ListId, Suppression, SuppressionReason, full_name};
 use serde::Deserialize;
 
 const ROWS: u32 = 50;
@@ -26,17 +30,28 @@ pub(crate) struct Index {
     asked: Asked,
     lists: Vec<List>,
     rows: Vec<Line>,
-    count: Count,
-    suppressed: Count,
-    is_filtered: bool,
-    more: Option<i64>,
+    people: Count,
+    found: Option<String>,
+    chips: Vec<Chip>,
+    next: Option<String>,
+    done: Option<String>,
 }
 
 struct Line {
     id: ContactId,
     name: Option<String>,
     address: String,
+    domain: String,
     standing: Standing,
+    lists: Vec<(i64, String)>,
+}
+
+/// A standing, and how many have it.
+struct Chip {
+    state: &'static str,
+    words: &'static str,
+    count: String,
+    href: String,
 }
 
 /// Whether somebody can be written to, as the class and words of a state.
@@ -45,14 +60,70 @@ pub(crate) struct Standing {
     pub(crate) words: String,
 }
 
-/// What the filter bar holds.
-#[derive(Default, Deserialize)]
+/// What the filter bar holds, and where the page begins.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Asked {
-    #[serde(default)]
     q: String,
-    #[serde(default)]
     list: String,
+    state: String,
+    domain: String,
+    sort: String,
     after: Option<i64>,
+    /// What a selection was just made to do, and to how many: for one line of words, nothing else.
+    done: String,
+    n: Option<i64>,
+}
+
+impl Asked {
+    fn filter(&self) -> Filter {
+        Filter {
+            search: self.q.clone(),
+            domain: Some(self.domain.trim().to_lowercase()).filter(|domain| !domain.is_empty()),
+            list: self.list.parse().ok().map(ListId),
+            state: state(&self.state),
+        }
+    }
+
+    fn sort(&self) -> Sort {
+        match self.sort.as_str() {
+            "oldest" => Sort::Oldest,
+            "address" => Sort::Address,
+            _ => Sort::Newest,
+        }
+    }
+
+    /// The filters as an address, without the page.
+    fn href(&self) -> String {
+        let pairs = [
+            ("q", &self.q),
+            ("list", &self.list),
+            ("state", &self.state),
+            ("domain", &self.domain),
+            ("sort", &self.sort),
+        ];
+        let pairs: Vec<(&str, &String)> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        format!("/contacts?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+    }
+
+    /// What was just done, in words.
+    fn done(&self) -> Option<String> {
+        let people = Count(self.n?).people();
+        match self.done.as_str() {
+            "suppress" => Some(format!("{people} suppressed. Lift each on its own page.")),
+            "join" => Some(format!("{people} put on the list. Who had left it stays off.")),
+            "leave" => Some(format!("{people} taken off the list.")),
+            _ => None,
+        }
+    }
+}
+
+fn state(name: &str) -> Option<Mailability> {
+    match name {
+        "mailable" => Some(Mailability::Mailable),
+        "suppressed" => Some(Mailability::Suppressed),
+        _ => SuppressionReason::ALL.into_iter().find(|one| one.as_str() == name).map(Mailability::For),
+    }
 }
 
 pub(crate) async fn index(
@@ -61,36 +132,86 @@ pub(crate) async fn index(
     Query(asked): Query<Asked>,
 ) -> Result<Page<Index>, PageError> {
     let now = app.now();
-    let filter = Filter { search: asked.q.clone(), domain: None, list: asked.list.parse().ok().map(ListId) };
-    let found = contacts::page(&app.db, &filter, asked.after.map(ContactId), ROWS + 1).await?;
-    let shown = &found[..found.len().min(ROWS as usize)];
-    let keys: Vec<AddressKey> = shown.iter().map(|contact| contact.address.key()).collect();
-    // Who left one list can still be written to for another.
-    let standing = suppressions::standing(&app.db, &keys, None, now).await?;
-    let line = |contact: &Contact| Line {
-        id: contact.id,
-        name: name(contact),
-        address: contact.address.to_string(),
-        standing: standing_of(standing.get(&contact.address.key()), now),
+    let filter = asked.filter();
+    let after = asked.after.map(ContactId);
+    let people = contacts::total(&app.db).await?;
+    let found = match filter == Filter::default() {
+        true => None,
+        false => Some(found(contacts::count(&app.db, &filter, now).await?)),
     };
-    let frame = Frame::of(&app, &by, Place::Contacts).await?;
+    let contacts = contacts::page(&app.db, &filter, asked.sort(), after, ROWS + 1, now).await?;
+    let shown = &contacts[..contacts.len().min(ROWS as usize)];
+    let next =
+        shown.last().filter(|_| contacts.len() > shown.len()).map(|last| format!("{}&after={}", asked.href(), last.id));
+    let lists = open_lists(&app).await?;
     Ok(Page(Index {
-        frame,
-        is_filtered: filter != Filter::default(),
-        lists: lists::all(&app.db).await?,
-        rows: shown.iter().map(line).collect(),
-        count: Count(contacts::count(&app.db, &filter).await?),
-        suppressed: Count(suppressions::addresses(&app.db, now).await?),
-        more: shown.last().filter(|_| found.len() > shown.len()).map(|last| last.id.0),
+        frame: Frame::of(&app, &by, Place::Contacts).await?,
+        rows: lines(&app, shown, filter.list, &lists, now).await?,
+        people: Count(people),
+        found,
+        chips: chips(&app, &asked, people, now).await?,
+        next,
+        done: asked.done(),
+        lists,
         asked,
     }))
 }
 
-/// What people are called, if their fields say so.
-pub(crate) fn name(contact: &Contact) -> Option<String> {
-    let field = |name: &str| contact.fields.get(name).filter(|value| !value.trim().is_empty()).map(String::as_str);
-    let parts: Vec<&str> = [field("first_name"), field("last_name")].into_iter().flatten().collect();
-    if parts.is_empty() { field("name").map(str::to_owned) } else { Some(parts.join(" ")) }
+/// The lists that are not put away.
+pub(crate) async fn open_lists(app: &App) -> Result<Vec<List>, PageError> {
+    let away = lists::archived(&app.db).await?;
+    Ok(lists::all(&app.db).await?.into_iter().filter(|list| !away.contains_key(&list.id)).collect())
+}
+
+async fn lines(
+    app: &App,
+    contacts: &[Contact],
+    list: Option<ListId>,
+    lists: &[List],
+    now: DateTime<Utc>,
+) -> Result<Vec<Line>, PageError> {
+    let keys: Vec<AddressKey> = contacts.iter().map(|contact| contact.address.key()).collect();
+    let ids: Vec<ContactId> = contacts.iter().map(|contact| contact.id).collect();
+    // Who left one list can still be written to for another.
+    let standing = suppressions::standing(&app.db, &keys, list, now).await?;
+    let places = subscriptions::lists_of(&app.db, &ids).await?;
+    let named = |id: &ListId| lists.iter().find(|list| list.id == *id).map(|list| (id.0, list.name.clone()));
+    let line = |contact: &Contact| Line {
+        id: contact.id,
+        name: full_name(&contact.fields),
+        address: contact.address.to_string(),
+        domain: contact.address.domain().to_lowercase(),
+        standing: standing_of(standing.get(&contact.address.key()), now),
+        lists: places.get(&contact.id).into_iter().flatten().filter_map(named).collect(),
+    };
+    Ok(contacts.iter().map(line).collect())
+}
+
+/// The standings that people ask for, with how many have each; of addresses suppressed for all mail, so some may be
+/// no contacts.
+async fn chips(app: &App, asked: &Asked, people: i64, now: DateTime<Utc>) -> Result<Vec<Chip>, PageError> {
+    let counts = suppressions::counts(&app.db, now).await?;
+    let suppressed = suppressions::addresses(&app.db, now).await?;
+    let chip = |state, words, count| {
+        let only = Asked { state: String::from(state), ..asked.clone() };
+        Chip { state, words, count, href: only.href() }
+    };
+    let mut chips = vec![
+        chip("", "All", Count(people).to_string()),
+        chip("mailable", "Can be written to", format!("about {}", Count((people - suppressed).max(0)))),
+    ];
+    chips.extend(SuppressionReason::ALL.into_iter().filter_map(|one| {
+        let count = *counts.get(&one)?;
+        Some(chip(one.as_str(), reason(one).1, Count(count).to_string()))
+    }));
+    Ok(chips)
+}
+
+fn found(found: Found) -> String {
+    match found {
+        Found { count, or_more: true } => format!("More than {} found.", Count(count).people()),
+        Found { count, or_more: false } => format!("{} found.", Count(count).people()),
+    }
 }
 
 /// What a suppression, or none, means for a person.

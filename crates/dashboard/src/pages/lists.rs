@@ -1,69 +1,121 @@
 //! `/lists`: sets that people join.
 
+mod manage;
+
+pub(crate) use manage::{archive, create, delete, delete_page, export, rename};
+
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
-use crate::session::{Allowed, See, Submitted, Write};
-use crate::words::Count;
+use crate::session::{Allowed, Needs, See};
+use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Redirect, Response};
-use rebound_db::{contacts, lists, subscriptions};
-use rebound_domain::{List, ListId};
-use serde::Deserialize;
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::lists::{self, Size};
+use rebound_db::{Pool, campaigns};
+use rebound_domain::{CampaignId, List, ListId};
+use std::collections::HashMap;
+
+/// Growth is told of so many days.
+const DAYS: i64 = 30;
 
 #[derive(Template)]
 #[template(path = "lists/index.html")]
 pub(crate) struct Index {
     frame: Frame,
-    rows: Vec<Line>,
+    rows: Vec<Figures>,
+    archived: Vec<Figures>,
 }
 
-struct Line {
+#[derive(Template)]
+#[template(path = "lists/show.html")]
+pub(crate) struct Show {
+    frame: Frame,
+    figures: Figures,
+    campaigns: Vec<(CampaignId, String)>,
+    fault: Option<&'static str>,
+}
+
+/// A list in numbers.
+struct Figures {
     list: List,
-    people: Count,
-    reachable: Count,
+    /// Who is on it: confirmed or asked to be.
+    members: Count,
+    pending: Count,
+    /// Confirmed, and no suppression stands.
+    mailable: Count,
+    suppressed: Count,
+    left: Count,
+    came: Count,
+    gone: Count,
+    archived: Option<When>,
+}
+
+/// What the figures of all lists are made of.
+struct Counted {
+    sizes: HashMap<ListId, Size>,
+    suppressed: HashMap<ListId, i64>,
+    archived: HashMap<ListId, DateTime<Utc>>,
+    now: DateTime<Utc>,
+}
+
+impl Counted {
+    async fn of(db: &Pool, now: DateTime<Utc>) -> Result<Self, PageError> {
+        let (sizes, suppressed) = (lists::sizes(db).await?, lists::suppressed(db, now).await?);
+        Ok(Self { sizes, suppressed, archived: lists::archived(db).await?, now })
+    }
+
+    async fn figures(&self, db: &Pool, list: List) -> Result<Figures, PageError> {
+        let size = self.sizes.get(&list.id).copied().unwrap_or_default();
+        let suppressed = self.suppressed.get(&list.id).copied().unwrap_or_default();
+        let (came, gone) = lists::growth(db, list.id, self.now - TimeDelta::days(DAYS)).await?;
+        Ok(Figures {
+            members: Count(size.pending + size.confirmed),
+            pending: Count(size.pending),
+            mailable: Count((size.confirmed - suppressed).max(0)),
+            suppressed: Count(suppressed),
+            left: Count(size.left),
+            came: Count(came),
+            gone: Count(gone),
+            archived: self.archived.get(&list.id).map(|at| When::new(*at, self.now)),
+            list,
+        })
+    }
 }
 
 pub(crate) async fn index(by: Allowed<See>, State(app): State<App>) -> Result<Page<Index>, PageError> {
-    let now = app.now();
-    let mut rows = Vec::new();
+    let counted = Counted::of(&app.db, app.now()).await?;
+    let mut all = Vec::new();
     for list in lists::all(&app.db).await? {
-        let filter = contacts::Filter { list: Some(list.id), ..contacts::Filter::default() };
-        let people = Count(contacts::count(&app.db, &filter).await?);
-        let reachable = Count(subscriptions::audience_count(&app.db, list.id, now).await?);
-        rows.push(Line { list, people, reachable });
+        all.push(counted.figures(&app.db, list).await?);
     }
-    Ok(Page(Index { frame: Frame::of(&app, &by, Place::Lists).await?, rows }))
+    let (archived, rows) = all.into_iter().partition(|one| one.archived.is_some());
+    Ok(Page(Index { frame: Frame::of(&app, &by, Place::Lists).await?, rows, archived }))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct NewList {
-    name: String,
-}
-
-pub(crate) async fn create(
-    State(app): State<App>,
-    Submitted { by: _, form }: Submitted<Write, NewList>,
-) -> Result<Redirect, PageError> {
-    let name: String = form.name.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-    if !name.is_empty() {
-        lists::ensure(&app.db, &name, app.now()).await?;
-    }
-    Ok(Redirect::to("/lists"))
-}
-
-/// Everybody who ever joined a list, as CSV.
-pub(crate) async fn export(
-    _by: Allowed<Write>,
+pub(crate) async fn show(
+    by: Allowed<See>,
     State(app): State<App>,
     Path(id): Path<i64>,
-) -> Result<Response, PageError> {
-    let list = lists::get(&app.db, ListId(id)).await?.ok_or(PageError::NotFound)?;
-    let mut file = Vec::new();
-    rebound_contacts::export(&app.db, list.id, &mut file).await?;
-    let name = format!("attachment; filename=\"list-{id}.csv\"");
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)], file)
-        .into_response())
+) -> Result<Page<Show>, PageError> {
+    let list = found(&app, id).await?;
+    Ok(Page(page(&app, &by, list, None).await?))
+}
+
+async fn page<P: Needs>(
+    app: &App,
+    by: &Allowed<P>,
+    list: List,
+    fault: Option<&'static str>,
+) -> Result<Show, PageError> {
+    let all = campaigns::all(&app.db).await?;
+    let campaigns = all.into_iter().filter(|one| one.draft.list == list.id).map(|one| (one.id, one.draft.name));
+    let campaigns = campaigns.collect();
+    let figures = Counted::of(&app.db, app.now()).await?.figures(&app.db, list).await?;
+    Ok(Show { frame: Frame::of(app, by, Place::Lists).await?, figures, campaigns, fault })
+}
+
+async fn found(app: &App, id: i64) -> Result<List, PageError> {
+    lists::get(&app.db, ListId(id)).await?.ok_or(PageError::NotFound)
 }

@@ -3,7 +3,6 @@
 mod figures;
 
 use crate::App;
-use crate::advice::{Turn, turn};
 use crate::chart::{Slice, bar};
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
@@ -13,11 +12,11 @@ use crate::words::{Count, When, colour};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use figures::{Day, Tile, days, tiles};
-use rebound_db::outcomes::{self, Failed};
-use rebound_db::{Pool, campaigns, contacts, deliveries, incidents, statistics};
-use rebound_domain::{Campaign, CampaignState, CauseGroup, StateName};
+use rebound_db::statistics::{self, Kind};
+use rebound_db::{Pool, campaigns, contacts, deliveries, doubts, incidents, outcomes};
+use rebound_domain::{Campaign, CampaignState, CauseGroup};
 
 /// How many days the figures are of.
 const DAYS: i64 = 30;
@@ -81,13 +80,12 @@ pub(crate) async fn show(by: Allowed<See>, State(app): State<App>) -> Result<Res
     let frame = Frame::of(&app, &by, Place::Overview).await?;
     let all = campaigns::all(&app.db).await?;
     if !all.iter().any(|campaign| campaign.launched.is_some()) {
-        let people = Count(contacts::count(&app.db, &contacts::Filter::default()).await?);
+        let people = Count(contacts::total(&app.db).await?);
         return Ok(Page(Empty { frame, people, campaigns: all.len() }).into_response());
     }
     let today = now.date_naive();
     let counts = statistics::by_day(&app.db, today - TimeDelta::days(2 * DAYS - 1), today, None).await?;
-    let failed = outcomes::since(&app.db, now - TimeDelta::days(DAYS)).await?;
-    let recovered = failed.iter().filter(|one| one.state == StateName::Accepted).map(|one| one.count).sum();
+    let recovered = outcomes::recovered(&app.db, now - TimeDelta::days(DAYS)).await?;
     let rests = outcomes::coming_back(&app.db, now).await?;
     let mut attention = attention(&app.db, &all, now).await?;
     let more = attention.len().saturating_sub(MOST);
@@ -99,7 +97,7 @@ pub(crate) async fn show(by: Allowed<See>, State(app): State<App>) -> Result<Res
         more,
         tiles: tiles(&counts, today, Count(recovered)),
         days: days(&counts, today),
-        causes: causes(&failed),
+        causes: causes(&counts, today),
         resting: Count(rests.iter().map(|(_, count)| count).sum()),
         coming_back: coming_back(&rests, now),
         running: running(&app.db, &all, now).await?,
@@ -138,35 +136,62 @@ async fn attention(db: &Pool, all: &[Campaign], now: DateTime<Utc>) -> Result<Ve
             button: "See the campaign",
         });
     }
+    attention.extend(undecided(db, all, now).await?);
     Ok(attention)
 }
 
-fn causes(failed: &[Failed]) -> Vec<Cause> {
-    let of = |group: CauseGroup| failed.iter().filter(move |one| one.cause.group() == group);
-    let sum = |group| of(group).map(|one| one.count).sum::<i64>();
-    let most = CauseGroup::ALL.into_iter().map(sum).max().unwrap_or_default();
-    let mut causes: Vec<Cause> = CauseGroup::ALL
-        .into_iter()
-        .filter(|group| sum(*group) > 0)
-        .map(|group| {
-            let with = |wanted: Option<Turn>| -> i64 {
-                of(group).filter(|one| turn(one.cause, one.state) == wanted).map(|one| one.count).sum()
-            };
-            let parts = [
-                (of(group).filter(|one| one.state == StateName::Accepted).map(|one| one.count).sum(), "recovered"),
-                (with(Some(Turn::Ours)), "tried again"),
-                (with(Some(Turn::Yours)), "wait for you"),
-                (with(Some(Turn::Nobodys)), "not reached"),
-            ];
-            let fate: Vec<String> = parts
-                .iter()
-                .filter(|(count, _): &&(i64, &str)| *count > 0)
-                .map(|(count, words)| format!("{} {words}", Count(*count)))
-                .collect();
-            let (count, colour) = (sum(group), colour(group));
-            Cause { group, colour, count: Count(count), bar: bar(colour, count, most), fate: fate.join("; ") }
-        })
-        .collect();
+/// Messages in doubt for which no evidence came, and campaigns that could not go at their time.
+async fn undecided(db: &Pool, all: &[Campaign], now: DateTime<Utc>) -> Result<Vec<Attention>, PageError> {
+    let mut attention = Vec::new();
+    for (id, count) in doubts::asking(db, now).await? {
+        let name = all.iter().find(|one| one.id == id).map(|one| one.draft.name.as_str()).unwrap_or_default();
+        attention.push(Attention {
+            colour: "s-soft",
+            href: format!("/campaigns/{id}/doubts"),
+            title: format!("{} of “{name}” in doubt", Count(count).of("message", "messages")),
+            text: "A worker stopped before the answer came, and no evidence has come since.".to_owned(),
+            button: "Decide",
+        });
+    }
+    for campaign in all.iter().filter(|campaign| campaign.state == CampaignState::Draft) {
+        let Some(reason) = &campaign.reason else { continue };
+        attention.push(Attention {
+            colour: "s-soft",
+            href: format!("/campaigns/{}", campaign.id),
+            title: format!("“{}” did not go", campaign.draft.name),
+            text: reason.clone(),
+            button: "See the draft",
+        });
+    }
+    Ok(attention)
+}
+
+/// Failed tries of the last days by the group of their cause, and what they led to.
+fn causes(counts: &[statistics::Count], today: NaiveDate) -> Vec<Cause> {
+    let start = today - TimeDelta::days(DAYS - 1);
+    let sum = |group: CauseGroup, kinds: &[Kind]| -> i64 {
+        let of_group = |count: &&statistics::Count| count.cause.is_some_and(|cause| cause.group() == group);
+        let recent = counts.iter().filter(|count| count.day >= start && kinds.contains(&count.kind));
+        recent.filter(of_group).map(|count| count.count).sum()
+    };
+    let all = [Kind::Hard, Kind::Soft, Kind::Deferred];
+    let most = CauseGroup::ALL.into_iter().map(|group| sum(group, &all)).max().unwrap_or_default();
+    let cause = |group: CauseGroup| {
+        let parts = [
+            (Kind::Deferred, "put off and tried again"),
+            (Kind::Soft, "given up, for a reason that passes"),
+            (Kind::Hard, "refused for good"),
+        ];
+        let fate: Vec<String> = parts
+            .into_iter()
+            .map(|(kind, words)| (sum(group, &[kind]), words))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, words)| format!("{} {words}", Count(count)))
+            .collect();
+        let (count, colour) = (sum(group, &all), colour(group));
+        Cause { group, colour, count: Count(count), bar: bar(colour, count, most), fate: fate.join("; ") }
+    };
+    let mut causes: Vec<Cause> = CauseGroup::ALL.into_iter().map(cause).filter(|cause| cause.count.0 > 0).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.count));
     causes
 }

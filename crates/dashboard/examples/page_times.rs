@@ -1,0 +1,97 @@
+//! How long the pages of a running installation take: `page_times URL EMAIL PASSWORD [REQUESTS] [CONTACTS]`.
+//!
+//! `make bench-pages` runs it over a million contacts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "it stops where it cannot go on, and says so"
+)]
+
+use std::time::{Duration, Instant};
+
+/// Pages, and the addresses that each is asked for in turn; `#` is a number that changes, `+` follows "more" to the next page.
+const PAGES: [(&str, &[&str]); 20] = [
+    ("contacts", &["/contacts"]),
+    (
+        "contacts: search by address",
+        &["/contacts?q=mira.holt", "/contacts?q=ada.silva1#", "/contacts?q=uwe", "/contacts?q=x"],
+    ),
+    ("contacts: search by name", &["/contacts?q=Mira+Holt", "/contacts?q=holt", "/contacts?q=ada+n"]),
+    ("contacts: one domain", &["/contacts?q=@post.example", "/contacts?q=@firm#.example"]),
+    ("contacts: list, rests, by address, 5 deep", &["/contacts?list=1&state=soft&sort=address", "+", "+", "+", "+"]),
+    ("contacts: hard, at one provider, 5 deep", &["/contacts?state=hard&domain=post.example", "+", "+", "+", "+"]),
+    ("contacts: mailable on a list, oldest", &["/contacts?list=2&state=mailable&sort=oldest", "+", "+", "+", "+"]),
+    ("contacts: complained", &["/contacts?state=complaint&sort=address", "+"]),
+    ("profile", &["/contacts/#"]),
+    ("lists", &["/lists"]),
+    ("campaigns", &["/campaigns"]),
+    ("report: overview", &["/campaigns/48", "/campaigns/49", "/campaigns/50"]),
+    (
+        "report: recipients",
+        &[
+            "/campaigns/49/recipients",
+            "+",
+            "+",
+            "/campaigns/49/recipients?state=bounced",
+            "+",
+            "/campaigns/50/recipients",
+        ],
+    ),
+    ("report: bounces", &["/campaigns/48/bounces", "/campaigns/49/bounces", "/campaigns/50/bounces"]),
+    ("bounces", &["/bounces", "+", "+"]),
+    ("bounces: by cause", &["/bounces?cause=mailbox_full", "+", "/bounces?group=E", "/bounces?kind=hard"]),
+    ("bounces: by provider", &["/bounces?domain=post.example", "/bounces?domain=firm#.example"]),
+    ("bounces: by campaign", &["/bounces?campaign=49", "+", "/bounces?campaign=31&cause=greylisted"]),
+    ("bounces: by day", &["/bounces?days=1", "/bounces?days=7", "/bounces?days=30"]),
+    ("suppressions", &["/suppressions", "+", "/suppressions?reason=soft", "/suppressions?q=mira.holt"]),
+];
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, email, password] = [0, 1, 2].map(|n| arguments[n].clone());
+    let requests: usize = arguments.get(3).map_or(100, |text| text.parse().unwrap());
+    let contacts: u64 = arguments.get(4).map_or(1_000_000, |text| text.parse().unwrap());
+    let browser = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let form = [("email", email), ("password", password)];
+    let signed = browser.post(format!("{url}/sign-in")).header("origin", &url).form(&form).send().await.unwrap();
+    assert!(signed.url().path() == "/", "signed in");
+
+    println!("{:<44} {:>7} {:>7} {:>7} {:>8}", "page", "first", "p50", "p95", "most");
+    for (name, addresses) in std::iter::once(("overview", ["/"].as_slice())).chain(PAGES) {
+        let mut times = Vec::new();
+        let mut page = String::new();
+        for n in 0..requests {
+            let number = (n as u64 * 7_919 + 17) % contacts + 1;
+            let address = match addresses[n % addresses.len()] {
+                "+" => next(&page).unwrap_or_else(|| panic!("{name} has no further page")),
+                // Domains of the long tail are fewer than contacts.
+                tail if tail.contains("firm#") => tail.replace('#', &(number % 20_011).to_string()),
+                search if search.contains("1#") => search.replace('#', &(number % 90).to_string()),
+                other => other.replace('#', &number.to_string()),
+            };
+            let start = Instant::now();
+            let answer = browser.get(format!("{url}{address}")).send().await.unwrap();
+            assert!(answer.status().is_success(), "{address}: {}", answer.status());
+            page = answer.text().await.unwrap();
+            times.push(start.elapsed());
+        }
+        let first = times[0];
+        times.sort();
+        let at = |part: usize| times[(times.len() * part).div_ceil(100).max(1) - 1];
+        println!("{name:<44} {:>7} {:>7} {:>7} {:>8}", ms(first), ms(at(50)), ms(at(95)), ms(at(100)));
+    }
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1000.0)
+}
+
+/// The link to the page after this one.
+fn next(page: &str) -> Option<String> {
+    let at = page.find("after=")?;
+    let start = page[..at].rfind("href=\"")? + 6;
+    let link = &page[start..start + page[start..].find('"')?];
+    Some(link.replace("&#38;", "&").replace("&amp;", "&"))
+}

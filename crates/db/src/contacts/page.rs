@@ -1,0 +1,275 @@
+//! Which contacts a page shows, and how many there are.
+//!
+//! A page has to come at once, however many contacts there are. Each condition is a set that an index knows. Where one
+//! of the sets is small it is gone through whole; where all are large, contacts are walked in the order of the page
+//! until it is full, which large sets make short.
+
+use super::read;
+use crate::sql::{all, millis, number};
+use crate::{Connection, Error};
+use chrono::{DateTime, Utc};
+use rebound_domain::{Contact, ContactId, ListId, SuppressionReason};
+use sea_orm::{DatabaseBackend, Value};
+
+/// A set of no more than so many contacts is gone through whole.
+const SMALL: i64 = 5_000;
+/// A count that no single index gives stops here.
+const COUNTED: i64 = 1_000;
+
+/// Which contacts a page shows: those that fulfil every condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those whose address, name or last name begins with this; `@` and a domain: whose address ends so.
+    pub search: String,
+    /// Only those at this domain.
+    pub domain: Option<String>,
+    /// Only those who are on this list, and have not left it.
+    pub list: Option<ListId>,
+    /// Only those who stand so: for all mail, or, where a list is given, for mail to it.
+    pub state: Option<State>,
+}
+
+/// Whether somebody can be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No suppression stands; on a list, they have confirmed too.
+    Mailable,
+    /// Some suppression stands.
+    Suppressed,
+    /// A suppression for this reason stands.
+    For(SuppressionReason),
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Last added first.
+    #[default]
+    Newest,
+    /// First added first.
+    Oldest,
+    /// By address, A to Z.
+    Address,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// So many.
+    pub count: i64,
+    /// Whether there are more than these.
+    pub or_more: bool,
+}
+
+/// Those that `filter` lets through, in the order of `sort`, that come after `after`.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Unreadable`]
+pub async fn page(
+    db: &impl Connection,
+    filter: &Filter,
+    sort: Sort,
+    after: Option<ContactId>,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Contact>, Error> {
+    let asked = Asked::of(filter, db.get_database_backend(), now);
+    let from = asked.from(db).await?;
+    let (after, order) = match (sort, after) {
+        (Sort::Newest, after) => (after.map(|id| format!(" AND c.id < {id}")), "c.id DESC"),
+        (Sort::Oldest, after) => (after.map(|id| format!(" AND c.id > {id}")), "c.id"),
+        (Sort::Address, after) => {
+            (after.map(|id| format!(" AND c.key > (SELECT key FROM contacts WHERE id = {id})")), "c.key")
+        }
+    };
+    let after = after.unwrap_or_default();
+    let sql = format!("SELECT c.id, c.address, c.fields FROM {from}{after} ORDER BY {order} LIMIT {limit}");
+    read(all(db, &sql, asked.values()).await?)
+}
+
+/// How many `filter` lets through: to the last where an index knows, else counted only so far that a page can say
+/// "more than".
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) -> Result<Found, Error> {
+    if *filter == Filter::default() {
+        return Ok(Found { count: total(db).await?, or_more: false });
+    }
+    let asked = Asked::of(filter, db.get_database_backend(), now);
+    if let [Set { ids, counts: true, .. }] = asked.sets.as_slice() {
+        let sql = format!("SELECT count(*) FROM ({ids}) one WHERE {}", asked.named());
+        return Ok(Found { count: number(db, &sql, asked.values()).await?, or_more: false });
+    }
+    let from = asked.from(db).await?;
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {}) some", COUNTED + 1);
+    let count = number(db, &sql, asked.values()).await?;
+    Ok(Found { count: count.min(COUNTED), or_more: count > COUNTED })
+}
+
+/// How many contacts there are.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn total(db: &impl Connection) -> Result<i64, Error> {
+    number(db, "SELECT COUNT(*) FROM contacts", []).await
+}
+
+/// A condition, in the two ways of asking for it.
+struct Set {
+    /// The ids of all in it.
+    ids: String,
+    /// Whether `contacts c` is in it.
+    holds: String,
+    /// Whether counting the ids is quick and counts everybody once.
+    counts: bool,
+    /// Whether few are outside of it, so that it is never worth going through.
+    is_most: bool,
+}
+
+/// A filter in SQL. Numbers stand in it as they are, so that PostgreSQL plans for the very ones; texts are parameters.
+struct Asked {
+    backend: DatabaseBackend,
+    sets: Vec<Set>,
+    texts: Vec<String>,
+}
+
+impl Asked {
+    fn of(filter: &Filter, backend: DatabaseBackend, now: DateTime<Utc>) -> Self {
+        let mut asked = Self { backend, sets: vec![], texts: vec![] };
+        let search = filter.search.trim().to_lowercase();
+        match search.strip_prefix('@') {
+            Some(domain) => asked.domain(domain),
+            None if !search.is_empty() => asked.begins_with(&search),
+            None => {}
+        }
+        if let Some(domain) = &filter.domain {
+            asked.domain(&domain.to_lowercase());
+        }
+        if let Some(list) = filter.list {
+            asked.list(list, filter.state == Some(State::Mailable));
+        }
+        if let Some(state) = filter.state {
+            asked.state(state, filter.list, now);
+        }
+        asked
+    }
+
+    /// The place of a text in the statement.
+    fn text(&mut self, text: impl Into<String>) -> String {
+        self.texts.push(text.into());
+        format!("${}", self.texts.len())
+    }
+
+    fn values(&self) -> Vec<Value> {
+        self.texts.iter().map(|text| text.as_str().into()).collect()
+    }
+
+    /// True, and names every text: PostgreSQL wants each parameter to be named in each statement that is given it.
+    fn named(&self) -> String {
+        let named = (1..=self.texts.len()).map(|n| format!(" AND CAST(${n} AS TEXT) IS NOT NULL"));
+        format!("1 = 1{}", named.collect::<String>())
+    }
+
+    /// What keeps SQLite from starting at the index of a text; PostgreSQL knows how much it would find there.
+    fn walked(&self) -> &'static str {
+        if self.backend == DatabaseBackend::Sqlite { "+" } else { "" }
+    }
+
+    fn domain(&mut self, domain: &str) {
+        let domain = self.text(domain);
+        self.sets.push(Set {
+            ids: format!("SELECT id FROM contacts WHERE domain = {domain}"),
+            holds: format!("c.domain = {domain}"),
+            counts: true,
+            is_most: false,
+        });
+    }
+
+    fn begins_with(&mut self, word: &str) {
+        let (from, to) = (self.text(word), self.text(format!("{word}\u{10ffff}")));
+        let walked = self.walked();
+        let range = |column: &str| format!("{column} >= {from} AND {column} < {to}");
+        let either = |table: &str| {
+            let [key, name, surname] = ["key", "name", "surname"].map(|column| range(&format!("{table}{column}")));
+            format!("(({key}) OR ({name} AND {table}name <> '') OR ({surname} AND {table}surname <> ''))")
+        };
+        let by = |column: &str, more: &str| format!("SELECT id FROM contacts WHERE {}{more}", range(column));
+        self.sets.push(Set {
+            ids: format!(
+                "{} UNION ALL {} UNION ALL {}",
+                by("key", ""),
+                by("name", " AND name <> ''"),
+                by("surname", " AND surname <> ''")
+            ),
+            holds: either(&format!("{walked}c.")),
+            counts: false,
+            is_most: false,
+        });
+    }
+
+    fn list(&mut self, list: ListId, confirmed: bool) {
+        // 1 is confirmed, 2 left.
+        let state = if confirmed { "s.state = 1" } else { "s.state IN (0, 1)" };
+        self.sets.push(Set {
+            ids: format!("SELECT s.contact_id AS id FROM subscriptions s WHERE s.list_id = {list} AND {state}"),
+            holds: format!(
+                "EXISTS (SELECT 1 FROM subscriptions s WHERE s.list_id = {list} AND s.contact_id = c.id AND {state})"
+            ),
+            counts: true,
+            is_most: false,
+        });
+    }
+
+    fn state(&mut self, state: State, list: Option<ListId>, now: DateTime<Utc>) {
+        let (now, list) = (millis(now), list.map_or(0, |list| list.0));
+        let stands = format!("x.scope IN (0, {list}) AND x.since <= {now} AND (x.until IS NULL OR x.until > {now})");
+        let reason = match state {
+            State::For(reason) => format!(" AND x.reason = {}", reason.code()),
+            State::Mailable | State::Suppressed => String::new(),
+        };
+        let not = if state == State::Mailable { "NOT " } else { "" };
+        self.sets.push(Set {
+            ids: format!(
+                "SELECT k.id FROM suppressions x CROSS JOIN contacts k WHERE k.key = x.key AND {stands}{reason}"
+            ),
+            holds: format!("{not}EXISTS (SELECT 1 FROM suppressions x WHERE x.key = c.key AND {stands}{reason})"),
+            counts: matches!(state, State::For(_)),
+            is_most: state == State::Mailable,
+        });
+    }
+
+    /// What the rows come from, and under which conditions: `FROM {}`, to which more can be added by `AND`.
+    async fn from(&self, db: &impl Connection) -> Result<String, Error> {
+        let small = self.small(db).await?;
+        let rest = self.sets.iter().enumerate().filter(|(n, _)| Some(*n) != small).map(|(_, set)| set.holds.clone());
+        let rest: Vec<String> = std::iter::once(self.named()).chain(rest).collect();
+        let rest = rest.join(" AND ");
+        // `CROSS JOIN`: SQLite keeps to this order.
+        Ok(match small {
+            Some(n) => {
+                let ids = &self.sets[n].ids;
+                format!(
+                    "(SELECT DISTINCT id FROM ({ids}) few) few CROSS JOIN contacts c WHERE c.id = few.id AND {rest}"
+                )
+            }
+            None => format!("contacts c WHERE {rest}"),
+        })
+    }
+
+    /// The first set that is small, if any is.
+    async fn small(&self, db: &impl Connection) -> Result<Option<usize>, Error> {
+        for (n, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_most) {
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT 1 FROM ({}) one LIMIT {}) some WHERE {}",
+                set.ids,
+                SMALL + 1,
+                self.named()
+            );
+            if number(db, &sql, self.values()).await? <= SMALL {
+                return Ok(Some(n));
+            }
+        }
+        Ok(None)
+    }
+}
