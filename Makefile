@@ -17,6 +17,7 @@ demo: assets ## build Rebound and try it against a pretend internet
 
 test: assets ## run every test
 	@scripts/setup test
+	@scripts/assets test
 	cargo test --locked --workspace
 
 check: assets ## formatting, lints, licences, documentation

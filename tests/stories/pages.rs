@@ -4,8 +4,8 @@ use crate::world::World;
 use reqwest::{Client, StatusCode, redirect};
 use std::net::SocketAddr;
 
-const EMAIL: &str = "ines@fernhill.test";
-const PASSWORD: &str = "tulips before the frost";
+pub(crate) const EMAIL: &str = "ines@fernhill.test";
+pub(crate) const PASSWORD: &str = "tulips before the frost";
 
 pub(crate) struct Browser {
     client: Client,

@@ -1,0 +1,105 @@
+//! Each page there is, for everybody: whatever they see, hold or press.
+
+use crate::chromium::Chromium;
+use crate::engine::Engine;
+use crate::world::World;
+use crate::{accessibility, furnished};
+use rebound_dashboard::routes;
+use std::collections::BTreeSet;
+
+/// What an address answers with.
+enum Kind {
+    /// A page, at these addresses.
+    Page(&'static [&'static str]),
+    /// No page: a file, a stream, or the letter inside a page.
+    Else,
+}
+
+use Kind::{Else, Page};
+
+/// Every address that is asked with GET, and where the furnished world has something to see there.
+const PLACES: &[(&str, Kind)] = &[
+    ("/assets/{file}", Else),
+    ("/sign-in", Page(&["/sign-in"])),
+    ("/setup/{secret}", Else), // see `the_pages_before_the_sign_in`
+    ("/account", Page(&["/account"])),
+    ("/", Page(&["/"])),
+    ("/campaigns", Page(&["/campaigns"])),
+    ("/campaigns/new", Page(&["/campaigns/new"])),
+    ("/campaigns/{id}", Page(&["/campaigns/1", "/campaigns/2"])),
+    ("/campaigns/{id}/edit", Page(&["/campaigns/2/edit"])),
+    ("/campaigns/{id}/preview", Else),
+    ("/campaigns/{id}/launch", Page(&["/campaigns/2/launch"])),
+    ("/campaigns/{id}/cancel", Page(&["/campaigns/1/cancel"])),
+    ("/campaigns/{id}/bounces", Page(&["/campaigns/1/bounces"])),
+    ("/campaigns/{id}/recipients", Page(&["/campaigns/1/recipients"])),
+    ("/campaigns/{id}/progress", Else),
+    ("/contacts", Page(&["/contacts", "/contacts?q=nobody-has-this"])),
+    ("/contacts/{id}", Page(&["/contacts/1", "/contacts/22"])),
+    ("/lists", Page(&["/lists"])),
+    ("/lists/{id}/export", Else),
+    ("/imports/new", Page(&["/imports/new"])),
+    ("/imports/{id}", Page(&["/imports/1"])),
+    ("/imports/{id}/bad-rows", Else),
+    ("/suppressions", Page(&["/suppressions"])),
+    ("/bounces", Page(&["/bounces"])),
+    ("/bounces/{id}", Page(&["/bounces/1"])),
+    ("/incidents", Page(&["/incidents"])),
+    ("/incidents/{id}", Page(&["/incidents/1"])),
+    ("/settings", Page(&["/settings"])),
+];
+
+#[test]
+fn no_page_is_left_out() {
+    let told: BTreeSet<&str> = PLACES.iter().map(|(path, _)| *path).collect();
+    let there: BTreeSet<&str> =
+        routes().into_iter().filter(|route| route.method == "GET").map(|route| route.path).collect();
+    let missing: Vec<&&str> = there.difference(&told).collect();
+    assert!(missing.is_empty(), "nobody looks at these pages; add them to PLACES: {missing:?}");
+    let gone: Vec<&&str> = told.difference(&there).collect();
+    assert!(gone.is_empty(), "these pages are no more: {gone:?}");
+}
+
+#[tokio::test]
+async fn every_page_serves_everybody() {
+    let (_world, browser) = furnished::world(Engine::Sqlite).await;
+    let places = PLACES.iter().filter_map(|(_, kind)| if let Page(addresses) = kind { Some(*addresses) } else { None });
+    let mut faults = Vec::new();
+    for address in places.flatten() {
+        faults.extend(visit(&browser, address).await);
+    }
+    faults.extend(visit(&browser, "/nothing-is-here").await);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test]
+async fn the_pages_before_the_sign_in_serve_everybody() {
+    let world = World::start(Engine::Sqlite).await;
+    let printed = world.printed();
+    let link = printed.split_whitespace().find(|word| word.contains("/setup/")).unwrap();
+    let browser = Chromium::start(&world).await;
+    let mut faults = Vec::new();
+    for address in [link, "/sign-in"] {
+        faults.extend(visit(&browser, address).await);
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// What is wrong with the page at `address`.
+async fn visit(browser: &Chromium, address: &str) -> Vec<String> {
+    browser.complaints().await;
+    browser.open(address).await;
+    let mut faults = Vec::new();
+    let status = browser.run("return performance.getEntriesByType('navigation')[0].responseStatus", vec![]).await;
+    let expected = if address == "/nothing-is-here" { 404 } else { 200 };
+    if status != expected {
+        faults.push(format!("answers {status}"));
+    }
+    if browser.run("return !!document.querySelector('nav.side')", vec![]).await == true {
+        faults.extend(accessibility::walk(browser).await);
+    }
+    let missing = |complaint: &String| expected == 404 && complaint.contains("404 (Not Found)");
+    faults.extend(browser.complaints().await.into_iter().filter(|complaint| !missing(complaint)));
+    faults.extend(accessibility::faults(browser).await);
+    faults.into_iter().map(|fault| format!("{address}: {fault}")).collect()
+}

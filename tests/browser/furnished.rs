@@ -1,0 +1,53 @@
+//! A world with something to see on every page.
+
+use crate::chromium::Chromium;
+use crate::engine::Engine;
+use crate::world::{LIST, World, people};
+
+/// Some whose hosts take everything, some who cannot be reached, and why; then two rows that are no people.
+const OTHERS: [&str; 14] = [
+    "ada@sandbox.test",
+    "gone@sandbox.test",
+    "full@sandbox.test",
+    "spam@sandbox.test",
+    "large@sandbox.test",
+    "unexplained@sandbox.test",
+    "moved@sandbox.test",
+    "inactive@sandbox.test",
+    "complains@sandbox.test",
+    "forwards@sandbox.test",
+    "away@sandbox.test",
+    "grey@sandbox.test",
+    "not an address",
+    "nobody@@sandbox.test",
+];
+
+/// A world in which people were imported, a campaign was sent, and some of it came back; its owner has signed in.
+pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
+    let world = World::start(engine).await;
+    let browser = Chromium::signed_in(&world).await;
+    import(&world, &browser, LIST, &people(20, &OTHERS)).await;
+    world.launch("Spring").await;
+    for recipient in ["gone@sandbox.test", "forwards@sandbox.test"] {
+        world.becomes("Spring", recipient, "bounced").await;
+    }
+    world.create("Summer").await;
+    // Hosts that all think ill of our server: an incident, for which the campaign waits.
+    let blocked: Vec<String> = (0..60).map(|number| format!("blocked-{number}@sandbox.test")).collect();
+    let blocked: Vec<&str> = blocked.iter().map(String::as_str).collect();
+    world.import_to("Neighbours", &people(0, &blocked)).await;
+    world.create_to("Neighbours", "Autumn").await;
+    world.rebound(&["campaign", "launch", "Autumn"]).await;
+    world.reaches("Autumn", "waiting").await;
+    (world, browser)
+}
+
+/// Brings a file of people onto a new list, through the page.
+pub(crate) async fn import(world: &World, browser: &Chromium, list: &str, csv: &str) {
+    let file = world.write("people.csv", csv);
+    browser.open("/imports/new").await;
+    browser.write("Name of the new list", list).await;
+    browser.attach("CSV file", &file).await;
+    browser.press("Import").await;
+    browser.sees("people.csv").await;
+}
