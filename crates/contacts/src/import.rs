@@ -6,6 +6,7 @@
 //! database         encoding  limits    bad rows  address             one transaction a parcel
 //! ```
 
+mod bad;
 mod columns;
 mod preview;
 mod read;
@@ -16,11 +17,11 @@ mod text;
 mod upload;
 mod write;
 
+pub use bad::{BadRows, bad_rows};
 pub use preview::{Preview, PreviewColumn, preview};
 pub(crate) use run::run;
 pub use upload::{Upload, upload};
 
-use crate::export::guarded;
 use crate::{Error, jobs};
 use chrono::{DateTime, Utc};
 use rebound_db::imports::{self, Counts};
@@ -28,7 +29,7 @@ use rebound_db::{Connection, Pool};
 use rebound_domain::{ImportId, ListId};
 use run::Order;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// The most columns a file may have.
 pub(crate) const MAX_COLUMNS: usize = 200;
@@ -130,23 +131,4 @@ pub async fn start(
     let job = rebound_db::jobs::get(db, import.job).await?.ok_or(Error::FileGone)?;
     let order = Order { columns, ..Order::read(&job) };
     Ok(rebound_db::jobs::start(db, job.id, &order.written()?, now).await?)
-}
-
-/// Writes the rows that an import refused as CSV: line, reason, and the row as it was.
-///
-/// # Errors
-/// [`Error::Database`], [`Error::File`]
-pub async fn bad_rows(db: &impl Connection, id: ImportId, to: impl Write + Send) -> Result<(), Error> {
-    let mut csv = csv::Writer::from_writer(to);
-    csv.write_record(["line", "reason", "row"]).map_err(std::io::Error::from)?;
-    let mut after = 0;
-    loop {
-        let rows = imports::bad_rows(db, id, after, 1000).await?;
-        let Some(last) = rows.last() else { return Ok(csv.flush()?) };
-        after = last.line;
-        for row in &rows {
-            let cells = [row.line.to_string(), row.reason.clone(), guarded(&row.content).into_owned()];
-            csv.write_record(&cells).map_err(std::io::Error::from)?;
-        }
-    }
 }

@@ -114,7 +114,15 @@ pub async fn to_postgres(
 
 /// Keeps everybody away from a database that holds only a part of another one.
 pub(crate) async fn refuse_unfinished(pool: &Pool) -> Result<(), Error> {
-    if pool.file().is_some() || number(pool, "SELECT count(*) FROM pg_tables WHERE tablename = 'moving' AND schemaname = current_schema()", []).await? == 0 {
+    if pool.file().is_some()
+        || number(
+            pool,
+            "SELECT count(*) FROM pg_tables WHERE tablename = 'moving' AND schemaname = current_schema()",
+            [],
+        )
+        .await?
+            == 0
+    {
         return Ok(());
     }
     let words = "only a part of the old database was copied into this one: run `rebound migrate --to` again";

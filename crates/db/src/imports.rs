@@ -2,10 +2,10 @@
 
 use crate::jobs::JobState;
 use crate::sql::{all, execute, millis, one, rows, time};
-use crate::{Connection, Error};
+use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{ImportId, JobId, ListId};
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 
 /// A file that was, or is being, read into a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,18 @@ pub async fn start(db: &impl Connection, list: ListId, file: &str, now: DateTime
     }
     let row: Option<Id> = one(db, sql, [list.0.into(), file.into(), millis(now).into()]).await?;
     row.map(|row| ImportId(row.id)).ok_or(Error::unreadable("imports", "id"))
+}
+
+/// Has other imports into `list` wait until `tx` is over, so that nobody is counted as new by two of them. SQLite has
+/// one writer anyway.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn one_at_a_time(tx: &Transaction, list: ListId) -> Result<(), Error> {
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        execute(tx, "SELECT id FROM lists WHERE id = $1 FOR NO KEY UPDATE", [list.0.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Notes how far it came.

@@ -52,8 +52,8 @@ enum Command {
     Campaign(campaign::Command),
     /// What became of each recipient of a campaign
     Ledger(ledger::Args),
-    /// Bring the database to the form this version needs
-    Migrate,
+    /// Bring the database to the form this version needs, or move it to PostgreSQL
+    Migrate(migrate::Args),
     /// Look around: a pretend internet, 2,000 contacts and a campaign, in one command
     Demo(demo::Args),
     /// Say of every part whether it works, and what to do
@@ -75,7 +75,7 @@ impl Cli {
             Command::Import(args) => import::run(Parts::open(config()?).await?, args).await,
             Command::Campaign(command) => campaign::run(Parts::open(config()?).await?, command).await,
             Command::Ledger(args) => ledger::run(Parts::open(config()?).await?, args).await,
-            Command::Migrate => migrate::run(config()?).await,
+            Command::Migrate(args) => migrate::run(config()?, args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Doctor => doctor::run(self.config.as_deref()).await,
             Command::User(command) => user::run(Parts::open(config()?).await?, command).await,

@@ -30,6 +30,7 @@ pub(super) async fn write(
         imports::add_bad_rows(&tx, id, &parcel.bad).await?;
     }
     if !parcel.people.is_empty() {
+        imports::one_at_a_time(&tx, settings.list).await?;
         write_people(&tx, settings, parcel.people, &mut after).await?;
     }
     imports::progress(&tx, id, &after).await?;

@@ -199,7 +199,9 @@ fn cell(name: &str, kind: Kind) -> String {
         Kind::Text => {
             let escapes = [(8, 'b'), (9, 't'), (10, 'n'), (11, 'v'), (12, 'f'), (13, 'r')];
             let backslashes = format!("replace({name}, '\\', '\\\\')");
-            escapes.iter().fold(backslashes, |text, (code, letter)| format!("replace({text}, char({code}), '\\{letter}')"))
+            escapes
+                .iter()
+                .fold(backslashes, |text, (code, letter)| format!("replace({text}, char({code}), '\\{letter}')"))
         }
     };
     format!("CASE WHEN {name} IS NULL THEN '\\N' ELSE {text} END")

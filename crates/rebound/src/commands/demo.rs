@@ -49,6 +49,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut running = JoinSet::new();
     sandbox.set_return_host(parts.ingest(&mut running).await?);
     parts.worker(&mut running)?;
+    parts.jobs(&mut running);
     if args.check {
         let agreed = check::run(&parts, &sandbox, campaign, &folder, &mut running).await?;
         sandbox.stop().await;

@@ -11,6 +11,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut running = JoinSet::new();
     parts.pages(&mut running).await?;
     let bounces = parts.ingest(&mut running).await?;
+    parts.jobs(&mut running);
     println!("Pages: {}", parts.config.public_url);
     println!("Bounces: mail to @{} is taken at {bounces}", parts.config.return_domain);
     match &parts.config.relay {
@@ -32,6 +33,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
     let mut running = JoinSet::new();
     parts.worker(&mut running)?;
+    parts.jobs(&mut running);
     parts.wait(&mut running).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,203 @@
+//! An installation moves from SQLite to PostgreSQL with everything in it.
+
+use crate::postgres::Server;
+use rebound_db::copy::{Copied, Step, to_postgres};
+use rebound_db::{Error, Pool, connect, lists, migrate, workers};
+use sea_orm::{ConnectionTrait, Statement, Value};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+/// Rows of each table.
+const ROWS: i64 = 40;
+
+struct Place {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Place {
+    /// An old database with some rows in every table that there is, and an empty new one.
+    async fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap(), server: Server::start() };
+        let old = place.old().await;
+        for table in tables(&old).await {
+            fill(&old, &table).await;
+        }
+        old.close().await;
+        place
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("rebound.db")
+    }
+
+    async fn old(&self) -> Pool {
+        rebound_db::temporary(self.folder.path()).await.unwrap()
+    }
+
+    async fn copy(&self) -> Result<Vec<Copied>, Error> {
+        to_postgres(&self.file(), &self.server.url(), |_| ()).await
+    }
+
+    /// Copies until `step` is at its `count`th piece, and is then cut off as by a kill: what is under way is lost.
+    async fn copy_until(&self, step: Step, count: usize) {
+        let (over, mut seen) = (Notify::new(), 0);
+        let (file, url) = (self.file(), self.server.url());
+        let copying = to_postgres(&file, &url, |progress| {
+            seen += usize::from(progress.step == step);
+            if seen == count {
+                over.notify_one();
+            }
+        });
+        tokio::select! {
+            biased;
+            () = over.notified() => {}
+            done = copying => panic!("it was over before: {done:?}"),
+        }
+    }
+}
+
+async fn names(db: &Pool, sql: &str) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+async fn tables(old: &Pool) -> Vec<String> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+        AND name <> 'seaql_migrations' ORDER BY rowid";
+    names(old, sql).await
+}
+
+/// Makes rows for a table that it knows nothing of but the types of its columns.
+async fn fill(old: &Pool, table: &str) {
+    let columns = names(old, &format!("SELECT name FROM pragma_table_xinfo('{table}') WHERE hidden = 0")).await;
+    let kinds = names(old, &format!("SELECT type FROM pragma_table_xinfo('{table}') WHERE hidden = 0")).await;
+    let marks: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "INSERT OR IGNORE INTO {table} ({}) VALUES ({})",
+        columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
+        marks.join(", ")
+    );
+    for number in 1..=ROWS {
+        let values = kinds.iter().map(|kind| value(kind, number));
+        old.execute_raw(Statement::from_sql_and_values(old.get_database_backend(), &sql, values)).await.unwrap();
+    }
+}
+
+fn value(kind: &str, number: i64) -> Value {
+    match kind {
+        "BOOLEAN" => (number % 2).into(),
+        "BLOB" => vec![0, b'\\', b'\n', u8::try_from(number).unwrap()].into(),
+        "TEXT" => format!("{number} \\N \\ \t\n\r\u{8}\u{b}\u{c} 'ü' \"🌷\" {}", "x".repeat(300)).into(),
+        other => {
+            assert!(other.ends_with("INT") || other == "INTEGER", "a type that this test does not know: {other}");
+            number.into()
+        }
+    }
+}
+
+fn digest(file: &Path) -> Vec<u8> {
+    std::fs::read(file).unwrap()
+}
+
+#[tokio::test]
+async fn every_table_that_there_is_moves_with_every_row() {
+    let place = Place::new().await;
+    let old = place.old().await;
+    let expected = tables(&old).await;
+    old.execute_unprepared("DELETE FROM incidents WHERE id > 30").await.unwrap();
+    old.close().await;
+    let before = digest(&place.file());
+
+    let copied = place.copy().await.unwrap();
+
+    assert_eq!(digest(&place.file()), before, "the old file is as it was");
+    let mut told: Vec<String> = copied.iter().map(|one| one.table.clone()).collect();
+    told.sort();
+    let mut all = expected;
+    all.sort();
+    assert_eq!(told, all);
+    let new = connect(&place.server.url()).await.unwrap();
+    migrate(&new).await.unwrap();
+    for Copied { table, rows, .. } in &copied {
+        let sql = format!("SELECT count(*)::text FROM {table}");
+        assert_eq!(names(&new, &sql).await, [rows.to_string()], "{table}");
+        assert!(*rows > ROWS / 4, "{table} has {rows}");
+    }
+    let sample = "SELECT name FROM lists WHERE id = 7";
+    assert_eq!(names(&new, sample).await, [format!("7 \\N \\ \t\n\r\u{8}\u{b}\u{c} 'ü' \"🌷\" {}", "x".repeat(300))]);
+    // A number that was given once is never given again, also where its row is gone.
+    let sql =
+        "INSERT INTO incidents (subject, cause, burst, words, opened, bounces) VALUES ('s', 'c', false, 'w', 1, 1)
+        RETURNING id::text";
+    assert_eq!(names(&new, sql).await, [(ROWS + 1).to_string()]);
+    assert_eq!(lists::ensure(&new, "A new one", chrono::Utc::now()).await.unwrap().id.0, ROWS + 1);
+    let again = place.copy().await.unwrap_err();
+    assert!(again.to_string().contains("not empty"), "{again}");
+}
+
+#[tokio::test]
+async fn a_move_that_is_killed_goes_on_and_nobody_uses_half_of_it() {
+    let place = Place::new().await;
+    for (step, count) in [(Step::Copying, 1), (Step::Copying, 5), (Step::Copying, 9), (Step::Comparing, 4)] {
+        place.copy_until(step, count).await;
+        let new = connect(&place.server.url()).await.unwrap();
+        let refused = migrate(&new).await.unwrap_err();
+        assert!(refused.to_string().contains("only a part"), "{refused}");
+        new.close().await;
+    }
+
+    let copied = place.copy().await.unwrap();
+
+    let new = connect(&place.server.url()).await.unwrap();
+    migrate(&new).await.unwrap();
+    for Copied { table, rows, .. } in &copied {
+        assert_eq!(names(&new, &format!("SELECT count(*)::text FROM {table}")).await, [rows.to_string()], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_differs_is_found() {
+    for change in ["UPDATE bounces SET words = 'other' WHERE id = 3", "DELETE FROM attempts WHERE number = 40"] {
+        let place = Place::new().await;
+        place.copy_until(Step::Comparing, 1).await;
+        let new = connect(&place.server.url()).await.unwrap();
+        new.execute_unprepared(change).await.unwrap();
+        new.close().await;
+
+        let refused = place.copy().await.unwrap_err();
+
+        assert!(refused.to_string().contains("differs at its row"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_use_or_is_not_empty_is_left_alone() {
+    let place = Place::new().await;
+    let old = place.old().await;
+    let url = format!("sqlite:{}", place.file().display());
+    let worker = workers::sign_on(&old, &url, "here", chrono::Utc::now()).await.unwrap();
+    let refused = place.copy().await.unwrap_err();
+    assert!(refused.to_string().contains("stop it first"), "{refused}");
+    workers::sign_off(&old, worker).await.unwrap();
+
+    let writing = old.begin().await.unwrap();
+    let refused = place.copy().await.unwrap_err();
+    assert!(refused.to_string().contains("somebody writes"), "{refused}");
+    drop(writing);
+    old.close().await;
+
+    let new = connect(&place.server.url()).await.unwrap();
+    new.execute_unprepared("CREATE TABLE theirs (id BIGINT)").await.unwrap();
+    let refused = place.copy().await.unwrap_err();
+    assert!(refused.to_string().contains("not empty"), "{refused}");
+    new.execute_unprepared("DROP TABLE theirs").await.unwrap();
+
+    place.copy_until(Step::Copying, 2).await;
+    let old = place.old().await;
+    lists::ensure(&old, "One more", chrono::Utc::now()).await.unwrap();
+    old.close().await;
+    let refused = place.copy().await.unwrap_err();
+    assert!(refused.to_string().contains("was changed since"), "{refused}");
+}
