@@ -10,6 +10,7 @@
 //     <input type="checkbox" data-all>         ticks all on this page
 //     <div class="selection" hidden>           shown after the first tick
 //     <b data-words="Lift {n} suppression|Lift {n} suppressions">  says it with the number of ticks
+//   <button data-copy="ID" hidden>           copies the value of #ID; hidden where that cannot be done
 //   <div id="toasts">                        each .pop in it goes after 10 s, but for those with `data-stays`
 //   <button aria-expanded hx-get>            opens <tr class="opened"> after its row; again, or Esc, closes it
 //   <p data-says="ID" role="status">         repeats the words of #ID (data-done, data-total) at each quarter
@@ -114,6 +115,25 @@ function sayError(words) {
   toast.append(text, close);
   toasts.append(toast);
 }
+
+// ── Copying ────────────────────────────────────────────────────────────────
+async function copyFrom(button) {
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Press Ctrl+C"; // it is selected
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => copyFrom(button));
+  }
+});
 
 // ── Rows that open ─────────────────────────────────────────────────────────
 function closeRow(opened) {

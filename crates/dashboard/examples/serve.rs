@@ -12,7 +12,7 @@
 #[path = "../tests/dashboard/seed.rs"]
 mod seed;
 
-use rebound_dashboard::{App, Hasher, router, users};
+use rebound_dashboard::{App, Hasher, Proxies, router, users};
 use rebound_domain::{Clock, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ async fn main() {
         demo: None,
         sender: Arc::new(seed::sender()),
         wake: Arc::default(),
+        proxies: Proxies::default(),
+        installation: seed::installation(),
     };
     println!("http://127.0.0.1:8026  ines@fernhill.example  a short sentence");
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();

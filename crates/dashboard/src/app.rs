@@ -1,9 +1,13 @@
 //! What the pages are made with.
 
+use crate::Proxies;
 use crate::password::Hasher;
 use chrono::{DateTime, Utc};
 use rebound_db::Pool;
 use rebound_domain::Clock;
+use rebound_send::Relay;
+use rebound_send::return_path::Way;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -26,6 +30,25 @@ pub struct App {
     pub sender: Arc<rebound_send::Sender>,
     /// Wakes the worker when there is something to send.
     pub wake: Arc<Notify>,
+    /// Wakes who does long work when there is some.
+    pub work: Arc<Notify>,
+    /// Whose word counts on where a request comes from.
+    pub proxies: Proxies,
+    /// How the installation is set up, for the pages about it.
+    pub installation: Installation,
+}
+
+/// How the installation is set up, outside of the database.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// Where the pages are served.
+    pub listen: SocketAddr,
+    /// The relay of the configuration file; it rules over the servers on the page.
+    pub relay: Option<Relay>,
+    /// The way bounces come back.
+    pub way: Way,
+    /// The version of the program.
+    pub version: &'static str,
 }
 
 /// What every page of a demo says.

@@ -12,6 +12,11 @@ pub(crate) enum PageError {
         /// The page that was asked for.
         back: Option<String>,
     },
+    /// Their password is asked for again; `back` is where to go afterwards.
+    Confirm {
+        /// The page that was asked for.
+        back: String,
+    },
     /// They may not.
     Forbidden,
     /// The form was not ours, or its session is over.
@@ -51,6 +56,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
             Self::SignIn { back } => return to_sign_in(back.as_deref()),
+            Self::Confirm { back } => return to(&format!("/confirm?back={back}")),
             Self::Broken(error) => return broken(&*error),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
@@ -88,6 +94,10 @@ fn to_sign_in(back: Option<&str>) -> Response {
         Some(path) if path != "/" => format!("/sign-in?back={path}"),
         _ => "/sign-in".to_owned(),
     };
+    to(&place)
+}
+
+fn to(place: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
 }
 

@@ -20,11 +20,13 @@ mod advice;
 mod app;
 mod assets;
 mod chart;
+mod device;
 mod error;
 mod guard;
 mod page;
 mod pages;
 mod password;
+mod proxies;
 mod routes;
 mod secret;
 mod session;
@@ -32,9 +34,10 @@ mod tally;
 pub mod users;
 mod words;
 
-pub use app::{App, DemoNotice};
+pub use app::{App, DemoNotice, Installation};
 pub use assets::stylesheets;
 pub use password::{BadPassword, Hasher, LONGEST, SHORTEST};
+pub use proxies::Proxies;
 pub use routes::{Route, routes};
 
 use axum::Router;

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use rebound_db::sessions::{self, Session};
 use rebound_domain::Permission;
 use serde::Deserialize;
@@ -21,6 +21,8 @@ use subtle::ConstantTimeEq;
 pub(crate) trait Needs: Send + Sync + 'static {
     /// Which.
     const PERMISSION: Permission;
+    /// Whether the password must have been given lately: a browser that was left open is not enough.
+    const LATELY: bool = false;
 }
 
 macro_rules! needs {
@@ -33,6 +35,25 @@ macro_rules! needs {
     )*};
 }
 needs! { See Write Launch Audit Administer }
+
+/// [`Permission::Administer`] for secrets and for who may sign in, with the password given lately.
+pub(crate) enum Manage {}
+impl Needs for Manage {
+    const PERMISSION: Permission = Permission::Administer;
+    const LATELY: bool = true;
+}
+
+/// [`Permission::Audit`] for taking the log away, with the password given lately.
+pub(crate) enum Export {}
+impl Needs for Export {
+    const PERMISSION: Permission = Permission::Audit;
+    const LATELY: bool = true;
+}
+
+/// A page that needs the password lately opens for so long after it was given.
+const LATELY: TimeDelta = TimeDelta::minutes(15);
+/// Its forms are taken for so long, so that what was typed is not lost.
+const FORM_LATELY: TimeDelta = TimeDelta::minutes(45);
 
 /// Someone signed in who may do `P`.
 pub(crate) struct Allowed<P> {
@@ -72,8 +93,22 @@ impl<P: Needs> FromRequestParts<App> for Allowed<P> {
         if !session.user.role.may(P::PERMISSION) {
             return Err(PageError::Forbidden);
         }
+        let patience = if parts.method == Method::GET { LATELY } else { FORM_LATELY };
+        if P::LATELY && session.confirmed + patience < Utc::now() {
+            return Err(PageError::Confirm { back: page_of(parts) });
+        }
         Ok(Self { session, needs: PhantomData })
     }
+}
+
+/// The page that was asked for, or that the form was on.
+fn page_of(parts: &Parts) -> String {
+    if parts.method == Method::GET {
+        return parts.uri.path().to_owned();
+    }
+    let referer = parts.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let path = referer.and_then(|url| url.split_once("://")).and_then(|(_, rest)| rest.split_once('/'));
+    path.map_or_else(|| "/".to_owned(), |(_, path)| format!("/{}", path.split(['?', '#']).next().unwrap_or_default()))
 }
 
 /// A form of ours, filled in by someone who may do `P`.

@@ -85,6 +85,15 @@ pub async fn waiting(db: &impl Connection) -> Result<i64, Error> {
     number(db, "SELECT count(*) FROM inbox WHERE read IS NULL", []).await
 }
 
+/// When the newest of them arrived.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn last_received(db: &impl Connection) -> Result<Option<DateTime<Utc>>, Error> {
+    let at = number(db, "SELECT received FROM inbox ORDER BY id DESC LIMIT 1", []).await?;
+    Ok((at > 0).then(|| time(at)))
+}
+
 /// Notes that messages were read at `now`, and what they are.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod import;
 mod ingest;
+mod keys;
 mod ledger;
 mod migrate;
 mod serve;
@@ -61,6 +62,9 @@ enum Command {
     /// Add people who may sign in, and change their passwords
     #[command(subcommand)]
     User(user::Command),
+    /// Change the key that signs return paths and seals secrets
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 impl Cli {
@@ -78,6 +82,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(config()?, args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Doctor => doctor::run(self.config.as_deref()).await,
+            Command::Keys(command) => keys::run(Parts::open(config()?).await?, command).await,
             Command::User(command) => user::run(Parts::open(config()?).await?, command).await,
         }
     }

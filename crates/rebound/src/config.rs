@@ -3,6 +3,7 @@
 mod reading;
 
 use anyhow::{Context, bail};
+use ipnet::IpNet;
 use reading::Reading;
 use rebound_send::{Relay, Tls};
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) public_url: String,
     /// Where the pages are served.
     pub(crate) listen: SocketAddr,
+    /// The proxies before the pages, whose word counts on where a request comes from.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// The domain that bounces are sent to.
     pub(crate) return_domain: String,
     /// Where its mail is taken.
@@ -58,6 +61,7 @@ impl Config {
             key_file: PathBuf::from(reading.text("key_file", "rebound.key")),
             public_url: reading.checked("public_url", "http://127.0.0.1:8025", public_url),
             listen: reading.checked("listen", "127.0.0.1:8025", |text| address(&text)),
+            trusted_proxies: reading.list("trusted_proxies", network),
             return_domain: reading.checked("return_path.domain", "bounce.localhost.example", domain),
             return_listen: reading.checked("return_path.listen", "127.0.0.1:2525", |text| address(&text)),
             relay: relay(&mut reading),
@@ -69,11 +73,6 @@ impl Config {
         let list: String = mistakes.iter().map(|mistake| format!("\n  - {mistake}")).collect();
         let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
         bail!("{name} has {} {noun}:{list}", mistakes.len())
-    }
-
-    /// The relay, or what to do without one.
-    pub(crate) fn relay(&self) -> anyhow::Result<&Relay> {
-        self.relay.as_ref().context("no relay is configured: add [relay] with host and port to rebound.toml")
     }
 }
 
@@ -118,6 +117,12 @@ fn authority(file: String) -> Result<Option<String>, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "is not an address with a port, such as 127.0.0.1:8025".to_owned())
+}
+
+/// `10.0.0.0/8`, `127.0.0.1`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| alone()).map_err(|_| "is no address or network, such as 127.0.0.1 or 10.0.0.0/8".into())
 }
 
 fn domain(text: String) -> Result<String, String> {
@@ -171,6 +176,37 @@ mod tests {
         let told = parse(text).unwrap_err().to_string();
         for part in ["6 mistakes", "listen", "public_url", "colour", "relay.host", "relay.port", "relay.tls"] {
             assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        let config = parse("trusted_proxies = ['127.0.0.1', '10.0.0.0/8', '::1']").unwrap();
+        let names: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+        let environment = [("REBOUND_TRUSTED_PROXIES".to_owned(), "127.0.0.1, ::1".to_owned())].into_iter();
+        assert_eq!(Config::parse("", "rebound.toml", environment).unwrap().trusted_proxies.len(), 2);
+        for wrong in ["trusted_proxies = ['everybody']", "trusted_proxies = ['10.0.0.0/33']", "trusted_proxies = [1]"] {
+            assert!(parse(wrong).unwrap_err().to_string().contains("trusted_proxies"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pages_are_https_unless_they_are_on_this_machine() {
+        for (url, good) in [
+            ("https://mail.example.org", true),
+            ("http://127.0.0.1:8025", true),
+            ("http://[::1]:8025", true),
+            ("http://localhost:8025", true),
+            ("http://mail.example.org", false),
+            ("http://localhost.example.org", false),
+            ("http://192.0.2.7", false),
+            ("ftp://mail.example.org", false),
+            ("mail.example.org", false),
+        ] {
+            let told = parse(&format!("public_url = '{url}'"));
+            assert_eq!(told.is_ok(), good, "{url}");
+            assert!(told.err().is_none_or(|error| error.to_string().contains("public_url")), "{url}");
         }
     }
 

@@ -1,9 +1,14 @@
-//! The key that signs return paths and links: in a file of its own, readable by its owner alone.
+//! The keys that sign return paths and links and seal secrets: in a file of its own, readable by its owner alone.
 
 use anyhow::{Context, ensure};
 use rebound_domain::Keys;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a changed key file is looked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The keys in `file`, one a line as `a <64 hex digits>`; the first signs. A file that is not there is made.
 /// `REBOUND_KEY` in the environment takes its place, so that several machines can share a key.
@@ -12,25 +17,96 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Keys> {
         return parse(&text).context("REBOUND_KEY cannot be used");
     }
     match std::fs::read_to_string(file) {
-        Ok(text) => parse(&text).with_context(|| format!("{} cannot be used", file.display())),
+        Ok(text) => {
+            is_private(file)?;
+            parse(&text).with_context(|| format!("{} cannot be used", file.display()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(file),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
 }
 
+/// Whether the keys come from the environment.
+pub(crate) fn are_in_the_environment() -> bool {
+    std::env::var_os("REBOUND_KEY").is_some()
+}
+
 fn make(file: &Path) -> anyhow::Result<Keys> {
     let secret: [u8; 32] = rand::random();
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    write_new(file, &format!("a {}\n", hex(&secret)))?;
+    tracing::info!(file = %file.display(), "made a new key; keep a copy of it, bounces are known by it");
+    Ok(Keys::new(('a', secret.to_vec()), vec![]))
+}
+
+/// Puts a new key before those in `file`: it signs and seals from now on, the older ones are still believed.
+pub(crate) fn rotate(file: &Path) -> anyhow::Result<(char, Keys)> {
+    let known = load(file)?;
+    let name = ('a'..='z').find(|name| !known.names().contains(name));
+    let name = name.context("all letters are taken; remove a key that is older than 45 days")?;
+    let older = std::fs::read_to_string(file)?;
+    let text = format!("{name} {}\n{older}", hex(&rand::random::<[u8; 32]>()));
+    let new = file.with_extension("key.new");
+    // A rotation that broke off left it; nothing was signed with what is in it.
+    if new.exists() {
+        std::fs::remove_file(&new)?;
+    }
+    write_new(&new, &text)?;
+    std::fs::rename(&new, file).with_context(|| format!("cannot replace {}", file.display()))?;
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok((name, parse(&text)?))
+}
+
+/// Goes on with what is in `file` whenever that changes, so that a rotation needs no restart.
+pub(crate) async fn follow(file: PathBuf, keys: Keys, stop: CancellationToken) {
+    let changed = || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).ok();
+    let mut seen = changed();
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        let now = changed();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match load(&file) {
+            Ok(newer) => {
+                keys.replace(&newer);
+                tracing::info!(key = %keys.names().first().unwrap_or(&'?'), "the keys changed");
+            }
+            Err(error) => tracing::error!(error = %format!("{error:#}"), "the keys changed and cannot be read"),
+        }
+    }
+}
+
+/// Only the owner may read a key file: whoever has it can forge bounces and open all passwords.
+fn is_private(file: &Path) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(file)?.permissions().mode() & 0o777;
+        ensure!(
+            mode & 0o077 == 0,
+            "{} can be read by others (mode {mode:o}). Run: chmod 600 {}",
+            file.display(),
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut made = options.open(file).with_context(|| format!("cannot write {}", file.display()))?;
-    writeln!(made, "a {hex}")?;
+    made.write_all(text.as_bytes())?;
     // Mail that goes out is signed with it: it must not be lost after the first message.
-    made.sync_all()?;
-    tracing::info!(file = %file.display(), "made a new key; keep a copy of it, bounces are known by it");
-    Ok(Keys::new(('a', secret.to_vec()), vec![]))
+    Ok(made.sync_all()?)
+}
+
+fn hex(secret: &[u8]) -> String {
+    secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse(text: &str) -> anyhow::Result<Keys> {
@@ -69,5 +145,48 @@ mod tests {
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert!(parse("a 12").is_err() && parse("").is_err() && parse("AB 00").is_err());
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_old_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rebound.key");
+        let old = load(&file).unwrap();
+        std::fs::write(file.with_extension("key.new"), "left by a crash").unwrap();
+        let (name, new) = rotate(&file).unwrap();
+        assert_eq!((name, new.names()), ('b', vec!['b', 'a']));
+        let sealed = rebound_domain::seal(&old, "secret", "here", [1; 24]).unwrap();
+        assert_eq!(rebound_domain::unseal(&load(&file).unwrap(), &sealed, "here").as_deref(), Ok("secret"));
+        assert_eq!(rotate(&file).unwrap().1.names(), ['c', 'b', 'a']);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rebound.key");
+        load(&file).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let told = load(&file).unwrap_err().to_string();
+        assert!(told.contains("chmod 600"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_running_program_follows_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rebound.key");
+        let (keys, stop) = (load(&file).unwrap(), CancellationToken::new());
+        let following = tokio::spawn(follow(file.clone(), keys.clone(), stop.clone()));
+        tokio::task::yield_now().await;
+        rotate(&file).unwrap();
+        let follows = async {
+            while keys.names() != ['b', 'a'] {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), follows).await.unwrap();
+        stop.cancel();
+        following.await.unwrap();
     }
 }

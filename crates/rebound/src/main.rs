@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod keys;
 mod roles;
+mod supply;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,14 +1,19 @@
 //! The parts that run: pages, worker, listener and reader; started together, stopped together.
 
 use crate::config::Config;
-use crate::keys;
+use crate::{keys, supply};
 use anyhow::Context;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use rebound_contacts::Jobs;
-use rebound_dashboard::{App, DemoNotice, Hasher};
+use rebound_dashboard::{App, DemoNotice, Hasher, Installation, Proxies};
 use rebound_db::Pool;
 use rebound_domain::{Clock, Keys};
-use rebound_ingest::{Limits, Listener, Reader, Reception};
-use rebound_send::{Sender, Worker};
+use rebound_ingest::{ClientAddress, Limits, Listener, Reader, Reception};
+use rebound_send::return_path::Way;
+use rebound_send::{Relay, Sender, Worker};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -78,13 +83,22 @@ impl Parts {
             sender: Arc::new(self.sender()),
             wake: Arc::clone(&self.send),
             work: Arc::clone(&self.work),
+            proxies: Proxies::new(self.config.trusted_proxies.clone()),
+            installation: Installation {
+                listen: address,
+                relay: self.config.relay.clone(),
+                way: Way { listen: self.config.return_listen, port: 25, nameserver: None },
+                version: env!("CARGO_PKG_VERSION"),
+            },
         };
+        let proxies = app.proxies.clone();
         let public = rebound_ingest::public_routes(rebound_ingest::PublicPages {
             db: self.db.clone(),
             keys: self.keys.clone(),
             clock: self.clock,
             stylesheets: rebound_dashboard::stylesheets(),
         });
+        let public = public.layer(from_fn_with_state(proxies, name_the_client));
         let routes = rebound_dashboard::router(app).merge(public);
         let stop = self.stop.clone();
         parts.spawn(async move {
@@ -146,19 +160,33 @@ impl Parts {
         parts.spawn(async move { Ok(jobs.run(work, stop).await?) });
     }
 
-    /// Starts the worker.
-    pub(crate) fn worker(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
-        let worker = Worker {
+    /// Starts the worker, which sends through whatever server is in use.
+    pub(crate) fn worker(&self, parts: &mut JoinSet<anyhow::Result<()>>) {
+        parts.spawn(supply::run(self.clone()));
+    }
+
+    /// A worker that sends through `relay`.
+    pub(crate) fn worker_for(&self, relay: Relay) -> Worker {
+        Worker {
             db: self.db.clone(),
             url: self.config.database.clone(),
-            relay: self.config.relay()?.clone(),
+            relay,
             sender: self.sender(),
             clock: self.clock,
             wake: Arc::clone(&self.send),
-        };
-        let stop = self.stop.clone();
-        parts.spawn(async move { Ok(worker.run(stop).await?) });
-        Ok(())
+        }
+    }
+
+    /// Follows the key file, unless the keys are in the environment.
+    pub(crate) fn follow_keys(&self, parts: &mut JoinSet<anyhow::Result<()>>) {
+        if keys::are_in_the_environment() {
+            return;
+        }
+        let following = keys::follow(self.config.key_file.clone(), self.keys.clone(), self.stop.clone());
+        parts.spawn(async move {
+            following.await;
+            Ok(())
+        });
     }
 
     /// Waits for SIGTERM or Ctrl-C, or for a part that fails; then stops all of them.
@@ -180,6 +208,16 @@ impl Parts {
         }
         self.db.close().await;
     }
+}
+
+/// Tells the public pages who asks, so that guesses are counted for each client behind a proxy.
+async fn name_the_client(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(peer) = peer {
+        let client = proxies.client(peer, request.headers());
+        request.extensions_mut().insert(ClientAddress(client));
+    }
+    next.run(request).await
 }
 
 /// The wall clock; or, for tests and demos that go on, `REBOUND_CLOCK="2026-11-24T08:00:00Z 3600"`: where the time began

@@ -1,10 +1,10 @@
 //! What sending needs to know, once, from the configuration.
 
 use chrono::{DateTime, Utc};
-use rebound_domain::{CampaignId, DeliveryId, Keys, MessageId, ReturnPath, UnsubscribeLink};
+use rebound_domain::{CampaignId, DeliveryId, Keys, MessageId, ReturnPath, Tls, UnsubscribeLink};
 
 /// The relay that mail is handed to.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Relay {
     /// Its host name, which its certificate must bear.
     pub host: String,
@@ -29,17 +29,6 @@ impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Relay({}:{}, {:?})", self.host, self.port, self.tls)
     }
-}
-
-/// How the line to the relay is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Not at all: only for a relay on this machine.
-    None,
-    /// STARTTLS, or no mail.
-    StartTls,
-    /// TLS from the first byte.
-    Implicit,
 }
 
 /// How our messages name us, and how their answers find back.

@@ -29,6 +29,19 @@ pub(crate) struct Line {
     is_cut: bool,
 }
 
+/// How far the opening of a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// Somebody answers.
+    Connected,
+    /// It greeted us, and the line is protected as it should be.
+    Greeted,
+    /// It knows us.
+    LoggedIn,
+    /// What it can do, in its words.
+    Offered(Vec<String>),
+}
+
 /// Why there is no line to the relay, in words for an administrator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayDown {
@@ -122,16 +135,22 @@ type SmtpError = lettre::transport::smtp::Error;
 
 impl Line {
     pub(crate) async fn open(relay: &Relay) -> Result<Self, RelayDown> {
-        match timeout(CONNECT, Self::connect(relay)).await {
+        Self::open_noting(relay, &mut |_| ()).await
+    }
+
+    /// Opens a line and says after each step how far it is.
+    pub(crate) async fn open_noting(relay: &Relay, note: &mut (dyn FnMut(Reached) + Send)) -> Result<Self, RelayDown> {
+        match timeout(CONNECT, Self::connect(relay, note)).await {
             Ok(line) => line,
             Err(_) => Err(RelayDown::Unreachable { relay: name(relay), why: "no answer within 30 seconds".into() }),
         }
     }
 
-    async fn connect(relay: &Relay) -> Result<Self, RelayDown> {
+    async fn connect(relay: &Relay, note: &mut (dyn FnMut(Reached) + Send)) -> Result<Self, RelayDown> {
         let unreachable = |e: std::io::Error| RelayDown::Unreachable { relay: name(relay), why: e.to_string() };
         let socket = TcpStream::connect((relay.host.as_str(), relay.port)).await.map_err(unreachable)?;
         socket.set_nodelay(true).map_err(unreachable)?;
+        note(Reached::Connected);
         let unprotected = |why: String| RelayDown::Unprotected { relay: name(relay), why };
         let stream: Box<dyn AsyncTokioStream> = match relay.tls {
             Tls::Implicit => {
@@ -147,14 +166,17 @@ impl Line {
             let parameters = parameters(relay).map_err(|e| unprotected(words(&e)))?;
             connection.starttls(parameters, &hello).await.map_err(|e| unprotected(words(&e)))?;
         }
+        note(Reached::Greeted);
         if let Some((user, password)) = &relay.login {
             let credentials = Credentials::new(user.clone(), password.clone());
             let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
+            note(Reached::LoggedIn);
         }
         let offers = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
         let offered = |name: &str| offers.iter().any(|offer| offer.eq_ignore_ascii_case(name));
         let (pipelining, utf8) = (offered("PIPELINING"), offered("SMTPUTF8"));
+        note(Reached::Offered(offers));
         Ok(Self { connection, pipelining, utf8, between_messages: true, is_cut: false })
     }
 

@@ -1,13 +1,16 @@
-//! `/account`: oneself, and one's password.
+//! `/account`: oneself, one's password, and the browsers one is signed in with.
 
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
+use crate::pages::users::Browser;
 use crate::session::{Allowed, See, Submitted};
+use crate::users::{By, note};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use rebound_db::users;
+use chrono::Utc;
+use rebound_db::{sessions, users};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -15,12 +18,23 @@ use serde::Deserialize;
 pub(crate) struct Account {
     frame: Frame,
     email: String,
+    sessions: Vec<Browser>,
     fault: Option<String>,
 }
 
 pub(crate) async fn show(by: Allowed<See>, State(app): State<App>) -> Result<Page<Account>, PageError> {
-    let frame = Frame::of(&app, &by, Place::Account).await?;
-    Ok(Page(Account { frame, email: by.actor().to_owned(), fault: None }))
+    Ok(Page(page(&app, &by, None).await?))
+}
+
+async fn page(app: &App, by: &Allowed<See>, fault: Option<String>) -> Result<Account, PageError> {
+    let wall = Utc::now();
+    let open = sessions::of_user(&app.db, by.session.user.id, wall).await?;
+    Ok(Account {
+        frame: Frame::of(app, by, Place::Account).await?,
+        email: by.actor().to_owned(),
+        sessions: open.into_iter().map(|open| Browser::new(open, &by.session.digest, wall)).collect(),
+        fault,
+    })
 }
 
 #[derive(Deserialize)]
@@ -33,19 +47,45 @@ pub(crate) async fn set_password(
     State(app): State<App>,
     Submitted { by, form }: Submitted<See, NewPassword>,
 ) -> Result<Response, PageError> {
-    let known = users::with_password(&app.db, &by.session.user.email.key()).await?;
+    let user = &by.session.user;
+    let known = users::who_may_sign_in(&app.db, &user.email.key()).await?;
     let hash = known.map(|(_, hash)| hash);
     let fault = if !app.hasher.is(&form.old, hash).await {
         "the old password is not right".to_owned()
     } else {
         match app.hasher.hash(&form.new).await {
             Ok(hash) => {
-                users::set_password(&app.db, by.session.user.id, &hash).await?;
+                users::set_password(&app.db, user.id, &hash).await?;
+                note(&app.db, By::User(user), "user.password", user.id, "by themselves", app.now()).await?;
                 return Ok(Redirect::to("/sign-in").into_response());
             }
             Err(fault) => fault.to_string(),
         }
     };
-    let frame = Frame::of(&app, &by, Place::Account).await?;
-    Ok(Faulty(Account { frame, email: by.actor().to_owned(), fault: Some(fault) }).into_response())
+    Ok(Faulty(page(&app, &by, Some(fault)).await?).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    #[serde(default)]
+    session: String,
+}
+
+/// Ends one other session, or all others where none is named.
+pub(crate) async fn end_sessions(
+    State(app): State<App>,
+    Submitted { by, form }: Submitted<See, Which>,
+) -> Result<Response, PageError> {
+    let user = &by.session.user;
+    let tx = app.db.begin().await?;
+    let count = if form.session.is_empty() {
+        sessions::end_others(&tx, user.id, &by.session.digest).await?
+    } else {
+        u64::from(sessions::end_named(&tx, user.id, &form.session).await?)
+    };
+    if count > 0 {
+        note(&tx, By::User(user), "sessions.ended", user.id, &format!("{count} of their own"), app.now()).await?;
+    }
+    tx.commit().await?;
+    Ok(Redirect::to("/account").into_response())
 }

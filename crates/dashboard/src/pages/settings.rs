@@ -8,11 +8,8 @@ use crate::session::{Administer, Allowed};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::State;
-use rebound_db::{events, inbox, lanes, users};
-use rebound_domain::{BounceCause, Policy, User};
-
-/// Entries of the audit log.
-const ROWS: u32 = 50;
+use rebound_db::{inbox, lanes, policies, servers, users};
+use rebound_domain::{BounceCause, Policy};
 
 #[derive(Template)]
 #[template(path = "settings/index.html")]
@@ -24,9 +21,13 @@ pub(crate) struct Settings {
     speed: Count,
     unread: Count,
     lanes: Vec<Lane>,
-    users: Vec<User>,
+    people: Count,
+    relay: String,
+    listen: String,
+    proxies: Vec<String>,
+    keys: Vec<String>,
+    version: &'static str,
     policy: Policy,
-    log: Vec<(When, events::Entry)>,
 }
 
 struct Lane {
@@ -45,7 +46,8 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         cause: lane.cause,
         words: lane.words,
     };
-    let log = events::newest(&app.db, None, ROWS).await?;
+    let people = users::people(&app.db).await?.into_iter().filter(|one| one.deactivated.is_none()).count();
+    let in_use = servers::in_use(&app.db).await?.map(|kept| kept.server.host);
     // Clocks run as fast as the wall's, or some whole number of times faster.
     #[allow(clippy::cast_possible_truncation)]
     let speed = Count(app.clock.factor().round() as i64);
@@ -57,8 +59,12 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         speed,
         unread: Count(inbox::waiting(&app.db).await?),
         lanes: resting.into_iter().map(lane).collect(),
-        users: users::all(&app.db).await?,
-        policy: Policy::default(),
-        log: log.into_iter().map(|entry| (When::new(entry.at, now), entry)).collect(),
+        people: Count(i64::try_from(people).unwrap_or(i64::MAX)),
+        relay: app.installation.relay.as_ref().map(|relay| relay.host.clone()).or(in_use).unwrap_or_default(),
+        listen: app.installation.listen.to_string(),
+        proxies: app.proxies.names(),
+        keys: app.sender.keys.names().into_iter().map(String::from).collect(),
+        version: app.installation.version,
+        policy: policies::in_force(&app.db).await?,
     }))
 }

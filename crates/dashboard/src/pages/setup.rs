@@ -4,7 +4,7 @@ use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Page};
 use crate::secret::Secret;
-use crate::users::checked;
+use crate::users::{By, checked, note};
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -49,9 +49,11 @@ pub(crate) async fn make(
             let page = Setup { name: owner.name, email: owner.email, fault: Some(fault.to_string()) };
             Ok(Faulty(page).into_response())
         }
-        Ok(user) => match users::set_up(&app.db, &digest, &user, Utc::now()).await? {
-            Some(_) => Ok(Redirect::to("/sign-in").into_response()),
-            None => Err(PageError::NotFound),
-        },
+        Ok(user) => {
+            let id = users::set_up(&app.db, &digest, &user, Utc::now()).await?.ok_or(PageError::NotFound)?;
+            let owner = users::get(&app.db, id).await?.ok_or(PageError::NotFound)?;
+            note(&app.db, By::User(&owner), "owner.made", id, "by the set-up link", app.now()).await?;
+            Ok(Redirect::to("/sign-in").into_response())
+        }
     }
 }

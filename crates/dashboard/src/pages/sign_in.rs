@@ -1,21 +1,24 @@
 //! `/sign-in`, `/sign-out`: beginning and ending a session.
 
 use crate::App;
+use crate::device::device;
 use crate::error::PageError;
 use crate::page::Page;
+use crate::proxies::ClientAddress;
 use crate::secret::Secret;
 use crate::session::{See, Submitted, cookie, set_cookie};
+use crate::users::{By, note};
 use askama::Template;
-use axum::Extension;
-use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{TimeDelta, Utc};
+use rebound_db::events::{self, Event};
+use rebound_db::sessions::{self, NewSession};
 use rebound_db::sign_ins::{self, Allowance};
-use rebound_db::{sessions, users};
-use rebound_domain::EmailAddress;
+use rebound_db::users;
+use rebound_domain::{EmailAddress, User};
 use serde::Deserialize;
-use std::net::SocketAddr;
 
 #[derive(Template)]
 #[template(path = "sign_in/index.html")]
@@ -45,22 +48,25 @@ pub(crate) struct Credentials {
 
 pub(crate) async fn enter(
     State(app): State<App>,
-    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, PageError> {
-    let address = from.map_or_else(|| "unknown".to_owned(), |Extension(ConnectInfo(address))| address.ip().to_string());
     // The wall clock: waits between tries are for people who guess, and they live in our time.
     let now = Utc::now();
     let allowances = allowances(&credentials.email, &address);
     let known = match credentials.email.parse::<EmailAddress>() {
-        Ok(email) => users::with_password(&app.db, &email.key()).await?,
+        Ok(email) => users::who_may_sign_in(&app.db, &email.key()).await?,
         Err(_) => None,
     };
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let may_try = sign_ins::charge(&app.db, &allowances, now).await?;
     if !may_try || !app.hasher.is(&credentials.password, hash).await {
-        tracing::warn!(throttled = !may_try, "a sign-in was refused");
+        // Neither name says whose password was typed: some people type it into the wrong field.
+        tracing::warn!(client = %address, throttled = !may_try, "a sign-in was refused");
+        if may_try {
+            note_refusal(&app, user.as_ref(), &address).await?;
+        }
         return Ok(refused(&credentials, may_try));
     }
     let Some(user) = user else { return Ok(refused(&credentials, may_try)) };
@@ -71,11 +77,25 @@ pub(crate) async fn enter(
     if let Some(old) = cookie(&headers, &app) {
         sessions::end(&app.db, &old.digest()).await?;
     }
-    let secret = Secret::new();
-    sessions::start(&app.db, &secret.digest(), user.id, &Secret::new().into_text(), now).await?;
-    tracing::info!(user.id = user.id.0, "signed in");
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let (secret, device) = (Secret::new(), device(agent));
+    let (digest, csrf) = (secret.digest(), Secret::new().into_text());
+    let new = NewSession { digest: &digest, user: user.id, csrf: &csrf, device: &device, address: &address };
+    let tx = app.db.begin().await?;
+    sessions::start(&tx, new, now).await?;
+    note(&tx, By::User(&user), "signed-in", user.id, &format!("{device}, {address}"), app.now()).await?;
+    tx.commit().await?;
+    tracing::info!(user.id = user.id.0, client = %address, "signed in");
     let place = place(&credentials.back).to_owned();
     Ok(([(header::SET_COOKIE, set_cookie(&app, Some(secret)))], Redirect::to(&place)).into_response())
+}
+
+/// A try that was looked at and was wrong stands in the audit log; those that had to wait would only flood it.
+async fn note_refusal(app: &App, user: Option<&User>, address: &str) -> Result<(), PageError> {
+    let (actor, subject_id) = user.map_or(("unknown", None), |user| (user.email.as_str(), Some(user.id.0)));
+    let detail = format!("from {address}");
+    let (at, kind, subject) = (app.now(), "sign-in.refused", "user");
+    Ok(events::add(&app.db, &Event { at, kind, actor, subject, subject_id, key: None, detail }).await?)
 }
 
 /// The same words whatever was wrong, so that nobody learns who may sign in.
@@ -87,7 +107,7 @@ fn refused(credentials: &Credentials, may_try: bool) -> Response {
 
 /// Guessing one password from one place soon waits long. An account that is guessed at from everywhere waits
 /// at most a minute, so that its owner is not locked out.
-fn allowances(email: &str, address: &str) -> [Allowance; 3] {
+pub(crate) fn allowances(email: &str, address: &str) -> [Allowance; 3] {
     let account: String = email.trim().to_lowercase().chars().take(254).collect();
     let of = |subject: String, free, longest| Allowance { subject, free, longest };
     [
@@ -98,7 +118,7 @@ fn allowances(email: &str, address: &str) -> [Allowance; 3] {
 }
 
 /// A place of ours to go to; a back that leads elsewhere leads home.
-fn place(back: &str) -> &str {
+pub(crate) fn place(back: &str) -> &str {
     let ours = back.starts_with('/') && !back.starts_with("//") && !back.contains(['\\', '\r', '\n', '\t']);
     if ours { back } else { "/" }
 }
@@ -110,7 +130,10 @@ pub(crate) async fn leave(
     State(app): State<App>,
     Submitted { by, form: Nothing {} }: Submitted<See, Nothing>,
 ) -> Result<Response, PageError> {
-    sessions::end(&app.db, &by.session.digest).await?;
+    let tx = app.db.begin().await?;
+    sessions::end(&tx, &by.session.digest).await?;
+    note(&tx, By::User(&by.session.user), "signed-out", by.session.user.id, "", app.now()).await?;
+    tx.commit().await?;
     Ok(([(header::SET_COOKIE, set_cookie(&app, None))], Redirect::to("/sign-in")).into_response())
 }
 

@@ -7,7 +7,10 @@ use rebound_domain::{
     Bounce, CampaignId, CampaignState, DeliveryId, DoubtPolicy, Draft, Fields, Grade, Keys, Policy, Refusal, StateName,
     WorkerId,
 };
+use rebound_dashboard::Installation;
 use rebound_send::Sender;
+use rebound_send::return_path::Way;
+use std::net::SocketAddr;
 
 /// How our messages name us.
 pub(crate) fn sender() -> Sender {
@@ -15,6 +18,17 @@ pub(crate) fn sender() -> Sender {
         keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
         return_domain: "bounce.fernhill.example".into(),
         public_url: "https://mail.fernhill.example".into(),
+    }
+}
+
+/// An installation without a relay in its configuration, whose ports nobody answers.
+pub(crate) fn installation() -> Installation {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    Installation {
+        listen: SocketAddr::from(([127, 0, 0, 1], 8025)),
+        relay: None,
+        way: Way { listen: nobody, port: nobody.port(), nameserver: Some(nobody) },
+        version: "0.0.0",
     }
 }
 
@@ -115,5 +129,5 @@ async fn answer(db: &Pool, id: CampaignId, people: usize, now: DateTime<Utc>) {
         ids.iter().filter(|id| id.ordinal() % 6 == 4).map(|id| (*id, Some(now + TimeDelta::hours(9)))).collect();
     leases::release(&tx, worker, &untried).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(contacts::total(db).await.unwrap() >= people as i64);
+    assert!(contacts::total(db).await.unwrap().count >= people as i64);
 }

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, Utc};
-use rebound_dashboard::{App, Hasher, router, users};
+use rebound_dashboard::{App, Hasher, Proxies, router, users};
 use rebound_db::Pool;
 use rebound_domain::{Clock, Role};
 use std::sync::Arc;
@@ -48,6 +48,8 @@ impl World {
             demo: None,
             sender: Arc::new(seed::sender()),
             wake: Arc::default(),
+            proxies: Proxies::default(),
+            installation: seed::installation(),
         };
         Self { db, router: router(app), now: Utc::now(), _folder: folder }
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let mut running = JoinSet::new();
     sandbox.set_return_host(parts.ingest(&mut running).await?);
-    parts.worker(&mut running)?;
+    parts.worker(&mut running);
     parts.jobs(&mut running);
     if args.check {
         let agreed = check::run(&parts, &sandbox, campaign, &folder, &mut running).await?;
@@ -80,6 +80,7 @@ fn config(args: &Args, folder: &Path, relay: SocketAddr) -> Config {
         key_file: folder.join("rebound.key"),
         public_url: format!("http://127.0.0.1:{port}"),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        trusted_proxies: vec![],
         return_domain: "bounce.fernhill.test".to_owned(),
         return_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         relay: Some(Relay {

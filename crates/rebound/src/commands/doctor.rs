@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::keys;
 use rebound_db::Pool;
+use rebound_send::Relay;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("pages", port(config.listen, "listen").await),
         ("return path", port(config.return_listen, "return_path.listen").await),
-        ("relay", relay(&config).await),
+        ("sending server", relay(&config).await),
     ] {
         well &= found.is_ok();
         told(part, &found);
@@ -86,11 +87,28 @@ async fn port(address: SocketAddr, setting: &str) -> Result<String, String> {
     }
 }
 
+/// The configuration's relay, or the server that is in use on the page. A database that is not there names none.
+async fn chosen(config: &Config) -> Result<Option<Relay>, String> {
+    if config.relay.is_some() {
+        return Ok(config.relay.clone());
+    }
+    let Ok(()) = database(config).await.map(drop) else { return Ok(None) };
+    let sqlite = config.database.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+    if sqlite.is_some_and(|path| !Path::new(path).exists()) {
+        return Ok(None);
+    }
+    let db = rebound_db::connect(&config.database).await.map_err(|error| error.to_string())?;
+    let keys = keys::load(&config.key_file).map_err(|error| format!("{error:#}"))?;
+    let relay = rebound_send::servers::in_use(&db, &keys).await.map_err(|error| error.to_string());
+    db.close().await;
+    relay
+}
+
 async fn relay(config: &Config) -> Result<String, String> {
-    let Some(relay) = &config.relay else {
-        return Err("none. Add [relay] with host and port to the configuration.".to_owned());
+    let Some(relay) = chosen(config).await? else {
+        return Err(format!("none. Choose one at {}/servers, or add [relay] to the configuration.", config.public_url));
     };
-    match rebound_send::probe(relay).await {
+    match rebound_send::probe(&relay).await {
         Ok(()) => Ok(format!("{}:{} takes mail", relay.host, relay.port)),
         Err(down) => Err(down.to_string()),
     }

@@ -15,12 +15,14 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     println!("Pages: {}", parts.config.public_url);
     println!("Bounces: mail to @{} is taken at {bounces}", parts.config.return_domain);
     match &parts.config.relay {
-        Some(relay) => {
-            parts.worker(&mut running)?;
-            println!("Relay: {}:{}", relay.host, relay.port);
-        }
-        None => println!("Relay: none. Nothing is sent until rebound.toml has [relay] with host and port."),
+        Some(relay) => println!("Relay: {}:{}", relay.host, relay.port),
+        None => match rebound_db::servers::in_use(&parts.db).await? {
+            Some(kept) => println!("Relay: {}:{}, as chosen on the page", kept.server.host, kept.server.port),
+            None => println!("Relay: none. Campaigns wait until one is chosen at {}/servers.", parts.config.public_url),
+        },
     }
+    parts.worker(&mut running);
+    parts.follow_keys(&mut running);
     if let Some(token) = rebound_dashboard::users::setup_link(&parts.db, parts.now()).await? {
         println!("\nSet up the first account, once: {}/setup/{token}", parts.config.public_url);
     }
@@ -32,7 +34,8 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
     let mut running = JoinSet::new();
-    parts.worker(&mut running)?;
+    parts.worker(&mut running);
+    parts.follow_keys(&mut running);
     parts.jobs(&mut running);
     parts.wait(&mut running).await?;
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,8 @@
 
 use crate::roles::Parts;
 use anyhow::ensure;
-use rebound_dashboard::users;
+use chrono::Utc;
+use rebound_dashboard::users::{self, By};
 use rebound_domain::{EmailAddress, Role};
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -25,9 +26,38 @@ pub(super) enum Command {
         /// Whose
         email: EmailAddress,
     },
+    /// Invite someone: print a one-time link by which they choose their password
+    Invite {
+        /// Their address
+        email: EmailAddress,
+        /// Their name, as pages show it
+        #[arg(long)]
+        name: String,
+        /// What they may do here
+        #[arg(long, value_enum, default_value = "marketer")]
+        role: Position,
+    },
+    /// Print a one-time link by which someone chooses another password
+    Link {
+        /// Whose
+        email: EmailAddress,
+    },
+    /// Shut someone out: their browsers are signed out, their password is not taken
+    Deactivate {
+        /// Whom
+        email: EmailAddress,
+    },
+    /// Let someone in again who was shut out
+    Reactivate {
+        /// Whom
+        email: EmailAddress,
+    },
     /// Print the one-time link that sets up the first account, if there is none yet
     SetupLink,
 }
+
+/// Whoever may run the program.
+const BY: By<'_> = By::CommandLine;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(super) enum Position {
@@ -61,6 +91,27 @@ pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCo
         Command::Password { email } => {
             users::set_password(&parts.db, email.as_str(), &password()?).await?;
             println!("The password of {email} is changed, and its sessions are signed out.");
+        }
+        Command::Invite { email, name, role } => {
+            let expires = Utc::now() + users::INVITED;
+            let (db, now) = (&parts.db, parts.now());
+            let (_, secret) = users::invite(db, BY, email.as_str(), &name, role.into(), expires, now).await?;
+            println!("{}/join/{secret}", parts.config.public_url);
+        }
+        Command::Link { email } => {
+            let (user, expires) = (users::find(&parts.db, &email).await?, Utc::now() + users::RESET);
+            let secret = users::link(&parts.db, BY, user.id, expires, parts.now()).await?;
+            println!("{}/join/{secret}", parts.config.public_url);
+        }
+        Command::Deactivate { email } => {
+            let user = users::find(&parts.db, &email).await?;
+            users::deactivate(&parts.db, BY, user.id, parts.now()).await?;
+            println!("{email} may not sign in any more, and is signed out everywhere.");
+        }
+        Command::Reactivate { email } => {
+            let user = users::find(&parts.db, &email).await?;
+            users::reactivate(&parts.db, BY, user.id, parts.now()).await?;
+            println!("{email} may sign in at {}", parts.config.public_url);
         }
         Command::SetupLink => match users::setup_link(&parts.db, parts.now()).await? {
             Some(token) => println!("{}/setup/{token}", parts.config.public_url),

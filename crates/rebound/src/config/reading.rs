@@ -68,6 +68,29 @@ impl Reading {
         }
     }
 
+    /// Texts in brackets, or in one text with commas between them, each made a value by `check`.
+    pub(super) fn list<T>(&mut self, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let texts: Vec<String> = match self.settings.remove(key) {
+            None => return vec![],
+            Some(toml::Value::String(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            Some(toml::Value::Array(values)) if values.iter().all(toml::Value::is_str) => {
+                values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+            }
+            Some(_) => {
+                self.mistakes.push(format!("{key} must be a list of texts in brackets"));
+                return vec![];
+            }
+        };
+        let mut list = Vec::new();
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            match check(text) {
+                Ok(value) => list.push(value),
+                Err(why) => self.mistakes.push(format!("{key}: \"{text}\" {why}")),
+            }
+        }
+        list
+    }
+
     pub(super) fn number(&mut self, key: &str, default: i64, range: RangeInclusive<i64>) -> i64 {
         let number = match self.settings.remove(key) {
             None => return default,
@@ -97,7 +120,7 @@ impl Reading {
 fn setting_of(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     match name.as_str() {
-        "database" | "key_file" | "public_url" | "listen" => Some(name),
+        "database" | "key_file" | "public_url" | "listen" | "trusted_proxies" => Some(name),
         _ => ["return_path", "relay"].into_iter().find_map(|section| {
             let rest = name.strip_prefix(section)?.strip_prefix('_')?;
             Some(format!("{section}.{rest}"))

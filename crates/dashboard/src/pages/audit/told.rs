@@ -1,0 +1,87 @@
+//! Entries of the audit log in words, and where to read on.
+
+use rebound_db::events::Entry;
+
+/// What entries are about: the name in the database, and the word on the page.
+pub(super) const NOUNS: [(&str, &str); 8] = [
+    ("campaign", "Campaigns"),
+    ("contact", "Contacts"),
+    ("list", "Lists and imports"),
+    ("incident", "Incidents"),
+    ("policy", "Policies"),
+    ("server", "Sending servers"),
+    ("user", "People and sign-ins"),
+    ("key", "Keys"),
+];
+
+/// What was done.
+pub(super) fn words(entry: &Entry) -> String {
+    let known = match entry.kind.as_str() {
+        "signed-in" => "signed in",
+        "signed-out" => "signed out",
+        "sign-in.refused" => "was refused at the sign-in",
+        "sessions.ended" => "signed browsers out",
+        "user.added" => "added a person",
+        "user.invited" => "invited a person",
+        "user.joined" => "accepted the invitation",
+        "user.link" => "made a link to choose a password",
+        "user.password" => "chose another password",
+        "user.role" => "changed a role",
+        "user.deactivated" => "shut a person out",
+        "user.reactivated" => "let a person in again",
+        "owner.made" => "set this installation up",
+        "server.added" => "added a sending server",
+        "server.changed" => "changed a sending server",
+        "server.used" => "sends through this server from now on",
+        "server.rested" => "stopped sending through this server",
+        "server.removed" => "removed a sending server",
+        "server.tested" => "tested a sending server",
+        "key.rotated" => "changed the key, and sealed all secrets anew",
+        "suppressed" => "suppressed an address",
+        "lifted" | "lifted.other" => "lifted a suppression",
+        "rested" => "lets an address rest",
+        "complained" => "noted a complaint",
+        "imported" => "imported contacts",
+        "campaign.planning" => "launched or resumed a campaign",
+        "campaign.sending" => "resumed a campaign",
+        "campaign.paused" => "paused a campaign",
+        "campaign.cancelled" => "cancelled a campaign",
+        "campaign.waits" => "lets a campaign wait",
+        "incident.closed" => "closed an incident",
+        "incident.restored" => "restored the contacts of an incident",
+        _ => "",
+    };
+    if known.is_empty() { entry.kind.replace(['.', '_', '-'], " ") } else { known.to_owned() }
+}
+
+/// The thing it is about: its name here and its page.
+pub(super) fn thing(entry: &Entry) -> Option<(String, String)> {
+    let named =
+        |words: &str, place: &str| entry.subject_id.map(|id| (format!("{words} {id}"), format!("{place}/{id}")));
+    match (entry.subject.as_str(), &entry.key) {
+        ("contact", Some(key)) => {
+            let by_address = || format!("/contacts?q={}", encoded(key.as_str()));
+            let place = entry.subject_id.map_or_else(by_address, |id| format!("/contacts/{id}"));
+            Some((key.to_string(), place))
+        }
+        ("contact", None) => named("Contact", "/contacts"),
+        ("campaign", _) => named("Campaign", "/campaigns"),
+        ("incident", _) => named("Incident", "/incidents"),
+        ("bounce", _) => named("Bounce", "/bounces"),
+        ("import", _) => named("Import", "/imports"),
+        ("list", _) => entry.subject_id.map(|id| (format!("List {id}"), "/lists".to_owned())),
+        ("policy", _) => Some(("Policies".to_owned(), "/policies".to_owned())),
+        ("user", _) if entry.subject_id.is_some() => named("Person", "/users"),
+        ("server", _) if entry.kind != "server.removed" => named("Server", "/servers"),
+        _ => None,
+    }
+}
+
+/// The rest, as a person reads it.
+pub(super) fn detail(entry: &Entry) -> String {
+    entry.detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+fn encoded(text: &str) -> String {
+    serde_urlencoded::to_string([("", text)]).unwrap_or_default().trim_start_matches('=').to_owned()
+}

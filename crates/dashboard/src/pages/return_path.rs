@@ -1,0 +1,85 @@
+//! `/return-path`: where bounces come to, what DNS must say, and whether they find back.
+
+use crate::App;
+use crate::error::PageError;
+use crate::page::{Frame, Page, Place};
+use crate::session::{Administer, Allowed, Submitted};
+use crate::words::{Count, When};
+use askama::Template;
+use axum::extract::State;
+use rebound_db::inbox;
+use rebound_send::return_path::{self, Found, State as Well};
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "return_path/index.html")]
+pub(crate) struct Show {
+    frame: Frame,
+    domain: String,
+    listen: String,
+    host: String,
+    relay: String,
+    last: Option<When>,
+    unread: Count,
+    found: Vec<Found>,
+}
+
+pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Show>, PageError> {
+    Ok(Page(page(&app, &by, vec![]).await?))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Nothing {}
+
+/// Looks now. It takes some seconds, and nothing is kept of it.
+pub(crate) async fn check(
+    State(app): State<App>,
+    Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
+) -> Result<Page<Show>, PageError> {
+    let found = return_path::check(&app.sender, &app.installation.way, app.now()).await;
+    Ok(Page(page(&app, &by, found).await?))
+}
+
+async fn page(app: &App, by: &Allowed<Administer>, found: Vec<Found>) -> Result<Show, PageError> {
+    let last = inbox::last_received(&app.db).await?;
+    let url = app.public_url.split_once("://").map_or(app.public_url.as_str(), |(_, host)| host);
+    let host = url.split(['/', ':']).next().unwrap_or_default();
+    Ok(Show {
+        frame: Frame::of(app, by, Place::ReturnPath).await?,
+        domain: app.sender.return_domain.clone(),
+        listen: app.installation.way.listen.to_string(),
+        host: if host.contains(|c: char| c.is_ascii_alphabetic()) {
+            host.to_owned()
+        } else {
+            "mail.example.org".to_owned()
+        },
+        relay: relay_host(app).await?,
+        last: last.map(|at| When::new(at, app.now())),
+        unread: Count(inbox::waiting(&app.db).await?),
+        found,
+    })
+}
+
+/// The server that mail goes through, whose addresses the SPF record must name.
+async fn relay_host(app: &App) -> Result<String, PageError> {
+    if let Some(relay) = &app.installation.relay {
+        return Ok(relay.host.clone());
+    }
+    let kept = rebound_db::servers::in_use(&app.db).await?;
+    Ok(kept.map_or_else(|| "smtp.example.org".to_owned(), |kept| kept.server.host))
+}
+
+impl Show {
+    fn is_well(&self) -> bool {
+        self.found.iter().all(|found| found.state == Well::Well)
+    }
+}
+
+/// The class and the sign of a tick.
+pub(crate) fn tick(state: &Well) -> (&'static str, &'static str, &'static str) {
+    match state {
+        Well::Well => ("done", "✓", "Well:"),
+        Well::Unsure => ("warn", "?", "Not sure:"),
+        Well::Wrong => ("stop", "!", "Wrong:"),
+    }
+}

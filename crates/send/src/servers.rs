@@ -1,0 +1,203 @@
+//! Administrators' orders about servers: add, change, put in use, remove; their passwords are sealed here.
+
+use crate::Relay;
+use chrono::{DateTime, Utc};
+use rebound_db::servers::{self, Kept};
+use rebound_db::{Connection, Pool, events};
+use rebound_domain::{Keys, Server, ServerId, Unsealed, seal, unseal};
+
+/// Why an order was not followed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is no such server.
+    #[error("there is no such server")]
+    Unknown,
+    /// Its password does not open.
+    #[error("the password cannot be used: {0}. Type it again")]
+    Sealed(#[from] Unsealed),
+    /// The keys cannot seal.
+    #[error("there is no key to seal the password with")]
+    NoKey,
+    /// Campaigns would have no way to go.
+    #[error("it is in use; choose another first, or stop using it")]
+    InUse,
+    /// The database did not take it.
+    #[error(transparent)]
+    Database(#[from] rebound_db::Error),
+}
+
+/// What to do with the password of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Password<'a> {
+    /// It stays as it is.
+    Stays,
+    /// It is this from now on; empty for none.
+    Becomes(&'a str),
+}
+
+/// Adds a server. The first one is in use at once.
+///
+/// # Errors
+/// [`ServerError`]
+pub async fn add(
+    db: &Pool,
+    keys: &Keys,
+    server: &Server,
+    password: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<ServerId, ServerError> {
+    let tx = db.begin().await?;
+    let id = servers::create(&tx, server, actor, now).await?;
+    put_password(&tx, keys, id, password).await?;
+    note(&tx, "server.added", id, &server.name, actor, now).await?;
+    if servers::in_use(&tx).await?.is_none() && servers::list(&tx).await?.len() == 1 {
+        servers::use_only(&tx, Some(id)).await?;
+        note(&tx, "server.used", id, &server.name, actor, now).await?;
+    }
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Changes a server.
+///
+/// # Errors
+/// [`ServerError`]
+pub async fn change(
+    db: &Pool,
+    keys: &Keys,
+    server: &Server,
+    password: Password<'_>,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), ServerError> {
+    let tx = db.begin().await?;
+    let before = servers::get(&tx, server.id).await?.ok_or(ServerError::Unknown)?;
+    servers::update(&tx, server, actor, now).await?;
+    // A password that was given to one host must not be shown to another one.
+    let elsewhere = before.server.host != server.host || before.server.login != server.login;
+    match password {
+        Password::Becomes(password) => put_password(&tx, keys, server.id, password).await?,
+        Password::Stays if elsewhere => put_password(&tx, keys, server.id, "").await?,
+        Password::Stays => {}
+    }
+    note(&tx, "server.changed", server.id, &server.name, actor, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Sends through `id` from now on, or through none; campaigns wait as long as there is none.
+///
+/// # Errors
+/// [`ServerError`]
+pub async fn put_in_use(db: &Pool, id: Option<ServerId>, actor: &str, now: DateTime<Utc>) -> Result<(), ServerError> {
+    let tx = db.begin().await?;
+    let before = servers::in_use(&tx).await?.map(|kept| kept.server);
+    let after = match id {
+        Some(id) => Some(servers::get(&tx, id).await?.ok_or(ServerError::Unknown)?.server),
+        None => None,
+    };
+    if before == after {
+        return Ok(());
+    }
+    servers::use_only(&tx, id).await?;
+    match (&after, &before) {
+        (Some(server), _) => note(&tx, "server.used", server.id, &server.name, actor, now).await?,
+        (None, Some(server)) => note(&tx, "server.rested", server.id, &server.name, actor, now).await?,
+        (None, None) => {}
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Removes a server that is not in use, and its password with it.
+///
+/// # Errors
+/// [`ServerError`]
+pub async fn remove(db: &Pool, id: ServerId, actor: &str, now: DateTime<Utc>) -> Result<(), ServerError> {
+    let tx = db.begin().await?;
+    let kept = servers::get(&tx, id).await?.ok_or(ServerError::Unknown)?;
+    if kept.in_use {
+        return Err(ServerError::InUse);
+    }
+    servers::remove(&tx, id).await?;
+    note(&tx, "server.removed", id, &kept.server.name, actor, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The relay that mail goes through, with its password; `None` where no server is in use.
+///
+/// # Errors
+/// [`ServerError`]
+pub async fn in_use(db: &impl Connection, keys: &Keys) -> Result<Option<Relay>, ServerError> {
+    servers::in_use(db).await?.map(|kept| relay(keys, &kept)).transpose()
+}
+
+/// A server as a relay, its password opened.
+///
+/// # Errors
+/// [`ServerError::Sealed`]
+pub fn relay(keys: &Keys, kept: &Kept) -> Result<Relay, ServerError> {
+    let server = kept.server.clone();
+    let password = match kept.sealed.as_str() {
+        "" => String::new(),
+        sealed => unseal(keys, sealed, &place(server.id))?,
+    };
+    Ok(Relay {
+        host: server.host,
+        port: server.port,
+        tls: server.tls,
+        authority: (!server.authority.is_empty()).then_some(server.authority),
+        login: (!server.login.is_empty()).then_some((server.login, password)),
+        connections: usize::from(server.connections).max(1),
+        per_second: (server.per_second > 0).then_some(server.per_second),
+        hello: server.hello,
+    })
+}
+
+/// Seals every secret with the first of `keys`; how many there were.
+///
+/// # Errors
+/// [`ServerError`]; then all are as they were.
+pub async fn reseal(db: &Pool, keys: &Keys, actor: &str, now: DateTime<Utc>) -> Result<u64, ServerError> {
+    let tx = db.begin().await?;
+    let mut count = 0;
+    for kept in servers::list(&tx).await?.into_iter().filter(|kept| !kept.sealed.is_empty()) {
+        let id = kept.server.id;
+        let password = unseal(keys, &kept.sealed, &place(id))?;
+        put_password(&tx, keys, id, &password).await?;
+        count += 1;
+    }
+    let detail = format!("{count} secrets");
+    let event =
+        events::Event { at: now, kind: "key.rotated", actor, subject: "key", subject_id: None, key: None, detail };
+    events::add(&tx, &event).await?;
+    tx.commit().await?;
+    Ok(count)
+}
+
+async fn put_password(db: &impl Connection, keys: &Keys, id: ServerId, password: &str) -> Result<(), ServerError> {
+    let sealed = match password {
+        "" => String::new(),
+        password => seal(keys, password, &place(id), rand::random()).ok_or(ServerError::NoKey)?,
+    };
+    Ok(servers::set_password(db, id, &sealed).await?)
+}
+
+/// A sealed password opens in its own row only.
+fn place(id: ServerId) -> String {
+    format!("sending_servers/{id}/password")
+}
+
+async fn note(
+    db: &impl Connection,
+    kind: &str,
+    id: ServerId,
+    name: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), rebound_db::Error> {
+    let (subject_id, detail) = (Some(id.0), name.to_owned());
+    events::add(db, &events::Event { at: now, kind, actor, subject: "server", subject_id, key: None, detail }).await
+}

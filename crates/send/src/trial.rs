@@ -1,0 +1,151 @@
+//! Trying a server out, step by step, as an administrator wants to see it.
+
+use crate::transport::{Answer, Envelope, Line, Reached, Reply};
+use crate::{Relay, RelayDown, Sender, Tls};
+use chrono::{DateTime, Utc};
+use mail_builder::MessageBuilder;
+use rebound_domain::{CampaignId, DeliveryId, EmailAddress};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// A person waits for the answer, so it comes within a minute; the steps so far are shown in any case.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// One step of a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What was tried: `Connected`, `Signed in`.
+    pub name: &'static str,
+    /// The rest: what the server said, or what is wrong and what to do.
+    pub words: String,
+    /// Whether it went well.
+    pub passed: bool,
+    /// How long after the beginning.
+    pub after: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trial {
+    /// The steps in their order; nothing follows one that failed.
+    pub steps: Vec<Step>,
+}
+
+impl Trial {
+    /// What is wrong; `None` when all went well.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.steps.iter().find(|step| !step.passed).map(|step| step.words.as_str())
+    }
+}
+
+/// Opens a line to `relay` and closes it again; with `to`, a test message goes there first.
+pub async fn trial(relay: &Relay, sender: &Sender, to: Option<(&EmailAddress, &str)>, now: DateTime<Utc>) -> Trial {
+    let mut notes = Notes { relay, start: Instant::now(), trial: Trial::default() };
+    if timeout(PATIENCE, notes.run(sender, to, now)).await.is_err() {
+        notes.fail("Answered in time", "It did not go on within 45 seconds. Is this the right port?".to_owned());
+    }
+    notes.trial
+}
+
+struct Notes<'a> {
+    relay: &'a Relay,
+    start: Instant,
+    trial: Trial,
+}
+
+impl Notes<'_> {
+    async fn run(&mut self, sender: &Sender, to: Option<(&EmailAddress, &str)>, now: DateTime<Utc>) {
+        let relay = self.relay;
+        let opened = Line::open_noting(relay, &mut |reached| self.note(&reached)).await;
+        let mut line = match opened {
+            Ok(line) => line,
+            Err(down) => return self.down(&down),
+        };
+        if let Some((to, from)) = to {
+            self.message(&mut line, sender, to, from, now).await;
+        }
+        line.close().await;
+    }
+
+    fn note(&mut self, reached: &Reached) {
+        let relay = self.relay;
+        match reached {
+            Reached::Connected => self.pass("Connected", format!("{}, port {}", relay.host, relay.port)),
+            Reached::Greeted => match relay.tls {
+                Tls::None => self.pass("Greeted", "The line is not encrypted".to_owned()),
+                Tls::StartTls => self.pass("Encrypted", "By STARTTLS; the certificate names this host".to_owned()),
+                Tls::Implicit => {
+                    self.pass("Encrypted", "TLS from the start; the certificate names this host".to_owned())
+                }
+            },
+            Reached::LoggedIn => {
+                let user = relay.login.as_ref().map_or("", |(user, _)| user.as_str());
+                self.pass("Signed in", format!("as {user}"));
+            }
+            Reached::Offered(offers) => {
+                let offers: Vec<&str> = offers.iter().skip(1).map(String::as_str).collect();
+                self.pass("Ready for mail", format!("It offers {}", offers.join(", ")));
+            }
+        }
+    }
+
+    fn down(&mut self, down: &RelayDown) {
+        let name = match down {
+            RelayDown::Unreachable { .. } => "Connected",
+            RelayDown::Unprotected { .. } => "Encrypted",
+            RelayDown::Login { .. } => "Signed in",
+            RelayDown::Refused { .. } => "Ready for mail",
+        };
+        self.fail(name, down.to_string());
+    }
+
+    async fn message(&mut self, line: &mut Line, sender: &Sender, to: &EmailAddress, from: &str, now: DateTime<Utc>) {
+        // No campaign has the number 0, so what comes back of it is nobody's bounce.
+        let delivery = DeliveryId::new(CampaignId(0), 0).unwrap_or(DeliveryId(0));
+        let back = sender.return_path(delivery, 0, now);
+        match line.envelope(&back, to.as_str()).await {
+            Envelope::Ready => self.pass("Sender and recipient taken", format!("{from} to {to}")),
+            Envelope::Refused(reply) => {
+                let said = format!("{} It does not take mail from {back} to {to}.", says(&reply));
+                return self.fail("Sender and recipient taken", said);
+            }
+            Envelope::Lost => return self.fail("Sender and recipient taken", "The line broke.".to_owned()),
+        }
+        let Some(text) = letter(sender, from, to, now) else {
+            line.abandon();
+            return self.fail("Message taken", "The message could not be written.".to_owned());
+        };
+        match line.message(&text).await {
+            Answer::Accepted(reply) => self.pass("Message taken", says(&reply)),
+            Answer::Refused(reply) => self.fail("Message taken", says(&reply)),
+            Answer::Doubt => self.fail("Message taken", "The line broke before its answer; it may arrive.".to_owned()),
+        }
+    }
+
+    fn pass(&mut self, name: &'static str, words: String) {
+        self.trial.steps.push(Step { name, words, passed: true, after: self.start.elapsed() });
+    }
+
+    fn fail(&mut self, name: &'static str, words: String) {
+        self.trial.steps.push(Step { name, words, passed: false, after: self.start.elapsed() });
+    }
+}
+
+fn says(reply: &Reply) -> String {
+    reply.line()
+}
+
+fn letter(sender: &Sender, from: &str, to: &EmailAddress, now: DateTime<Utc>) -> Option<String> {
+    let id = format!("test.{:x}@{}", rand::random::<u64>(), sender.return_domain);
+    MessageBuilder::new()
+        .from(from)
+        .to(to.as_str())
+        .subject("A test from Rebound")
+        .message_id(id)
+        .date(now.timestamp())
+        .header("Auto-Submitted", mail_builder::headers::raw::Raw::new("auto-generated"))
+        .text_body(format!("This server takes our mail.\r\n\r\nSent by Rebound at {}.\r\n", sender.public_url))
+        .write_to_string()
+        .ok()
+}
