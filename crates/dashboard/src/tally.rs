@@ -101,6 +101,18 @@ impl Tally {
     }
 }
 
+/// The counts of a campaign after its resends: whoever was written to again stands where that message stands.
+pub(crate) fn after_resends(
+    mut counts: BTreeMap<StateName, i64>,
+    resent: &BTreeMap<StateName, i64>,
+) -> BTreeMap<StateName, i64> {
+    *counts.entry(StateName::Bounced).or_default() -= resent.values().sum::<i64>();
+    for (state, count) in resent {
+        *counts.entry(*state).or_default() += count;
+    }
+    counts
+}
+
 /// The class and the word for where a campaign stands.
 pub(crate) fn campaign_state(state: impl Borrow<CampaignState>) -> (&'static str, &'static str) {
     match state.borrow() {
@@ -119,6 +131,14 @@ pub(crate) fn campaign_state(state: impl Borrow<CampaignState>) -> (&'static str
 mod tests {
     use super::*;
     use rebound_domain::BounceCause;
+
+    #[test]
+    fn whoever_a_resend_reached_is_recovered() {
+        use StateName::{Accepted, Bounced, Deferred};
+        let counts = BTreeMap::from([(Accepted, 90), (Bounced, 10)]);
+        let after = after_resends(counts, &BTreeMap::from([(Accepted, 4), (Deferred, 1), (Bounced, 2)]));
+        assert_eq!(after, BTreeMap::from([(Accepted, 94), (Bounced, 5), (Deferred, 1)]));
+    }
 
     #[test]
     fn everybody_is_counted_once() {

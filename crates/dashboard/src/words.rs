@@ -31,6 +31,11 @@ impl Count {
         format!("{self} {}", if self.0 == 1 { one } else { many })
     }
 
+    /// The number of things there are.
+    pub(crate) fn from_len(length: usize) -> Self {
+        Self(i64::try_from(length).unwrap_or(i64::MAX))
+    }
+
     /// `42 people`.
     pub(crate) fn people(self) -> String {
         self.of("person", "people")
@@ -40,6 +45,16 @@ impl Count {
 /// A number of a template, which hands references over.
 pub(crate) fn count(number: impl Borrow<i64>) -> Count {
     Count(*number.borrow())
+}
+
+/// A size: `840 bytes`, `96 KB`, `11.8 MB`.
+pub(crate) fn bytes(size: impl Borrow<usize>) -> String {
+    let size = *size.borrow();
+    match size {
+        0..1_000 => format!("{size} bytes"),
+        1_000..1_000_000 => format!("{} KB", size.div_ceil(1_000)),
+        _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
+    }
 }
 
 /// The share of `part` in `whole`, in percent with one decimal; `None` under a hundred, which is too few to say.

@@ -9,11 +9,19 @@
 
 #[path = "dashboard/access.rs"]
 mod access;
+#[path = "dashboard/campaigns.rs"]
+mod campaigns;
 #[path = "dashboard/forms.rs"]
 mod forms;
 #[path = "dashboard/pages.rs"]
 mod pages;
+#[path = "dashboard/people.rs"]
+mod people;
+#[path = "dashboard/people.rs"]
+mod people;
 #[path = "dashboard/seed.rs"]
 mod seed;
+#[path = "dashboard/servers.rs"]
+mod servers;
 #[path = "dashboard/world.rs"]
 mod world;

@@ -201,7 +201,8 @@ fn lighten(draft: &Draft) -> Draft {
         let alt = ALT.as_ref().and_then(|alt| alt.captures(&found[0]));
         alt.map(|alt| alt[1].to_owned()).unwrap_or_default()
     };
-    let html = INSIDE.as_ref().map_or_else(|| draft.html.clone(), |inside| inside.replace_all(&draft.html, words).into());
+    let html =
+        INSIDE.as_ref().map_or_else(|| draft.html.clone(), |inside| inside.replace_all(&draft.html, words).into());
     Draft { html, ..draft.clone() }
 }
 
@@ -236,7 +237,10 @@ mod tests {
 
     #[test]
     fn the_light_version_keeps_the_words() {
-        let heavy = draft(r#"<p>Hi {{ town }}</p><img alt="A bulb" src="data:image/png;base64,AAAA"><img src="https://a.example/b.png">"#, "");
+        let heavy = draft(
+            r#"<p>Hi {{ town }}</p><img alt="A bulb" src="data:image/png;base64,AAAA"><img src="https://a.example/b.png">"#,
+            "",
+        );
         assert_eq!(pictures_inside(&heavy), 1);
         assert_eq!(lighten(&heavy).html, r#"<p>Hi {{ town }}</p>A bulb<img src="https://a.example/b.png">"#);
         let light = lighten(&draft("<p>Hi {{ town }}</p>", ""));

@@ -1,30 +1,41 @@
 //! `/campaigns`: all of them. One campaign is in the files of this folder, by what is done with it.
 
+mod again;
+mod copies;
+mod doubts;
 mod draft;
 mod form;
 mod live;
 mod orders;
+mod preview;
 mod recipients;
 mod report;
+mod testing;
 
-pub(crate) use draft::{launch_page, preview};
+pub(crate) use again::{hurry_page, hurry_up, make_resend, resend_page};
+pub(crate) use copies::{copy, delete, delete_page, lacking};
+pub(crate) use doubts::{decide, doubts};
+pub(crate) use draft::launch_page;
 pub(crate) use form::{blank, create, edit, update};
 pub(crate) use live::progress;
-pub(crate) use orders::{cancel, cancel_page, launch, pause, resume};
+pub(crate) use orders::{cancel, cancel_page, launch, pause, resume, schedule, unschedule};
+pub(crate) use preview::preview;
 pub(crate) use recipients::recipients;
 pub(crate) use report::{bounces, show};
+pub(crate) use testing::test;
 
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
 use crate::session::{Allowed, See};
-use crate::tally::{Tally, campaign_state};
+use crate::tally::{Tally, after_resends, campaign_state};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Query, State};
-use rebound_db::{Pool, campaigns, deliveries, lists};
+use rebound_db::{Pool, campaigns, deliveries, lists, outcomes};
 use rebound_domain::{Campaign, CampaignId, CampaignState};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Campaigns on one page.
 const ROWS: usize = 50;
@@ -49,7 +60,10 @@ struct Line {
     people: Count,
     reached: Count,
     unreached: Count,
+    /// Nothing has gone out: there are no figures yet.
+    is_written: bool,
     is_draft: bool,
+    resend: bool,
 }
 
 /// What the filter bar holds.
@@ -81,13 +95,21 @@ pub(crate) async fn index(
     let mut all = campaigns::all(&app.db).await?;
     all.sort_by_key(|campaign| std::cmp::Reverse(campaign.id));
     let any = !all.is_empty();
+    let parents: BTreeSet<CampaignId> = all.iter().filter_map(|one| one.resend).map(|resend| resend.of).collect();
     let names = lists::all(&app.db).await?;
     let after = asked.after.unwrap_or(i64::MAX);
     let mut found = all.into_iter().filter(|one| one.id.0 < after && asked.lets_through(one));
     let mut rows = Vec::new();
     for campaign in found.by_ref().take(ROWS) {
-        let tally = Tally::of(&deliveries::counts(&app.db, campaign.id).await?, &[]);
+        let mut counts = deliveries::counts(&app.db, campaign.id).await?;
+        if parents.contains(&campaign.id) {
+            counts = after_resends(counts, &outcomes::resent_to(&app.db, campaign.id).await?);
+        }
+        let tally = Tally::of(&counts, &[]);
         let when = match (campaign.launched, campaign.finished) {
+            (None, None) if campaign.scheduled.is_some() => {
+                campaign.scheduled.map(|at| format!("goes {}", When::new(at, now))).unwrap_or_default()
+            }
             (_, Some(at)) => format!("until {}", When::new(at, now)),
             (Some(at), None) => format!("since {}", When::new(at, now)),
             (None, None) => format!("written {}", When::new(campaign.created, now)),
@@ -105,7 +127,9 @@ pub(crate) async fn index(
             people: Count(tally.people),
             reached: Count(tally.reached()),
             unreached: Count(tally.unreached()),
+            is_written: matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled),
             is_draft: campaign.state == CampaignState::Draft,
+            resend: campaign.resend.is_some(),
         });
     }
     let more = found.next().and(rows.last()).map(|line| line.id.0);

@@ -80,7 +80,7 @@ pub(crate) async fn show(by: Allowed<See>, State(app): State<App>) -> Result<Res
     let frame = Frame::of(&app, &by, Place::Overview).await?;
     let all = campaigns::all(&app.db).await?;
     if !all.iter().any(|campaign| campaign.launched.is_some()) {
-        let people = Count(contacts::total(&app.db).await?);
+        let people = Count(contacts::total(&app.db).await?.count);
         return Ok(Page(Empty { frame, people, campaigns: all.len() }).into_response());
     }
     let today = now.date_naive();

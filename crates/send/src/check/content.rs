@@ -1,6 +1,6 @@
 //! What is inside a message: links and pictures.
 
-use super::{Finding, Preflight, Part};
+use super::{Finding, Part, Preflight};
 use crate::Sender;
 use crate::template::Template;
 use rebound_domain::{DeliveryId, Draft, Fields};
@@ -58,9 +58,9 @@ fn fault(target: &str) -> Option<String> {
     };
     match (url.scheme(), url.host()) {
         ("mailto" | "tel", _) => None,
-        ("http" | "https", Some(Host::Ipv4(_) | Host::Ipv6(_))) => {
-            Some(format!("The link “{target}” leads to a bare IP address, which filters take for an attack. Use a name."))
-        }
+        ("http" | "https", Some(Host::Ipv4(_) | Host::Ipv6(_))) => Some(format!(
+            "The link “{target}” leads to a bare IP address, which filters take for an attack. Use a name."
+        )),
         ("http" | "https", Some(Host::Domain(host))) if SHORTENERS.contains(&host.trim_start_matches("www.")) => Some(
             format!("The link “{target}” is shortened, and filters often refuse it. Put the full address instead."),
         ),
@@ -84,7 +84,8 @@ fn pictures(html: &str) -> Vec<Finding> {
         findings.push(Finding::hint(Part::Content, what));
     }
     if inside > 0 {
-        let what = format!("{inside} pictures are inside the message; Gmail and Outlook do not show them. Link them instead.");
+        let what =
+            format!("{inside} pictures are inside the message; Gmail and Outlook do not show them. Link them instead.");
         findings.push(Finding::hint(Part::Content, what));
     }
     findings
@@ -115,7 +116,8 @@ mod tests {
 
     #[test]
     fn our_own_links_are_ours_to_answer_for() {
-        let html = r#"<a href="http://127.0.0.1/u/1">Unsubscribe</a> <A class=x HREF='http://a.example/?a=1&amp;b=2'>x</a>"#;
+        let html =
+            r#"<a href="http://127.0.0.1/u/1">Unsubscribe</a> <A class=x HREF='http://a.example/?a=1&amp;b=2'>x</a>"#;
         let found = links(html, "http://127.0.0.1");
         assert_eq!(found.len(), 1);
         assert!(found[0].what.contains("http://a.example/?a=1&b=2"), "{}", found[0].what);
@@ -124,6 +126,9 @@ mod tests {
     #[test]
     fn pictures_say_what_they_show() {
         assert!(pictures(r#"<img src="https://a.example/b.png" alt="A bulb">"#).is_empty());
-        assert_eq!(pictures(r#"<img src="https://a.example/b.png" alt=""><img src='data:image/png;base64,AA'>"#).len(), 2);
+        assert_eq!(
+            pictures(r#"<img src="https://a.example/b.png" alt=""><img src='data:image/png;base64,AA'>"#).len(),
+            2
+        );
     }
 }

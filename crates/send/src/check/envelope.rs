@@ -1,6 +1,6 @@
 //! Whom a message is from and to, and its subject.
 
-use super::{Finding, Preflight, Part};
+use super::{Finding, Part, Preflight};
 use crate::Sender;
 use rebound_domain::Draft;
 
@@ -27,7 +27,8 @@ pub(super) fn draft(draft: &Draft, sender: &Sender, preflight: &mut Preflight) {
     match draft.subject.trim() {
         "" => findings.push(Finding::stop(Part::Subject, "The subject is empty.")),
         long if long.chars().count() > LONG_SUBJECT => {
-            let what = format!("The subject has {} letters; many lists of mail show the first 60.", long.chars().count());
+            let what =
+                format!("The subject has {} letters; many lists of mail show the first 60.", long.chars().count());
             findings.push(Finding::hint(Part::Subject, what));
         }
         _ => {}
@@ -66,7 +67,8 @@ fn from(domain: &str, return_domain: &str) -> Option<String> {
 /// what is shared must have two labels at least).
 fn aligned(one: &str, other: &str) -> bool {
     let below = |part: &str, whole: &str| part.strip_suffix(whole).is_some_and(|rest| rest.ends_with('.'));
-    let parent = |domain: &str| domain.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.contains('.'));
+    let parent =
+        |domain: &str| domain.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.contains('.'));
     one == other || below(one, other) || below(other, one) || (parent(one).is_some() && parent(one) == parent(other))
 }
 

@@ -1,6 +1,6 @@
 //! Making messages without sending them, to see what goes wrong.
 
-use super::{Finding, Preflight, Part, note};
+use super::{Finding, Part, Preflight, note};
 use crate::Sender;
 use crate::template::{Rendered, Template};
 use minijinja::HtmlEscape;

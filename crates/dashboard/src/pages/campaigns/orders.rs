@@ -10,6 +10,7 @@ use crate::words::Count;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
+use chrono::{NaiveDate, NaiveTime};
 use rebound_db::deliveries;
 use rebound_domain::{Campaign, CampaignId};
 use rebound_send::LaunchError;
@@ -32,6 +33,41 @@ pub(crate) async fn launch(State(app): State<App>, Path(id): Path<i64>, order: O
     let id = CampaignId(id);
     rebound_send::launch(&app.db, id, &app.sender, order.by.actor(), app.now()).await?;
     app.wake.notify_one();
+    Ok(report(id))
+}
+
+/// When it is to go, as the form says it: in UTC, like all times on the pages.
+#[derive(Deserialize)]
+pub(crate) struct At {
+    #[serde(default)]
+    day: String,
+    #[serde(default)]
+    time: String,
+}
+
+pub(crate) async fn schedule(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Submitted { by, form }: Submitted<Launch, At>,
+) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    let day = NaiveDate::parse_from_str(form.day.trim(), "%Y-%m-%d");
+    let time = NaiveTime::parse_from_str(form.time.trim(), "%H:%M");
+    let (Ok(day), Ok(time)) = (day, time) else {
+        return Err(PageError::NotNow("say a day and a time, such as 2026-11-26 and 08:00".into()));
+    };
+    let at = day.and_time(time).and_utc();
+    rebound_send::schedule(&app.db, id, at, &app.sender, by.actor(), app.now()).await?;
+    Ok(report(id))
+}
+
+pub(crate) async fn unschedule(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    order: Order,
+) -> Result<Redirect, PageError> {
+    let id = CampaignId(id);
+    rebound_send::unschedule(&app.db, id, order.by.actor(), app.now()).await?;
     Ok(report(id))
 }
 
@@ -78,6 +114,7 @@ impl From<LaunchError> for PageError {
                 let words: Vec<&str> = findings.iter().map(|finding| finding.what.trim_end_matches('.')).collect();
                 Self::NotNow(words.join("; "))
             }
+            LaunchError::Past => Self::NotNow(error.to_string()),
             LaunchError::Database(error) => error.into(),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Asked {
     state: String,
     failed: Option<bool>,
     #[serde(default)]
+    q: String,
+    #[serde(default)]
     cause: String,
     after: Option<i64>,
 }
@@ -54,13 +56,16 @@ pub(crate) async fn recipients(
     Query(asked): Query<Asked>,
 ) -> Result<Page<Recipients>, PageError> {
     let now = app.now();
-    let campaign = found(&app.db, id).await?;
+    let report = Report::of(&app.db, found(&app.db, id).await?, "recipients", now).await?;
     let filter = Filter {
         state: StateName::ALL.into_iter().find(|state| state.as_str() == asked.state),
         failed: asked.failed,
         cause: asked.cause.parse().ok(),
+        search: asked.q.clone(),
+        resends: !report.resends.is_empty(),
     };
-    let found = outcomes::recipients(&app.db, campaign.id, filter, asked.after.map(DeliveryId), ROWS + 1).await?;
+    let found =
+        outcomes::recipients(&app.db, report.campaign.id, &filter, asked.after.map(DeliveryId), ROWS + 1).await?;
     let more = found.len() > ROWS as usize;
     let shown = &found[..found.len().min(ROWS as usize)];
     let line = |one: &outcomes::Recipient| Line {
@@ -77,6 +82,5 @@ pub(crate) async fn recipients(
     let rows = shown.iter().map(line).collect();
     let more = shown.last().filter(|_| more).map(|last| last.delivery.0);
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
-    let report = Report::of(&app.db, campaign, "recipients", now).await?;
     Ok(Page(Recipients { frame, report, asked, states: &StateName::ALL, rows, more }))
 }

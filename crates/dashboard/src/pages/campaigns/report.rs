@@ -1,22 +1,22 @@
 //! `/campaigns/{id}` once it is launched: how it is going, and what it takes to reach the rest.
 
-use super::draft::{self, Shown};
-use super::{found, list_name};
+use super::preview::Shown;
+use super::{draft, found, list_name};
 use crate::App;
 use crate::advice::{self, Turn, turn};
 use crate::chart::{Slice, bar};
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
 use crate::session::{Allowed, See};
-use crate::tally::{Tally, campaign_state};
+use crate::tally::{Tally, after_resends, campaign_state};
 use crate::words::{Count, When, colour};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rebound_db::outcomes::{self, Failed};
-use rebound_db::{Pool, complaints, deliveries, events};
-use rebound_domain::{BounceCause, Campaign, CampaignState, StateName};
+use rebound_db::{Pool, campaigns, complaints, deliveries, events};
+use rebound_domain::{BounceCause, Campaign, CampaignState, Remedy, StateName};
 
 #[derive(Template)]
 #[template(path = "campaigns/overview.html")]
@@ -38,6 +38,10 @@ struct BouncesPage {
 pub(super) struct Report {
     pub(super) campaign: Campaign,
     pub(super) list: String,
+    /// The campaign that this is a resend of.
+    pub(super) first: Option<Campaign>,
+    /// What was sent again to those whom this one did not reach.
+    pub(super) resends: Vec<Campaign>,
     pub(super) tab: &'static str,
     pub(super) progress: Progress,
     pub(super) rows: Rows,
@@ -51,6 +55,7 @@ pub(super) struct Progress {
     pub(super) tally: Tally,
     state: (&'static str, &'static str),
     reason: Option<String>,
+    planned: Option<(Count, Count)>,
     next: Option<When>,
     pub(super) now: When,
     pub(super) is_over: bool,
@@ -81,6 +86,20 @@ struct Cause {
     bar: Vec<Slice>,
     change: &'static str,
     next: Option<When>,
+    act: Act,
+}
+
+/// What the reader can do for people of a cause.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Correct the message and send it again.
+    Resend,
+    /// Try again now.
+    Hurry,
+    /// Say what to do with messages that may have left.
+    Decide,
+    /// Nothing but look.
+    See,
 }
 
 // They are templates themselves: what is in them was escaped when they were made.
@@ -94,8 +113,18 @@ impl Report {
         tab: &'static str,
         now: DateTime<Utc>,
     ) -> Result<Self, PageError> {
-        let counts = deliveries::counts(db, campaign.id).await?;
-        let failed = outcomes::of_campaign(db, campaign.id).await?;
+        let resends = campaigns::resends(db, campaign.id).await?;
+        let mut counts = deliveries::counts(db, campaign.id).await?;
+        let failed = if resends.is_empty() {
+            outcomes::of_campaign(db, campaign.id).await?
+        } else {
+            counts = after_resends(counts, &outcomes::resent_to(db, campaign.id).await?);
+            outcomes::of_family(db, campaign.id).await?
+        };
+        let first = match campaign.resend {
+            Some(resend) => campaigns::get(db, resend.of).await?,
+            None => None,
+        };
         let tally = Tally::of(&counts, &failed);
         let due = deliveries::next_due(db, campaign.id).await?;
         let is_over = matches!(campaign.state, CampaignState::Sent | CampaignState::Cancelled);
@@ -104,12 +133,14 @@ impl Report {
             tally,
             state: campaign_state(campaign.state),
             reason: campaign.reason.clone(),
+            planned: (campaign.state == CampaignState::Planning && campaign.planned < campaign.expected)
+                .then_some((Count(campaign.planned), Count(campaign.expected))),
             next: due.filter(|_| !is_over).map(|at| When::new(at, now)),
             now: When::new(now, now),
             is_over,
         };
         let rows = Rows::of(campaign.id.0, &failed, &tally, now);
-        Ok(Self { list: list_name(db, &campaign).await?, campaign, tab, progress, rows })
+        Ok(Self { list: list_name(db, &campaign).await?, campaign, first, resends, tab, progress, rows })
     }
 
     pub(super) fn launched(&self) -> String {
@@ -143,6 +174,7 @@ impl Rows {
             bar: bar(colour(one.cause.group()), one.count, most.unwrap_or_default()),
             change: advice::change(one.cause),
             next: one.due.map(|at| When::new(at, now)),
+            act: act(one),
         };
         let groups = groups
             .into_iter()
@@ -156,6 +188,15 @@ impl Rows {
             .filter(|group: &Group| group.people.0 > 0 || !group.causes.is_empty())
             .collect();
         Self { id, groups, unreached: Count(tally.unreached()) }
+    }
+}
+
+fn act(one: &Failed) -> Act {
+    match (one.state, turn(one.cause, one.state)) {
+        (StateName::InDoubt, _) => Act::Decide,
+        (StateName::Deferred, _) if one.cause == BounceCause::MailboxFull => Act::Hurry,
+        (StateName::Bounced, Some(_)) if Remedy::of(one.cause).is_some() => Act::Resend,
+        _ => Act::See,
     }
 }
 
@@ -193,6 +234,13 @@ pub(crate) async fn bounces(
 fn told(entry: &events::Entry) -> String {
     let done = match entry.kind.rsplit('.').next().unwrap_or_default() {
         "planning" => "launched or resumed it",
+        "scheduled" => "scheduled it",
+        "draft" => "took it back to a draft",
+        "tested" => "tested it",
+        "resend" => "began a resend",
+        "hurried" => "had a try made now",
+        "doubts_resent" => "sent again what was in doubt",
+        "doubts_left" => "left what is in doubt as not known",
         "paused" => "paused it",
         "cancelled" => "cancelled it",
         "waiting" => "let it wait",
