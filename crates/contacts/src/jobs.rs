@@ -15,7 +15,7 @@ use rebound_db::imports::{self, Counts};
 use rebound_db::jobs::{self, Job, JobKind, JobState, NewJob, TRIES};
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Connection, Pool, bounces, policies};
-use rebound_domain::{AddressKey, Clock, ImportId, IncidentId, JobId};
+use rebound_domain::{AddressKey, Clock, ImportId, IncidentId, JobId, WorkerId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -51,7 +51,7 @@ impl Jobs {
     /// [`Error::Database`] when the database is not there at the start. Later it is waited for.
     pub async fn run(self, wake: Arc<Notify>, stop: CancellationToken) -> Result<(), Error> {
         let name = format!("jobs:{}", std::process::id());
-        let presence = workers::sign_on(&self.db, &self.url, &name, Utc::now()).await?;
+        let presence = workers::sign_on(&self.db, &self.url, &name).await?;
         let mut at_work = JoinSet::new();
         let serving = self.serve(&presence, &wake, &mut at_work, &stop);
         tokio::select! {
@@ -59,7 +59,7 @@ impl Jobs {
             () = lives(&self.db, &presence) => {}
         }
         while at_work.join_next().await.is_some() {}
-        Ok(workers::sign_off(&self.db, presence).await?)
+        Ok(workers::sign_off(&self.db, &presence).await?)
     }
 
     async fn serve(&self, presence: &Presence, wake: &Notify, at_work: &mut JoinSet<()>, stop: &CancellationToken) {
@@ -78,12 +78,12 @@ impl Jobs {
 
     /// Takes what it has hands for.
     async fn take(&self, me: &Presence, at_work: &mut JoinSet<()>, stop: &CancellationToken) -> Result<(), Error> {
-        let wall = Utc::now();
-        self.tidy(wall).await?;
-        let mut dead = workers::dead(&self.db, wall).await?;
-        dead.retain(|id| *id != me.id);
+        self.tidy().await?;
+        // What a silent one has is taken when the lease of the job ends.
+        let dead = workers::dead(&self.db).await?.into_iter().filter(|dead| !dead.is_silent && dead.id != me.id);
+        let dead: Vec<WorkerId> = dead.map(|dead| dead.id).collect();
         while at_work.len() < AT_ONCE {
-            let Some(job) = jobs::claim(&self.db, me.id, &dead, wall).await? else { break };
+            let Some(job) = jobs::claim(&self.db, me.id, &dead).await? else { break };
             let (this, stop) = (self.clone(), stop.clone());
             at_work.spawn(async move { this.attend(job, &stop).await });
         }
@@ -91,8 +91,8 @@ impl Jobs {
     }
 
     /// Throws away uploads whose sender is gone.
-    async fn tidy(&self, wall: DateTime<Utc>) -> Result<(), Error> {
-        for job in jobs::abandoned(&self.db, wall - SILENCE).await? {
+    async fn tidy(&self) -> Result<(), Error> {
+        for job in jobs::abandoned(&self.db, SILENCE).await? {
             cancel(&self.db, job.id, "rebound", "the upload broke off", self.now()).await?;
         }
         Ok(())
@@ -174,7 +174,7 @@ pub(crate) async fn here(
     now: impl Fn() -> DateTime<Utc> + Send + Sync,
     progress: impl FnMut(&Counts) + Send,
 ) -> Result<Imported, Error> {
-    let job = jobs::claim_this(db, id, Utc::now()).await?.ok_or(Error::Stopped)?;
+    let job = jobs::claim_this(db, id).await?.ok_or(Error::Stopped)?;
     let done = tokio::select! {
         done = import::run(db, job.clone(), &now, progress) => done,
         () = kept(db, &job) => Err(Error::Stopped),
@@ -202,7 +202,7 @@ async fn kept(db: &Pool, job: &Job) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         // Where the database does not answer, the next time may do; if not, the lease ends, and with it our claim.
-        if matches!(jobs::heartbeat(db, job, Utc::now()).await, Ok(false)) {
+        if matches!(jobs::heartbeat(db, job).await, Ok(false)) {
             return;
         }
     }
@@ -211,7 +211,7 @@ async fn kept(db: &Pool, job: &Job) {
 async fn lives(db: &Pool, presence: &Presence) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if let Err(error) = workers::heartbeat(db, presence.id, Utc::now()).await {
+        if let Err(error) = workers::heartbeat(db, presence).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the heartbeat was not taken");
         }
     }

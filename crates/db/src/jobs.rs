@@ -1,12 +1,12 @@
 //! Long work, each a row: whose it is, how far it came, and what stopped it.
 //!
-//! A job is held by a lease on the wall clock and by its worker's lock. Every claim has a number of its own; whoever
+//! A job is held by a lease on the database's clock and by its worker's lock. Every claim has a number of its own; whoever
 //! writes down progress names it, so that one who was taken for dead changes nothing any more.
 
 use crate::sql::{all, execute, millis, one, time};
-use crate::workers::LEASE;
+use crate::workers::{LEASE, clock};
 use crate::{Connection, Error, Pool};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{JobId, WorkerId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 
@@ -151,7 +151,7 @@ pub async fn add(db: &impl Connection, job: &NewJob<'_>, now: DateTime<Utc>) -> 
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
-pub async fn claim(db: &Pool, worker: WorkerId, dead: &[WorkerId], wall: DateTime<Utc>) -> Result<Option<Job>, Error> {
+pub async fn claim(db: &Pool, worker: WorkerId, dead: &[WorkerId]) -> Result<Option<Job>, Error> {
     let dead: Vec<String> = dead.iter().map(|id| id.0.to_string()).collect();
     let dead = if dead.is_empty() { "NULL".to_owned() } else { dead.join(", ") };
     // Two that ask at once are given different jobs; SQLite has one writer anyway.
@@ -159,13 +159,14 @@ pub async fn claim(db: &Pool, worker: WorkerId, dead: &[WorkerId], wall: DateTim
         DatabaseBackend::Postgres => "FOR UPDATE SKIP LOCKED",
         _ => "",
     };
+    let now = clock(db);
     let sql = format!(
-        "UPDATE jobs SET state = 3, worker = $1, until = $2, claims = claims + 1, tries = tries + 1 WHERE id = (
+        "UPDATE jobs SET state = 3, worker = $1, until = {now} + $2, claims = claims + 1, tries = tries + 1 WHERE id = (
             SELECT id FROM jobs WHERE state = 2
-                OR (state = 3 AND (until < $3 OR worker NOT IN (SELECT id FROM workers) OR worker IN ({dead})))
+                OR (state = 3 AND (until < {now} OR worker NOT IN (SELECT id FROM workers) OR worker IN ({dead})))
             ORDER BY id LIMIT 1 {skip}) RETURNING *"
     );
-    let values: [Value; 3] = [worker.0.into(), millis(wall + LEASE).into(), millis(wall).into()];
+    let values = [worker.0, LEASE.num_milliseconds()].map(Value::from);
     one::<Row>(db, &sql, values).await?.map(Job::try_from).transpose()
 }
 
@@ -173,19 +174,22 @@ pub async fn claim(db: &Pool, worker: WorkerId, dead: &[WorkerId], wall: DateTim
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
-pub async fn claim_this(db: &impl Connection, id: JobId, wall: DateTime<Utc>) -> Result<Option<Job>, Error> {
-    let sql = "UPDATE jobs SET state = 3, worker = NULL, until = $2, claims = claims + 1, tries = tries + 1
-        WHERE id = $1 AND state IN (0, 1, 2) RETURNING *";
-    one::<Row>(db, sql, [id.0.into(), millis(wall + LEASE).into()]).await?.map(Job::try_from).transpose()
+pub async fn claim_this(db: &impl Connection, id: JobId) -> Result<Option<Job>, Error> {
+    let sql = format!(
+        "UPDATE jobs SET state = 3, worker = NULL, until = {} + $2, claims = claims + 1, tries = tries + 1
+         WHERE id = $1 AND state IN (0, 1, 2) RETURNING *",
+        clock(db)
+    );
+    one::<Row>(db, &sql, [id.0, LEASE.num_milliseconds()].map(Value::from)).await?.map(Job::try_from).transpose()
 }
 
 /// Renews the lease; `false` when the job is another's by now, or was cancelled.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn heartbeat(db: &impl Connection, job: &Job, wall: DateTime<Utc>) -> Result<bool, Error> {
-    let sql = "UPDATE jobs SET until = $3 WHERE id = $1 AND claims = $2 AND state = 3";
-    Ok(execute(db, sql, [job.id.0.into(), job.claim.into(), millis(wall + LEASE).into()]).await? > 0)
+pub async fn heartbeat(db: &impl Connection, job: &Job) -> Result<bool, Error> {
+    let sql = format!("UPDATE jobs SET until = {} + $3 WHERE id = $1 AND claims = $2 AND state = 3", clock(db));
+    Ok(execute(db, &sql, [job.id.0, job.claim, LEASE.num_milliseconds()].map(Value::from)).await? > 0)
 }
 
 /// Notes how far `job` came, as it says itself; `false` when it is another's by now, or was cancelled: then the
@@ -307,12 +311,13 @@ pub async fn recent(db: &impl Connection, since: DateTime<Utc>, limit: u32) -> R
     rows.into_iter().map(Job::try_from).collect()
 }
 
-/// Uploads of which nothing was heard since `before`, on the wall clock: their sender is gone.
+/// Uploads of which nothing was heard for `long`: their sender is gone.
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
-pub async fn abandoned(db: &impl Connection, before: DateTime<Utc>) -> Result<Vec<Job>, Error> {
-    let rows: Vec<Row> = all(db, "SELECT * FROM jobs WHERE state = 0 AND until < $1", [millis(before).into()]).await?;
+pub async fn abandoned(db: &impl Connection, long: TimeDelta) -> Result<Vec<Job>, Error> {
+    let sql = format!("SELECT * FROM jobs WHERE state = 0 AND until < {} - $1", clock(db));
+    let rows: Vec<Row> = all(db, &sql, [long.num_milliseconds().into()]).await?;
     rows.into_iter().map(Job::try_from).collect()
 }
 
@@ -320,9 +325,9 @@ pub async fn abandoned(db: &impl Connection, before: DateTime<Utc>) -> Result<Ve
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn arriving(db: &impl Connection, id: JobId, wall: DateTime<Utc>) -> Result<bool, Error> {
-    let sql = "UPDATE jobs SET until = $2 WHERE id = $1 AND state = 0";
-    Ok(execute(db, sql, [id.0, millis(wall)].map(Value::from)).await? > 0)
+pub async fn arriving(db: &impl Connection, id: JobId) -> Result<bool, Error> {
+    let sql = format!("UPDATE jobs SET until = {} WHERE id = $1 AND state = 0", clock(db));
+    Ok(execute(db, &sql, [id.0.into()]).await? > 0)
 }
 
 #[derive(FromQueryResult)]

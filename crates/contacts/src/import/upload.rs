@@ -40,7 +40,7 @@ pub async fn upload(db: &Pool, settings: &Import) -> Result<Upload, Error> {
     let new = NewJob { kind, subject: id.0, state, total: 0, settings: &order, actor: &settings.actor };
     // A new import has no other job.
     let job = jobs::add(&tx, &new, settings.now).await?.ok_or(Error::Stopped)?;
-    jobs::arriving(&tx, job, Utc::now()).await?;
+    jobs::arriving(&tx, job).await?;
     tx.commit().await?;
     Ok(Upload { db: db.clone(), id, job, pieces: 0, total: 0, waiting: Vec::with_capacity(PIECE) })
 }
@@ -66,7 +66,7 @@ impl Upload {
         let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
         let length = i64::try_from(piece.len()).unwrap_or(i64::MAX);
         let tx = self.db.begin().await?;
-        if !jobs::arriving(&tx, self.job, Utc::now()).await? {
+        if !jobs::arriving(&tx, self.job).await? {
             return Err(Error::Stopped);
         }
         imports::keep(&tx, self.id, self.pieces, piece).await?;

@@ -177,10 +177,10 @@ async fn what_is_in_use_or_is_not_empty_is_left_alone() {
     let place = Place::new().await;
     let old = place.old().await;
     let url = format!("sqlite:{}", place.file().display());
-    let worker = workers::sign_on(&old, &url, "here", chrono::Utc::now()).await.unwrap();
+    let worker = workers::sign_on(&old, &url, "here").await.unwrap();
     let refused = place.copy().await.unwrap_err();
     assert!(refused.to_string().contains("stop it first"), "{refused}");
-    workers::sign_off(&old, worker).await.unwrap();
+    workers::sign_off(&old, &worker).await.unwrap();
 
     let writing = old.begin().await.unwrap();
     let refused = place.copy().await.unwrap_err();
