@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "send/campaigns.rs"]
+mod campaigns;
+#[path = "send/relay.rs"]
+mod relay;
+
 use rebound_send::{Relay, RelayDown, Tls, probe};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};

@@ -1,0 +1,77 @@
+//! A relay that remembers what it took, and refuses whoever is called gone.
+
+use rebound_send::{Relay, Tls};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A relay, and what it took.
+pub(crate) struct Relayed {
+    pub(crate) relay: Relay,
+    taken: Arc<Mutex<Vec<String>>>,
+}
+
+impl Relayed {
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+/// Starts one that answers recipients called `gone@` with `refusals`.
+pub(crate) async fn start(refusals: &[&str]) -> Relayed {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let taken: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (kept, refusal) = (Arc::clone(&taken), refusals.first().map(|words| (*words).to_owned()));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            tokio::spawn(serve(stream, Arc::clone(&kept), refusal.clone()));
+        }
+    });
+    let relay = Relay {
+        host: "127.0.0.1".into(),
+        port,
+        tls: Tls::None,
+        authority: None,
+        login: None,
+        connections: 2,
+        per_second: None,
+        hello: "client.example".into(),
+    };
+    Relayed { relay, taken }
+}
+
+async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, refusal: Option<String>) {
+    let mut stream = BufReader::new(stream);
+    let mut answer = "220 relay\r\n".to_owned();
+    let (mut line, mut message) = (String::new(), None::<String>);
+    loop {
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+        line.clear();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        answer = match (&mut message, line.trim_end()) {
+            (Some(text), ".") => {
+                taken.lock().unwrap().push(std::mem::take(text));
+                message = None;
+                "250 2.0.0 queued\r\n".into()
+            }
+            (Some(text), _) => {
+                text.push_str(&line);
+                String::new()
+            }
+            (None, "DATA") => {
+                message = Some(String::new());
+                "354 go on\r\n".into()
+            }
+            (None, command) if command.starts_with("EHLO") => "250-relay\r\n250 SIZE\r\n".into(),
+            (None, command) if command.starts_with("RCPT TO:<gone@") => {
+                format!("{}\r\n", refusal.as_deref().unwrap_or("250 ok"))
+            }
+            _ => "250 ok\r\n".into(),
+        };
+    }
+}
