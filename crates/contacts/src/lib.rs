@@ -51,4 +51,4 @@ pub use import::{
 pub use jobs::{Jobs, cancel, restore_later, retry};
 pub use policies::{REPLAYED_DAYS, Replay, effect, save_policy};
 pub use subscription::{Preference, confirm, prefer, preferences, resubscribe, subscribe, unsubscribe};
-pub use suppression::{lift, suppress};
+pub use suppression::{SuppressionExport, lift, lift_all, lift_found, suppress, suppress_all};

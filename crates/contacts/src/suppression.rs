@@ -1,11 +1,20 @@
-//! Adding a suppression by hand, and lifting one.
+//! Adding suppressions by hand, and lifting them: one or many.
+
+mod export;
+
+pub use export::SuppressionExport;
 
 use crate::Error;
 use chrono::{DateTime, Utc};
 use rebound_db::events::Event;
 use rebound_db::standings::Kept;
-use rebound_db::{Connection, Pool, bounces, contacts, events, standings, suppressions};
-use rebound_domain::{AddressKey, Fact, Policy, Scope, Suppression, SuppressionReason, fold};
+use rebound_db::suppressions::Filter;
+use rebound_db::{Connection, Pool, Transaction, bounces, contacts, events, standings, suppressions};
+use rebound_domain::{AddressKey, Scope, Standing, Suppression, SuppressionReason};
+use std::collections::HashMap;
+
+/// Suppressions that are lifted or added by one transaction.
+const PART: u32 = 500;
 
 /// Somebody here, `actor`, says that an address is not to be written to: for good, or until a day.
 ///
@@ -20,10 +29,49 @@ pub async fn suppress(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (address, reason) = (address.clone(), SuppressionReason::Manual);
-    let suppression = Suppression { address, scope, reason, since: now, until, evidence: format!("{actor}: {why}") };
-    suppressions::add(db, &suppression).await?;
-    note(db, "suppressed", &suppression.address, format!("by hand: {why}"), actor, now).await
+    suppress_part(db, std::slice::from_ref(address), scope, until, (actor, why), now).await
+}
+
+/// The same of many addresses, for all mail; each once.
+///
+/// # Errors
+/// [`Error::Database`]: some may be suppressed by then; to repeat it does no harm.
+pub async fn suppress_all(
+    pool: &Pool,
+    addresses: &[AddressKey],
+    until: Option<DateTime<Utc>>,
+    why: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    for part in addresses.chunks(PART as usize) {
+        let tx = pool.begin().await?;
+        suppress_part(&tx, part, Scope::Everywhere, until, (actor, why), now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn suppress_part(
+    db: &impl Connection,
+    addresses: &[AddressKey],
+    scope: Scope,
+    until: Option<DateTime<Utc>>,
+    (actor, why): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (reason, evidence) = (SuppressionReason::Manual, format!("{actor}: {why}"));
+    let suppression = |key: &AddressKey| Suppression {
+        address: key.clone(),
+        scope,
+        reason,
+        since: now,
+        until,
+        evidence: evidence.clone(),
+    };
+    suppressions::add_all(db, &addresses.iter().map(suppression).collect::<Vec<_>>()).await?;
+    let said = addresses.iter().map(|key| (key, "suppressed", format!("by hand: {why}")));
+    note(db, &said.collect::<Vec<_>>(), actor, now).await
 }
 
 /// Ends one suppression by hand; whether there was one. What bounces said of the address is forgotten with it.
@@ -41,43 +89,119 @@ pub async fn lift(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    use SuppressionReason::{Complaint, Erased, Hard, Manual, Soft, Unsubscribe};
-    match reason {
-        Erased => return Err(Error::Forgotten),
-        Complaint | Unsubscribe if why.trim().is_empty() => return Err(Error::NeedsReason),
-        Complaint | Unsubscribe | Soft | Hard | Manual => {}
-    }
-    let tx = pool.begin().await?;
-    let db = &tx;
-    bounces::one_at_a_time(db).await?;
-    if !suppressions::remove(db, address, scope, reason).await? {
-        return Ok(false);
-    }
-    let about_bounces = matches!(reason, Soft | Hard);
-    if about_bounces {
-        let known = standings::get(db, std::slice::from_ref(address)).await?.remove(address);
-        let standing = known.map(|kept| kept.standing).unwrap_or_default();
-        // No row of the policy is asked about a lift.
-        let standing = fold(&Policy::default(), &standing, &Fact::Lifted, now);
-        standings::put(db, &[(address.clone(), Kept { standing, updated: now })]).await?;
-    }
-    let detail = if why.trim().is_empty() { reason.as_str().to_owned() } else { format!("{}: {why}", reason.as_str()) };
-    // `lifted` is a fact that standings are folded from; the others say nothing about bounces.
-    let kind = if about_bounces { "lifted" } else { "lifted.other" };
-    note(db, kind, address, detail, actor, now).await?;
-    tx.commit().await?;
-    Ok(true)
+    may_be_lifted(reason, why)?;
+    let standing = suppressions::of(pool, address).await?;
+    let named: Vec<Suppression> =
+        standing.into_iter().filter(|one| one.scope == scope && one.reason == reason).collect();
+    Ok(lift_all(pool, &named, why, actor, now).await? > 0)
 }
 
+/// Ends many: see [`lift`]. How many stood.
+///
+/// # Errors
+/// [`Error::Forgotten`], [`Error::NeedsReason`]: nothing was changed. [`Error::Database`]: some may be lifted by then;
+/// to repeat it does no harm.
+pub async fn lift_all(
+    pool: &Pool,
+    which: &[Suppression],
+    why: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    which.iter().try_for_each(|one| may_be_lifted(one.reason, why))?;
+    let mut lifted = 0;
+    for part in which.chunks(PART as usize) {
+        let tx = pool.begin().await?;
+        lifted += lift_part(&tx, part, (actor, why), now).await?;
+        tx.commit().await?;
+    }
+    Ok(lifted)
+}
+
+/// Ends all that `filter` lets through and that may be lifted for that reason; how many. Who asked to be forgotten
+/// stays forgotten.
+///
+/// # Errors
+/// [`Error::NeedsReason`]: nothing was changed. [`Error::Database`]: some may be lifted by then; to repeat it does no
+/// harm.
+pub async fn lift_found(
+    pool: &Pool,
+    filter: &Filter,
+    why: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let asks_why = [SuppressionReason::Complaint, SuppressionReason::Unsubscribe].into_iter();
+    for reason in asks_why.filter(|reason| filter.reason.is_none_or(|only| only == *reason)) {
+        let filter = Filter { reason: Some(reason), ..filter.clone() };
+        if !suppressions::page(pool, &filter, None, 1, now).await?.is_empty() {
+            may_be_lifted(reason, why)?;
+        }
+    }
+    let (mut lifted, mut after) = (0, None);
+    loop {
+        let mut part = suppressions::page(pool, filter, after.as_ref(), PART, now).await?;
+        let Some(last) = part.last() else { return Ok(lifted) };
+        after = Some(last.clone());
+        part.retain(|one| one.reason != SuppressionReason::Erased);
+        lifted += lift_all(pool, &part, why, actor, now).await?;
+    }
+}
+
+fn may_be_lifted(reason: SuppressionReason, why: &str) -> Result<(), Error> {
+    use SuppressionReason::{Complaint, Erased, Hard, Manual, Soft, Unsubscribe};
+    match reason {
+        Erased => Err(Error::Forgotten),
+        Complaint | Unsubscribe if why.trim().is_empty() => Err(Error::NeedsReason),
+        Complaint | Unsubscribe | Soft | Hard | Manual => Ok(()),
+    }
+}
+
+async fn lift_part(
+    tx: &Transaction,
+    which: &[Suppression],
+    (actor, why): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    bounces::one_at_a_time(tx).await?;
+    let removed = suppressions::remove_all(tx, which).await?;
+    let about_bounces = |one: &&Suppression| matches!(one.reason, SuppressionReason::Soft | SuppressionReason::Hard);
+    // A lift ends all that bounces said: see `fold`.
+    let anew: HashMap<AddressKey, Kept> = removed
+        .iter()
+        .filter(about_bounces)
+        .map(|one| (one.address.clone(), Kept { standing: Standing::default(), updated: now }))
+        .collect();
+    standings::put(tx, &anew.into_iter().collect::<Vec<_>>()).await?;
+    let said = removed.iter().map(|one| {
+        // `lifted` is a fact that standings are folded from; the others say nothing about bounces.
+        let kind = if about_bounces(&one) { "lifted" } else { "lifted.other" };
+        let reason = one.reason.as_str();
+        let detail = if why.trim().is_empty() { reason.to_owned() } else { format!("{reason}: {why}") };
+        (&one.address, kind, detail)
+    });
+    note(tx, &said.collect::<Vec<_>>(), actor, now).await?;
+    Ok(removed.len() as u64)
+}
+
+/// Notes what was done to addresses: each with its kind and its detail.
 async fn note(
     db: &impl Connection,
-    kind: &str,
-    address: &AddressKey,
-    detail: String,
+    said: &[(&AddressKey, &'static str, String)],
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let contact = contacts::by_key(db, address).await?.map(|contact| contact.id.0);
-    let key = Some(address.clone());
-    Ok(events::add(db, &Event { at: now, kind, actor, subject: "contact", subject_id: contact, key, detail }).await?)
+    let keys: Vec<AddressKey> = said.iter().map(|(key, ..)| (*key).clone()).collect();
+    let people = contacts::with_keys(db, &keys).await?;
+    let event = |(key, kind, detail): &(&AddressKey, &'static str, String)| Event {
+        at: now,
+        kind,
+        actor,
+        subject: "contact",
+        subject_id: people.get(*key).map(|contact| contact.id.0),
+        key: Some((*key).clone()),
+        detail: detail.clone(),
+    };
+    let events: Vec<Event<'_>> = said.iter().map(event).collect();
+    Ok(events::add_all(db, &events).await?)
 }

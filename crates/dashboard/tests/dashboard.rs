@@ -17,8 +17,8 @@ mod forms;
 mod pages;
 #[path = "dashboard/people.rs"]
 mod people;
-#[path = "dashboard/people.rs"]
-mod people;
+#[path = "dashboard/policies.rs"]
+mod policies;
 #[path = "dashboard/seed.rs"]
 mod seed;
 #[path = "dashboard/servers.rs"]

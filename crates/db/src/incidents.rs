@@ -107,9 +107,45 @@ pub async fn open_count(db: &impl Connection) -> Result<i64, Error> {
 ///
 /// # Errors
 /// [`Error`]
-pub async fn page(db: &impl Connection, before: Option<IncidentId>, limit: u32) -> Result<Vec<Incident>, Error> {
-    let sql = "SELECT * FROM incidents WHERE id < $1 ORDER BY id DESC LIMIT $2";
-    read(all(db, sql, [before.map_or(i64::MAX, |id| id.0).into(), i64::from(limit).into()]).await?)
+pub async fn page(
+    db: &impl Connection,
+    which: Which,
+    before: Option<IncidentId>,
+    limit: u32,
+) -> Result<Vec<Incident>, Error> {
+    let condition = which.condition();
+    let sql = format!("SELECT * FROM incidents WHERE id < $1 AND {condition} ORDER BY id DESC LIMIT $2");
+    read(all(db, &sql, [before.map_or(i64::MAX, |id| id.0).into(), i64::from(limit).into()]).await?)
+}
+
+/// How many there are of each kind.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, which: Which) -> Result<i64, Error> {
+    number(db, &format!("SELECT COUNT(*) FROM incidents WHERE {}", which.condition()), []).await
+}
+
+/// Which incidents a page shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that are open.
+    Open,
+    /// Those that are over.
+    Closed,
+}
+
+impl Which {
+    fn condition(self) -> &'static str {
+        match self {
+            Self::All => "1 = 1",
+            Self::Open => "closed IS NULL",
+            Self::Closed => "closed IS NOT NULL",
+        }
+    }
 }
 
 /// Closes one; `false` when it was not open.

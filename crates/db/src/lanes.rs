@@ -1,8 +1,8 @@
 //! Lanes at rest, kept so that a restart does not storm a host that asked for patience.
 
 use crate::entity::lanes::{ActiveModel, Column, Entity};
-use crate::sql::{millis, time};
-use crate::{Connection, Error};
+use crate::sql::{execute, millis, number, time};
+use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{BounceCause, Receiver};
 use sea_orm::sea_query::OnConflict;
@@ -70,4 +70,24 @@ pub async fn resting(db: &impl Connection) -> Result<Vec<RestingLane>, Error> {
             })
         })
         .collect()
+}
+
+/// Lets a probe go to a receiver that rests, at `now`, with what waits for it; `false` where it does not rest.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn hurry(tx: &Transaction, receiver: &Receiver, now: DateTime<Utc>) -> Result<bool, Error> {
+    let (name, now) = (receiver.as_str(), millis(now));
+    let sql = "SELECT until FROM lanes WHERE receiver = $1 AND until > $2";
+    let until = number(tx, sql, [name.into(), now.into()]).await?;
+    if until == 0 {
+        return Ok(false);
+    }
+    execute(tx, "UPDATE lanes SET until = $2 WHERE receiver = $1", [name.into(), now.into()]).await?;
+    // What was given back because of the rest is due at its end, or a twentieth later; 0 and 1 are planned and deferred.
+    let latest = until + (until - now) / 20 + 1;
+    let sql = "UPDATE deliveries SET due = $2 WHERE state IN (0, 1) AND due > $2 AND due <= $3
+         AND contact_id IN (SELECT id FROM contacts WHERE domain = $1)";
+    execute(tx, sql, [name.into(), now.into(), latest.into()]).await?;
+    Ok(true)
 }

@@ -70,6 +70,24 @@ pub async fn remove(
     Ok(execute(db, sql, values).await? > 0)
 }
 
+/// Removes those with the same address, scope and reason as `which`; those that there were.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Unreadable`]
+pub async fn remove_all(db: &impl Connection, which: &[Suppression]) -> Result<Vec<Suppression>, Error> {
+    let json: Vec<serde_json::Value> = which
+        .iter()
+        .map(|one| {
+            serde_json::json!({ "key": one.address, "scope": scope_number(one.scope), "reason": one.reason.code() })
+        })
+        .collect();
+    let sql = format!(
+        "DELETE FROM suppressions WHERE (key, scope, reason) IN (SELECT key, scope, reason FROM {}) RETURNING *",
+        rows(db, 1, &[("key", "TEXT"), ("scope", "BIGINT"), ("reason", "SMALLINT")])
+    );
+    read(all(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?)
+}
+
 /// Removes what stands for all mail to `keys` because of bounces; nothing else.
 ///
 /// # Errors
@@ -153,6 +171,21 @@ pub async fn page(
         i64::from(limit).into(),
     ];
     read(all(db, sql, values).await?)
+}
+
+/// How many of those there are.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) -> Result<i64, Error> {
+    let sql = "SELECT COUNT(*) FROM suppressions
+         WHERE since <= $1 AND (until IS NULL OR until > $1) AND ($2 < 0 OR reason = $2) AND key LIKE $3 ESCAPE '!'";
+    let values: [Value; 3] = [
+        millis(now).into(),
+        filter.reason.map_or(-1, SuppressionReason::code).into(),
+        pattern(&filter.search).into(),
+    ];
+    number(db, sql, values).await
 }
 
 /// How many stand at `now`, by reason; a reason that none has is left out.

@@ -1,8 +1,10 @@
 //! `/bounces`: every failed try, filtered by cause, campaign, provider and time.
 
+mod correction;
 mod evidence;
 mod verdict;
 
+pub(crate) use correction::{correct, take_back};
 pub(crate) use verdict::show;
 
 use crate::App;
@@ -16,7 +18,7 @@ use axum::extract::{Query, State};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::bounces::{self, Filter, NotedBounce};
 use rebound_db::campaigns;
-use rebound_domain::{BounceCause, BounceId, Campaign, CampaignId, CauseGroup, IncidentId};
+use rebound_domain::{BounceCause, BounceId, Campaign, CampaignId, CauseGroup, IncidentId, Permanence};
 use serde::Deserialize;
 
 const ROWS: u32 = 50;
@@ -184,8 +186,8 @@ fn line(bounce: &NotedBounce, campaigns: &[Campaign], now: DateTime<Utc>) -> Lin
         at: When::new(bounce.at, now),
         address: bounce.address.to_string(),
         campaign: campaign.map(|one| one.draft.name.clone()).unwrap_or_default(),
-        cause: bounce.verdict.cause,
-        colour: colour(bounce.verdict.cause.group()),
+        cause: bounce.case().cause(),
+        colour: colour(bounce.case().cause().group()),
         words: bounce.verdict.diagnostic.chars().take(160).collect(),
         kind: kind(bounce),
     }
@@ -193,7 +195,8 @@ fn line(bounce: &NotedBounce, campaigns: &[Campaign], now: DateTime<Utc>) -> Lin
 
 /// The class and the words for what a failed try was.
 pub(crate) fn kind(bounce: &NotedBounce) -> (&'static str, &'static str) {
-    match (bounce.is_final, bounce.excused, bounce.verdict.is_hard()) {
+    let hard = bounce.corrected.map_or(bounce.verdict.is_hard(), |case| case.permanence() == Permanence::Hard);
+    match (bounce.is_final, bounce.is_excused(), hard) {
         (false, ..) => ("s-deferred", "Deferred"),
         (true, true, _) => ("s-draft", "Not counted"),
         (true, false, true) => ("s-hard", "Hard"),

@@ -4,22 +4,22 @@ use crate::App;
 use crate::advice;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
-use crate::session::{Administer, Allowed, See, Submitted};
+use crate::session::{Administer, Allowed, Launch, See, Submitted};
 use crate::words::{Count, When, colour};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use rebound_contacts::feedback;
 use rebound_db::bounces::{self, NotedBounce};
-use rebound_db::{campaigns, events, incidents};
-use rebound_domain::{Campaign, CampaignState, CauseGroup, Incident, IncidentId, IncidentSubject, Policy};
+use rebound_db::incidents::Which;
+use rebound_db::jobs::{self, Job, JobKind, JobState};
+use rebound_db::{campaigns, events, incidents, lanes};
+use rebound_domain::{Campaign, CampaignState, CauseGroup, Incident, IncidentId, IncidentSubject, Receiver};
 use serde::Deserialize;
 
 const ROWS: u32 = 50;
 /// Examples of what the host said.
 const EXAMPLES: u32 = 5;
-/// Contacts restored by one transaction.
-const PART: u32 = 500;
 
 #[derive(Template)]
 #[template(path = "incidents/index.html")]
@@ -27,6 +27,8 @@ pub(crate) struct Index {
     frame: Frame,
     rows: Vec<Line>,
     more: Option<i64>,
+    state: &'static str,
+    chips: Vec<(&'static str, &'static str, Count)>,
 }
 
 struct Line {
@@ -41,7 +43,13 @@ struct Line {
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     before: Option<i64>,
+    #[serde(default)]
+    state: String,
 }
+
+/// The chips: their names in the address and on the page.
+const STATES: [(&str, &str, Which); 3] =
+    [("", "All", Which::All), ("open", "Open", Which::Open), ("over", "Over", Which::Closed)];
 
 pub(crate) async fn index(
     by: Allowed<See>,
@@ -50,7 +58,12 @@ pub(crate) async fn index(
 ) -> Result<Page<Index>, PageError> {
     let now = app.now();
     let all = campaigns::all(&app.db).await?;
-    let found = incidents::page(&app.db, asked.before.map(IncidentId), ROWS).await?;
+    let (state, _, which) = STATES.into_iter().find(|(name, ..)| *name == asked.state).unwrap_or(STATES[0]);
+    let found = incidents::page(&app.db, which, asked.before.map(IncidentId), ROWS).await?;
+    let mut chips = vec![];
+    for (name, words, which) in STATES {
+        chips.push((name, words, Count(incidents::count(&app.db, which).await?)));
+    }
     let line = |incident: &Incident| Line {
         id: incident.id,
         title: title(incident, &all),
@@ -61,7 +74,7 @@ pub(crate) async fn index(
     };
     let more = found.last().filter(|_| found.len() == ROWS as usize).map(|last| last.id.0);
     let frame = Frame::of(&app, &by, Place::Incidents).await?;
-    Ok(Page(Index { frame, rows: found.iter().map(line).collect(), more }))
+    Ok(Page(Index { frame, rows: found.iter().map(line).collect(), more, state, chips }))
 }
 
 #[derive(Template)]
@@ -78,6 +91,12 @@ pub(crate) struct Show {
     campaign: Option<Campaign>,
     examples: Vec<NotedBounce>,
     log: Vec<(When, String)>,
+    /// The people whom it touched.
+    touched: Count,
+    /// Whether its provider's lane rests, until when, and how much waits for that.
+    rests: Option<When>,
+    /// Where the restore of its contacts stands, if somebody asked for one.
+    restore: Option<Job>,
 }
 
 pub(crate) async fn show(
@@ -90,6 +109,13 @@ pub(crate) async fn show(
     let all = campaigns::all(&app.db).await?;
     let campaign = match incident.subject {
         IncidentSubject::Campaign { campaign } => all.iter().find(|one| one.id == campaign).cloned(),
+        _ => None,
+    };
+    let rests = match &incident.subject {
+        IncidentSubject::Route { receiver } => {
+            let resting = lanes::resting(&app.db).await?.into_iter();
+            resting.filter(|lane| lane.receiver.as_str() == receiver && lane.until > now).map(|lane| lane.until).next()
+        }
         _ => None,
     };
     let filter = bounces::Filter { incident: Some(incident.id), ..bounces::Filter::default() };
@@ -105,6 +131,9 @@ pub(crate) async fn show(
         campaign,
         examples: bounces::page(&app.db, &filter, None, EXAMPLES).await?,
         log: log.into_iter().map(|entry| (When::new(entry.at, now), told(&entry))).collect(),
+        touched: Count(bounces::touched(&app.db, incident.id).await?),
+        rests: rests.map(|until| When::new(until, now)),
+        restore: jobs::of(&app.db, JobKind::Restore, id).await?,
         incident,
     };
     Ok(Page(page))
@@ -120,18 +149,21 @@ pub(crate) async fn restore(
     Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
 ) -> Result<Redirect, PageError> {
     incidents::get(&app.db, IncidentId(id)).await?.ok_or(PageError::NotFound)?;
-    let mut after = None;
-    loop {
-        let tx = app.db.begin().await?;
-        let policy = Policy::default();
-        let part =
-            feedback::restore_next(&tx, IncidentId(id), after.as_ref(), PART, &policy, by.actor(), app.now()).await?;
-        tx.commit().await?;
-        after = part.last;
-        if after.is_none() {
-            break;
-        }
-    }
+    rebound_contacts::restore_later(&app.db, IncidentId(id), by.actor(), app.now()).await?;
+    app.work.notify_one();
+    Ok(Redirect::to(&format!("/incidents/{id}")))
+}
+
+/// The provider is asked again now: its lane need not rest to its end.
+pub(crate) async fn probe(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Submitted { by, form: Nothing {} }: Submitted<Launch, Nothing>,
+) -> Result<Redirect, PageError> {
+    let incident = incidents::get(&app.db, IncidentId(id)).await?.ok_or(PageError::NotFound)?;
+    let IncidentSubject::Route { receiver } = incident.subject else { return Err(PageError::NotFound) };
+    rebound_send::probe_now(&app.db, &Receiver::of_domain(&receiver), IncidentId(id), by.actor(), app.now()).await?;
+    app.wake.notify_one();
     Ok(Redirect::to(&format!("/incidents/{id}")))
 }
 
@@ -201,6 +233,7 @@ fn told(entry: &events::Entry) -> String {
     match entry.kind.as_str() {
         "incident.opened" => "It began, and we noticed".to_owned(),
         "incident.closed" => format!("{} closed it", entry.actor),
+        "incident.probed" => format!("{} asked the provider again before its rest was over", entry.actor),
         "incident.restored" => format!("{} restored the contacts it touched", entry.actor),
         other => format!("{}: {other}", entry.actor),
     }

@@ -1,5 +1,9 @@
 //! `/suppressions`: the addresses we no longer write to, and why.
 
+mod lift;
+
+pub(crate) use lift::lift;
+
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
@@ -7,13 +11,17 @@ use crate::pages::contacts::reason;
 use crate::session::{Allowed, See, Submitted, Write};
 use crate::words::{Count, When};
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Query, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_contacts::SuppressionExport;
 use rebound_db::suppressions::{self, Filter};
-use rebound_db::{contacts, lists};
-use rebound_domain::{AddressKey, EmailAddress, List, ListId, Scope, Suppression, SuppressionReason};
+use rebound_db::{bounces, contacts, lists};
+use rebound_domain::{AddressKey, BounceId, EmailAddress, List, ListId, Scope, Suppression, SuppressionReason};
 use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
 
 const ROWS: u32 = 50;
 
@@ -26,6 +34,10 @@ struct Index {
     all: Count,
     rows: Vec<Line>,
     more: Option<String>,
+    /// How many fit.
+    found: Count,
+    /// Said once, after something was done.
+    done: Option<String>,
     fault: Option<String>,
     written: NewSuppression,
 }
@@ -39,15 +51,16 @@ struct Chip {
 struct Line {
     address: String,
     contact: Option<i64>,
-    scope: i64,
     scope_words: Option<String>,
-    reason: &'static str,
+    /// What a form calls it.
+    pick: String,
+    /// The page of the bounce that shows it.
+    words: Option<BounceId>,
     state: (&'static str, &'static str),
     evidence: String,
     since: When,
     until: Option<When>,
     can_lift: bool,
-    asks_why: bool,
 }
 
 /// What the filter bar holds.
@@ -57,11 +70,14 @@ pub(crate) struct Asked {
     reason: String,
     q: String,
     after: String,
+    /// How many were just lifted, to be said once.
+    lifted: String,
+    added: String,
 }
 
 impl Asked {
     fn filter(&self) -> Filter {
-        Filter { reason: named(&self.reason), search: self.q.clone() }
+        filter(&self.reason, &self.q)
     }
 
     /// The last row of the page before: `<milliseconds>-<scope>-<reason>-<address>`.
@@ -97,13 +113,23 @@ async fn page<P: crate::session::Needs>(
 ) -> Result<Index, PageError> {
     let now = app.now();
     let counts = suppressions::counts(&app.db, now).await?;
-    let found = suppressions::page(&app.db, &asked.filter(), asked.place().as_ref(), ROWS + 1, now).await?;
+    let filter = asked.filter();
+    let done = done(&asked);
+    let found = suppressions::page(&app.db, &filter, asked.place().as_ref(), ROWS + 1, now).await?;
     let shown = &found[..found.len().min(ROWS as usize)];
     let keys: Vec<AddressKey> = shown.iter().map(|one| one.address.clone()).collect();
     let people = contacts::with_keys(&app.db, &keys).await?;
     let lists = lists::all(&app.db).await?;
-    let rows =
-        shown.iter().map(|one| line(one, people.get(&one.address).map(|contact| contact.id.0), &lists, now)).collect();
+    let mut words: HashMap<AddressKey, BounceId> = HashMap::new();
+    for bounce in bounces::judged(&app.db, &keys).await?.into_iter().filter(|one| !one.is_excused()) {
+        words.insert(bounce.address, bounce.id);
+    }
+    let row = |one: &Suppression| {
+        let about_bounces = matches!(one.reason, SuppressionReason::Soft | SuppressionReason::Hard);
+        let words = words.get(&one.address).copied().filter(|_| about_bounces);
+        line(one, people.get(&one.address).map(|contact| contact.id.0), words, &lists, now)
+    };
+    let rows = shown.iter().map(row).collect();
     let more = shown.last().filter(|_| found.len() > shown.len()).map(|last| {
         let scope = scope_number(last.scope);
         format!("{}-{scope}-{}-{}", last.since.timestamp_millis(), last.reason.code(), last.address)
@@ -119,13 +145,21 @@ async fn page<P: crate::session::Needs>(
         asked,
         rows,
         more,
+        found: Count(suppressions::count(&app.db, &filter, now).await?),
+        done,
         fault,
         written,
     })
 }
 
-fn line(one: &Suppression, contact: Option<i64>, lists: &[List], now: DateTime<Utc>) -> Line {
-    use SuppressionReason::{Complaint, Erased, Unsubscribe};
+/// What was done by the form before.
+fn done(asked: &Asked) -> Option<String> {
+    let count = |text: &str| text.parse().ok().map(Count);
+    let lifted = count(&asked.lifted).map(|count| format!("{} lifted.", count.of("suppression", "suppressions")));
+    lifted.or_else(|| count(&asked.added).map(|count| format!("{} suppressed.", count.of("address", "addresses"))))
+}
+
+fn line(one: &Suppression, contact: Option<i64>, words: Option<BounceId>, lists: &[List], now: DateTime<Utc>) -> Line {
     let scope_words = match one.scope {
         Scope::Everywhere => None,
         Scope::List(id) => Some(lists.iter().find(|list| list.id == id).map_or("a list", |list| &list.name).to_owned()),
@@ -133,15 +167,14 @@ fn line(one: &Suppression, contact: Option<i64>, lists: &[List], now: DateTime<U
     Line {
         address: one.address.to_string(),
         contact,
-        scope: scope_number(one.scope),
         scope_words,
-        reason: one.reason.as_str(),
+        pick: lift::pick(one),
+        words,
         state: reason(one.reason),
         evidence: one.evidence.clone(),
         since: When::new(one.since, now),
         until: one.until.map(|at| When::new(at, now)),
-        can_lift: one.reason != Erased,
-        asks_why: matches!(one.reason, Complaint | Unsubscribe),
+        can_lift: one.reason != SuppressionReason::Erased,
     }
 }
 
@@ -149,7 +182,8 @@ fn line(one: &Suppression, contact: Option<i64>, lists: &[List], now: DateTime<U
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NewSuppression {
-    address: String,
+    #[serde(alias = "address")]
+    addresses: String,
     days: String,
     why: String,
 }
@@ -159,14 +193,30 @@ pub(crate) async fn add(
     Submitted { by, form }: Submitted<Write, NewSuppression>,
 ) -> Result<Response, PageError> {
     let now = app.now();
-    let (address, until) = match (form.address.parse::<EmailAddress>(), until(&form.days, now)) {
-        (Ok(address), Ok(until)) => (address, until),
-        (Err(fault), _) => return faulty(&app, &by, form, fault.to_string()).await,
-        (_, Err(fault)) => return faulty(&app, &by, form, fault.to_owned()).await,
+    let until = match until(&form.days, now) {
+        Ok(until) => until,
+        Err(fault) => return faulty(&app, &by, form, fault.to_owned()).await,
     };
-    let why = form.why.trim();
-    rebound_contacts::suppress(&app.db, &address.key(), Scope::Everywhere, until, why, by.actor(), now).await?;
-    Ok(Redirect::to("/suppressions").into_response())
+    let keys = match addresses(&form.addresses) {
+        Ok(keys) => keys,
+        Err(fault) => return faulty(&app, &by, form, fault).await,
+    };
+    rebound_contacts::suppress_all(&app.db, &keys, until, form.why.trim(), by.actor(), now).await?;
+    Ok(Redirect::to(&format!("/suppressions?added={}", keys.len())).into_response())
+}
+
+/// Addresses as they were pasted: one to a line, or with commas, semicolons or spaces between them; each once.
+fn addresses(text: &str) -> Result<Vec<AddressKey>, String> {
+    let (mut keys, mut known) = (vec![], HashSet::new());
+    for (line, number) in text.lines().zip(1..) {
+        for word in line.split([',', ';', ' ', '\t']).map(str::trim).filter(|word| !word.is_empty()) {
+            let key = word.parse::<EmailAddress>().map_err(|fault| format!("line {number}, “{word}”: {fault}"))?.key();
+            if known.insert(key.clone()) {
+                keys.push(key);
+            }
+        }
+    }
+    if keys.is_empty() { Err("write at least one address".to_owned()) } else { Ok(keys) }
 }
 
 async fn faulty(app: &App, by: &Allowed<Write>, form: NewSuppression, fault: String) -> Result<Response, PageError> {
@@ -183,31 +233,25 @@ fn until(days: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, &'stat
     }
 }
 
-/// What is to be lifted.
-#[derive(Deserialize)]
-pub(crate) struct Lift {
-    address: String,
-    scope: i64,
-    reason: String,
-    #[serde(default)]
-    why: String,
+/// Those that fit, as CSV, however many: one part is in memory at a time.
+pub(crate) async fn export(
+    _by: Allowed<Write>,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let now = app.now();
+    let begun = (app.db.clone(), SuppressionExport::of(asked.filter()));
+    let parts = futures_util::stream::try_unfold(begun, move |(db, mut export)| async move {
+        let part = export.next(&db, now).await.map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>(part.map(|part| (part, (db, export))))
+    });
+    let name = "attachment; filename=\"suppressions.csv\"";
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(parts)).into_response())
 }
 
-pub(crate) async fn lift(
-    State(app): State<App>,
-    Submitted { by, form }: Submitted<Write, Lift>,
-) -> Result<Redirect, PageError> {
-    let address = form.address.parse::<EmailAddress>().map_err(|_| PageError::Unreadable)?.key();
-    let reason = named(&form.reason).ok_or(PageError::Unreadable)?;
-    let scope = scope_of(form.scope);
-    let lifted = rebound_contacts::lift(&app.db, &address, scope, reason, &form.why, by.actor(), app.now()).await;
-    match lifted {
-        Ok(_) => Ok(Redirect::to("/suppressions")),
-        Err(error @ (rebound_contacts::Error::Forgotten | rebound_contacts::Error::NeedsReason)) => {
-            Err(PageError::NotNow(error.to_string()))
-        }
-        Err(error) => Err(error.into()),
-    }
+fn filter(reason: &str, search: &str) -> Filter {
+    Filter { reason: named(reason), search: search.to_owned() }
 }
 
 fn named(reason: &str) -> Option<SuppressionReason> {

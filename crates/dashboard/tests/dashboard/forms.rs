@@ -4,7 +4,7 @@ use crate::world::{Browser, PASSWORD, World};
 use axum::http::{StatusCode, header};
 use rebound_dashboard::users;
 use rebound_db::{campaigns, lists, suppressions};
-use rebound_domain::{CampaignId, CampaignState, Role};
+use rebound_domain::{CampaignId, CampaignState, Role, SuppressionReason};
 
 #[tokio::test]
 async fn the_set_up_link_makes_one_owner() {
@@ -123,12 +123,55 @@ async fn an_address_is_suppressed_and_lifted_again() {
     };
     assert_eq!(add("no address", "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(add("person1@larkfield.test", "many").await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(add("person1@larkfield.test", "30").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        add("=cmd@evil.test\nPerson1@larkfield.test, person9@larkfield.test", "30").await.status,
+        StatusCode::SEE_OTHER
+    );
     let page = world.get(Some(&browser), "/suppressions?q=person1@lark").await;
     assert!(page.text.contains("asked by phone"), "{}", page.text);
+    let file = world.get(Some(&browser), "/suppressions/export?reason=manual").await;
+    assert!(file.text.contains("\n'=cmd@evil.test,manual"), "a formula is defused: {}", file.text);
+    assert_eq!(file.text.lines().count(), 4, "{}", file.text);
 
-    let lift = [("address", "person1@larkfield.test"), ("scope", "0"), ("reason", "manual")];
-    assert_eq!(world.post(&browser, "/suppressions/lift", &lift).await.status, StatusCode::SEE_OTHER);
+    let lift = [("pick", "0-2-person1@larkfield.test")];
+    let asked = world.post(&browser, "/suppressions/lift", &lift).await;
+    assert_eq!(asked.status, StatusCode::OK, "first it asks");
+    assert!(asked.text.contains("Lift 1 suppression?") && asked.text.contains("person1@larkfield.test"));
+    let sure = [lift[0], ("sure", "1")];
+    assert_eq!(world.post(&browser, "/suppressions/lift", &sure).await.status, StatusCode::SEE_OTHER);
     let key = "person1@larkfield.test".parse::<rebound_domain::EmailAddress>().unwrap().key();
     assert!(suppressions::of(&world.db, &key).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn all_that_fit_are_lifted_and_who_left_only_with_a_reason() {
+    let world = World::seeded().await;
+    let browser = world.browser(Role::Marketer).await;
+    let all = [("all", "1"), ("reason", "hard"), ("q", "")];
+    let hard = suppressions::counts(&world.db, world.now).await.unwrap()[&SuppressionReason::Hard];
+    assert!(hard > 0);
+    let asked = world.post(&browser, "/suppressions/lift", &all).await;
+    assert!(asked.text.contains(&format!("Lift {hard} suppression")), "{}", asked.text);
+    let sure: Vec<_> = all.into_iter().chain([("sure", "1")]).collect();
+    assert_eq!(world.post(&browser, "/suppressions/lift", &sure).await.status, StatusCode::SEE_OTHER);
+    assert!(!suppressions::counts(&world.db, world.now).await.unwrap().contains_key(&SuppressionReason::Hard));
+
+    let key = "person2@sendero.test".parse::<rebound_domain::EmailAddress>().unwrap().key();
+    let complaint = rebound_domain::Suppression {
+        address: key.clone(),
+        scope: rebound_domain::Scope::Everywhere,
+        reason: SuppressionReason::Complaint,
+        since: world.now,
+        until: None,
+        evidence: "Reported as spam".into(),
+    };
+    suppressions::add(&world.db, &complaint).await.unwrap();
+    let everything = [("all", "1"), ("reason", ""), ("q", "person2@sendero"), ("sure", "1")];
+    let refused = world.post(&browser, "/suppressions/lift", &everything).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("say why"), "{}", refused.text);
+    assert_eq!(suppressions::of(&world.db, &key).await.unwrap().len(), 1);
+    let with_reason: Vec<_> = everything.into_iter().chain([("why", "a mistake, they said")]).collect();
+    assert_eq!(world.post(&browser, "/suppressions/lift", &with_reason).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(suppressions::of(&world.db, &key).await.unwrap(), []);
 }

@@ -1,5 +1,6 @@
 //! `/bounces/{id}`: one failed try, what it means, and what happens next.
 
+use super::correction::{Said, can_be_corrected, said};
 use super::evidence::{Piece, marked};
 use super::kind;
 use crate::App;
@@ -7,14 +8,14 @@ use crate::advice;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
 use crate::session::{Allowed, See};
-use crate::words::{When, colour};
+use crate::words::{Count, When, colour};
 use askama::Template;
 use axum::extract::{Path, State};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::bounces::{self, NotedBounce};
 use rebound_db::deliveries::{self, Delivery};
-use rebound_db::{campaigns, inbox, suppressions};
-use rebound_domain::{BounceCause, BounceId, Campaign, Grade, Policy, Scope, StateName, Suppression, strongest};
+use rebound_db::{campaigns, inbox, policies, suppressions};
+use rebound_domain::{BounceCause, BounceId, Campaign, Case, Grade, Policy, Scope, StateName, Suppression, strongest};
 
 /// So much of a raw report is shown.
 const RAW: usize = 64 << 10;
@@ -38,6 +39,11 @@ pub(crate) struct Show {
     plan: Vec<Step>,
     change: &'static str,
     raw: Option<String>,
+    /// What rules, and what the verdict alone would say.
+    cause: BounceCause,
+    said: Vec<Said>,
+    /// Others with the same words from that host, where it can be called wrong.
+    alike: Option<Count>,
 }
 
 /// A step of the plan, in the order of time.
@@ -65,7 +71,12 @@ pub(crate) async fn show(
     };
     let standing = suppressions::of(&app.db, &bounce.address).await?;
     let ruling = strongest(&standing, now).filter(|one| one.scope == Scope::Everywhere);
-    let verdict = &bounce.verdict;
+    let (verdict, case) = (&bounce.verdict, bounce.case());
+    let policy = policies::in_force(&app.db).await?;
+    let alike = match can_be_corrected(&bounce) {
+        true => Some(Count(bounces::alike_count(&app.db, bounce.id).await?.max(1) - 1)),
+        false => None,
+    };
     let raw = match bounce.inbox {
         Some(id) => inbox::raw(&app.db, id).await?,
         None => None,
@@ -75,17 +86,20 @@ pub(crate) async fn show(
         at: When::new(bounce.at, now),
         headline: headline(&bounce, delivery.as_ref(), now),
         campaign,
-        colour: colour(verdict.cause.group()),
-        lasting: advice::lasting(verdict.permanence),
+        cause: case.cause(),
+        said: said(&app, &bounce).await?,
+        alike,
+        colour: colour(case.cause().group()),
+        lasting: advice::lasting(bounce.corrected.map_or(verdict.permanence, Case::permanence)),
         kind: kind(&bounce),
-        doing: advice::doing(verdict.cause),
+        doing: advice::doing(case.cause()),
         // Another rule for the same cause is no rival to it.
         second: verdict.second.filter(|(cause, _)| *cause != verdict.cause),
         words: marked(&verdict.diagnostic, &verdict.evidence),
         rules: verdict.evidence.iter().map(|one| (one.rule.clone(), one.matched.clone())).collect(),
         grade: grade(bounce.grade),
-        plan: plan(&bounce, delivery.as_ref(), ruling, now),
-        change: advice::change(verdict.cause),
+        plan: plan(&bounce, delivery.as_ref(), ruling, &policy, now),
+        change: advice::change(case.cause()),
         raw: raw.map(|bytes| String::from_utf8_lossy(bytes.get(..RAW).unwrap_or(&bytes)).into_owned()),
         bounce,
     };
@@ -94,7 +108,7 @@ pub(crate) async fn show(
 
 /// What happened and what comes, in one or two sentences.
 fn headline(bounce: &NotedBounce, delivery: Option<&Delivery>, now: DateTime<Utc>) -> String {
-    let cause = bounce.verdict.cause.title();
+    let cause = bounce.case().cause().title();
     match delivery {
         Some(one) if matches!(one.state, StateName::Planned | StateName::Deferred) && one.due > now => {
             format!("{cause}. We try again {}.", When::new(one.due, now))
@@ -116,6 +130,7 @@ fn plan(
     bounce: &NotedBounce,
     delivery: Option<&Delivery>,
     ruling: Option<&Suppression>,
+    policy: &Policy,
     now: DateTime<Utc>,
 ) -> Vec<Step> {
     let when = |at| Some(When::new(at, now));
@@ -126,12 +141,12 @@ fn plan(
         n => format!("Try {n}"),
     };
     let (class, _) = kind(bounce);
-    let policy = format!("Judged by policy version {}", bounce.policy_version);
-    let mut plan = vec![Step { at: when(bounce.at), class, title: format!("{nth}: {cause}"), text: policy }];
+    let judged = format!("Judged by policy version {}", bounce.policy_version);
+    let mut plan = vec![Step { at: when(bounce.at), class, title: format!("{nth}: {cause}"), text: judged }];
     if let Some(delivery) = delivery {
-        plan.extend(of_delivery(delivery, now));
+        plan.extend(of_delivery(delivery, bounce.case(), policy, now));
     }
-    if bounce.is_final && bounce.excused {
+    if bounce.is_final && bounce.is_excused() {
         let text = "It belongs to an incident, or was excused.".to_owned();
         plan.push(Step {
             at: None,
@@ -156,14 +171,18 @@ fn plan(
     plan
 }
 
-fn of_delivery(delivery: &Delivery, now: DateTime<Utc>) -> Vec<Step> {
+fn of_delivery(delivery: &Delivery, case: Case, policy: &Policy, now: DateTime<Utc>) -> Vec<Step> {
     let when = |at| Some(When::new(at, now));
     let step = |at, class, title: &str, text: &str| Step { at, class, title: title.into(), text: text.into() };
     match delivery.state {
         StateName::Planned | StateName::Deferred => {
-            let mut steps = vec![step(when(delivery.due), "ahead", "Next try", "Gaps grow from try to try.")];
-            if let Some(since) = delivery.since {
-                let last = since + Policy::default().give_up_after();
+            let backoff = policy.row_of(case).after_4yz;
+            let gaps = backoff.map_or_else(String::new, |one| {
+                format!("Gaps grow from {} to {}.", span(one.base_minutes), span(one.cap_minutes))
+            });
+            let mut steps = vec![step(when(delivery.due), "ahead", "Next try", &gaps)];
+            if let Some((since, backoff)) = delivery.since.zip(backoff) {
+                let last = since + TimeDelta::hours(backoff.give_up_hours.into());
                 steps.push(step(
                     when(last),
                     "ahead",
@@ -181,5 +200,14 @@ fn of_delivery(delivery: &Delivery, now: DateTime<Utc>) -> Vec<Step> {
             vec![step(None, "s-suppressed", "Not handed over any more", "The person left meanwhile.")]
         }
         StateName::Cancelled => vec![step(None, "s-suppressed", "Not tried again", "The campaign was cancelled.")],
+    }
+}
+
+/// `20 minutes`, `6 hours`.
+fn span(minutes: u32) -> String {
+    if minutes >= 120 && minutes.is_multiple_of(60) {
+        format!("{} hours", minutes / 60)
+    } else {
+        format!("{minutes} minutes")
     }
 }
