@@ -1,6 +1,6 @@
 //! Serves the pages over a made-up installation, to look at them while writing one.
 //!
-//! `cargo run -p rebound-dashboard --example serve` prints an address and a password.
+//! `cargo run -p rebound-dashboard --example serve` prints an address and a password; PORT changes the port.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,20 +26,22 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "empty") {
         seed::fill(&db, 480, now).await;
     }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8026").await.unwrap();
+    let address = format!("127.0.0.1:{}", std::env::var("PORT").unwrap_or_else(|_| "8026".into()));
+    let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
     let app = App {
         db,
         clock: Clock::wall(),
         hasher: Hasher::default(),
-        public_url: "http://127.0.0.1:8026".into(),
+        public_url: format!("http://{address}"),
         secure_cookies: false,
         demo: None,
         sender: Arc::new(seed::sender()),
         wake: Arc::default(),
+        work: Arc::default(),
         proxies: Proxies::default(),
         installation: seed::installation(),
     };
-    println!("http://127.0.0.1:8026  ines@fernhill.example  a short sentence");
+    println!("http://{address}  ines@fernhill.example  a short sentence");
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await.unwrap();
 }

@@ -200,7 +200,11 @@ async fn spf(resolver: &TokioResolver, domain: &str) -> Found {
     let answer = timeout(PATIENCE, resolver.txt_lookup(absolute(domain))).await;
     let texts: Vec<String> = match &answer {
         Ok(Ok(lookup)) => lookup.answers().iter().filter_map(|record| text(&record.data)).collect(),
-        Ok(Err(_)) | Err(_) => vec![],
+        Ok(Err(error)) if error.is_no_records_found() => vec![],
+        Ok(Err(_)) | Err(_) => {
+            let words = "The name server did not say. Try again in a minute.".to_owned();
+            return Found { name, words, state: State::Unsure };
+        }
     };
     let (words, state) = match texts.into_iter().find(|text| text.to_ascii_lowercase().starts_with("v=spf1")) {
         Some(record) => (record, State::Well),

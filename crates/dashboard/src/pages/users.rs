@@ -23,7 +23,8 @@ const GIVEN: [Role; 3] = [Role::Admin, Role::Marketer, Role::Auditor];
 pub(crate) struct Index {
     frame: Frame,
     people: Vec<Line>,
-    rights: Vec<Right>,
+    /// Each role, and what it may do.
+    roles: [(Role, String); 4],
 }
 
 /// A person in a table.
@@ -33,28 +34,24 @@ struct Line {
     seen: Option<When>,
 }
 
-/// A row of the table of who may do what.
-struct Right {
-    words: &'static str,
-    who: [bool; 4],
-}
-
 pub(crate) async fn index(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Index>, PageError> {
     let wall = Utc::now();
     let people = users::people(&app.db).await?.into_iter().map(|person| line(person, wall)).collect();
     let frame = Frame::of(&app, &by, Place::Users).await?;
-    Ok(Page(Index { frame, people, rights: Permission::ALL.map(right).into() }))
+    Ok(Page(Index { frame, people, roles: Role::ALL.map(|role| (role, rights(role))) }))
 }
 
-fn right(permission: Permission) -> Right {
-    let words = match permission {
-        Permission::See => "See campaigns, contacts and bounces",
-        Permission::Write => "Change contacts, lists, suppressions and drafts",
-        Permission::Launch => "Send campaigns, and stop them",
-        Permission::Audit => "Read the audit log",
-        Permission::Administer => "Servers, policies, restoring and people",
+/// What a role may do: `see …; send …`.
+fn rights(role: Role) -> String {
+    let words = |permission: &Permission| match permission {
+        Permission::See => "see campaigns, contacts and bounces",
+        Permission::Write => "change contacts, lists, suppressions and drafts",
+        Permission::Launch => "send campaigns and stop them",
+        Permission::Audit => "read the audit log",
+        Permission::Administer => "look after servers, policies, incidents and people",
     };
-    Right { words, who: Role::ALL.map(|role| role.may(permission)) }
+    let may: Vec<&str> = Permission::ALL.iter().filter(|permission| role.may(**permission)).map(words).collect();
+    may.join("; ")
 }
 
 /// Sessions and links live in the wall clock's time.

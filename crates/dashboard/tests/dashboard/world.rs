@@ -48,6 +48,7 @@ impl World {
             demo: None,
             sender: Arc::new(seed::sender()),
             wake: Arc::default(),
+            work: Arc::default(),
             proxies: Proxies::default(),
             installation: seed::installation(),
         };

@@ -1,6 +1,7 @@
 //! Entries of the audit log in words, and where to read on.
 
 use rebound_db::events::Entry;
+use rebound_domain::BounceCause;
 
 /// What entries are about: the name in the database, and the word on the page.
 pub(super) const NOUNS: [(&str, &str); 8] = [
@@ -48,6 +49,7 @@ pub(super) fn words(entry: &Entry) -> String {
         "campaign.cancelled" => "cancelled a campaign",
         "campaign.waits" => "lets a campaign wait",
         "incident.closed" => "closed an incident",
+        "incident.opened" => "opened an incident",
         "incident.restored" => "restored the contacts of an incident",
         _ => "",
     };
@@ -77,11 +79,56 @@ pub(super) fn thing(entry: &Entry) -> Option<(String, String)> {
     }
 }
 
-/// The rest, as a person reads it.
+/// The rest, as a person reads it: what was noted by the program itself is an object, whose words are the reason.
 pub(super) fn detail(entry: &Entry) -> String {
-    entry.detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    let noted = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&entry.detail);
+    let text = match &noted {
+        Ok(noted) => reason(noted),
+        Err(_) => entry.detail.clone(),
+    };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+fn reason(noted: &serde_json::Map<String, serde_json::Value>) -> String {
+    let text = |name: &str| noted.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let cause = text("cause").and_then(|name| name.parse::<BounceCause>().ok()).map(|cause| cause.title().to_owned());
+    let parts: Vec<String> = [cause, text("words")].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    if !parts.is_empty() {
+        return parts.join(": ");
+    }
+    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs: Vec<String> = noted.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+    pairs.join(", ").replace('_', " ")
 }
 
 fn encoded(text: &str) -> String {
     serde_urlencoded::to_string([("", text)]).unwrap_or_default().trim_start_matches('=').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_noted_is_told_in_words() {
+        let told = |detail: &str| {
+            let at = chrono::DateTime::UNIX_EPOCH;
+            let (kind, actor, subject) = ("suppressed".into(), "rebound".into(), "contact".into());
+            super::detail(&Entry {
+                id: 1,
+                at,
+                kind,
+                actor,
+                subject,
+                subject_id: None,
+                key: None,
+                detail: detail.into(),
+            })
+        };
+        let noted = r#"{"bounce":73,"cause":"mailbox_unknown","policy":1,"until":null,"words":"550 5.1.1 unknown"}"#;
+        assert!(told(noted).ends_with(": 550 5.1.1 unknown") && !told(noted).contains('{'), "{}", told(noted));
+        assert_eq!(told("by hand: asked by phone"), "by hand: asked by phone");
+        assert_eq!(told(r#"{"version":2,"by":"Jo"}"#), "by Jo, version 2");
+        assert_eq!(told("two\r\nlines"), "two  lines");
+    }
 }
