@@ -15,7 +15,10 @@ pub const RETURN_PATH_DAYS: u16 = 45;
 ///
 /// Clones share them: when the keys of an installation are rotated ([`Keys::replace`]), all parts follow at once.
 #[derive(Clone)]
-pub struct Keys(Arc<RwLock<Vec<(char, Vec<u8>)>>>);
+pub struct Keys(Arc<RwLock<Vec<Named>>>);
+
+/// A letter, and the key that it names.
+type Named = (char, Vec<u8>);
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,7 +59,7 @@ impl Keys {
         self.first().unwrap_or(('a', vec![]))
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Vec<(char, Vec<u8>)>> {
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Named>> {
         // The list is replaced in one step, so a panic elsewhere leaves it whole.
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,7 +18,7 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Keys> {
     }
     match std::fs::read_to_string(file) {
         Ok(text) => {
-            is_private(file)?;
+            make_private(file)?;
             parse(&text).with_context(|| format!("{} cannot be used", file.display()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(file),
@@ -78,18 +78,20 @@ pub(crate) async fn follow(file: PathBuf, keys: Keys, stop: CancellationToken) {
     }
 }
 
-/// Only the owner may read a key file: whoever has it can forge bounces and open all passwords.
-fn is_private(file: &Path) -> anyhow::Result<()> {
+/// Only its owner may read a key file: whoever has it can forge bounces and open all passwords. One that others can
+/// read is closed to them.
+fn make_private(file: &Path) -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(file)?.permissions().mode() & 0o777;
-        ensure!(
-            mode & 0o077 == 0,
-            "{} can be read by others (mode {mode:o}). Run: chmod 600 {}",
-            file.display(),
-            file.display()
-        );
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).with_context(|| {
+                let file = file.display();
+                format!("{file} can be read by others (mode {mode:o}). As its owner, run: chmod 600 {file}")
+            })?;
+            tracing::warn!(file = %file.display(), "the key could be read by others of this machine; closed it to them");
+        }
     }
     Ok(())
 }
@@ -162,14 +164,14 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_that_others_can_read_is_refused() {
+    fn a_key_that_others_can_read_is_closed_to_them() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rebound.key");
         load(&file).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let told = load(&file).unwrap_err().to_string();
-        assert!(told.contains("chmod 600"), "{told}");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        load(&file).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use rebound_domain::CampaignState;
 use rebound_send::Relay;
 use rebound_send::servers::{self, ServerError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,13 @@ struct Running {
 
 /// Sends through whatever server is in use, until told to stop.
 pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
+    follow(parts, watch::Sender::new(Supply::None(String::new()))).await
+}
+
+/// The same, telling each time where mail goes.
+async fn follow(parts: Parts, told: watch::Sender<Supply>) -> anyhow::Result<()> {
     let mut running = start(&parts, supply(&parts, None).await);
+    told.send_replace(running.supply.clone());
     loop {
         let over = match &mut running.worker {
             Some(worker) => tokio::select! {
@@ -58,6 +65,7 @@ pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
                 worker.await??;
             }
             running = start(&parts, now);
+            told.send_replace(running.supply.clone());
         }
     }
 }
@@ -115,5 +123,110 @@ async fn rest(parts: &Parts, supply: &Supply) {
     };
     if let Err(error) = waiting.await {
         tracing::warn!(%error, "campaigns could not be told that there is no sending server");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use chrono::Utc;
+    use rebound_db::lists;
+    use rebound_domain::{Campaign, CampaignId, DoubtPolicy, Draft, Fields, Server, ServerId, Tls};
+    use rebound_sandbox::{Sandbox, Settings};
+    use std::path::Path;
+
+    async fn parts(folder: &Path) -> Parts {
+        let (database, key) = (folder.join("rebound.db"), folder.join("rebound.key"));
+        let text = format!("database = 'sqlite:{}'\nkey_file = '{}'", database.display(), key.display());
+        Parts::open(Config::parse(&text, "rebound.toml", std::iter::empty()).unwrap()).await.unwrap()
+    }
+
+    fn server(name: &str, sandbox: &Sandbox) -> Server {
+        Server {
+            id: ServerId(0),
+            name: name.into(),
+            host: sandbox.address().ip().to_string(),
+            port: sandbox.address().port(),
+            tls: Tls::None,
+            authority: String::new(),
+            login: String::new(),
+            connections: 2,
+            per_second: 0,
+            hello: "news.fernhill.test".into(),
+        }
+    }
+
+    async fn launched(parts: &Parts, name: &str) -> CampaignId {
+        let list = lists::ensure(&parts.db, "Newsletter", Utc::now()).await.unwrap();
+        let import = rebound_contacts::Import::new(list.id, "people.csv", Utc::now());
+        let people = std::io::Cursor::new(b"email\nada@sandbox.test\n".to_vec());
+        rebound_contacts::import(&parts.db, people, &import, |_| ()).await.unwrap();
+        let draft = Draft {
+            name: name.into(),
+            list: list.id,
+            from_name: "Fernhill".into(),
+            from: "news@fernhill.test".parse().unwrap(),
+            reply_to: None,
+            subject: name.into(),
+            html: "<p>Hello</p>".into(),
+            text: String::new(),
+            postal_address: "1 Garden Row".into(),
+            defaults: Fields::default(),
+            doubt: DoubtPolicy::Resend,
+        };
+        let id = campaigns::create(&parts.db, &draft, Utc::now()).await.unwrap();
+        rebound_send::launch(&parts.db, id, &parts.sender(), "ines", Utc::now()).await.unwrap();
+        id
+    }
+
+    async fn until(parts: &Parts, id: CampaignId, good: impl Fn(&Campaign) -> bool) -> Campaign {
+        let reached = async {
+            loop {
+                let campaign = campaigns::get(&parts.db, id).await.unwrap().unwrap();
+                if good(&campaign) {
+                    return campaign;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), reached).await.expect("the campaign never came to that")
+    }
+
+    #[tokio::test]
+    async fn mail_follows_the_server_that_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path()).await;
+        let first = Sandbox::start(Settings::default()).await.unwrap();
+        let second = Sandbox::start(Settings::default()).await.unwrap();
+        let told = watch::Sender::new(Supply::None(String::new()));
+        let mut seen = told.subscribe();
+        let running = tokio::spawn(follow(parts.clone(), told));
+
+        let spring = launched(&parts, "Spring").await;
+        let waits = until(&parts, spring, |campaign| campaign.state == CampaignState::Waiting).await;
+        assert_eq!(waits.reason.as_deref(), Some(NO_SERVER));
+
+        let (db, keys, now) = (&parts.db, &parts.keys, Utc::now());
+        servers::add(db, keys, &server("First", &first), "", "ines", now).await.unwrap();
+        until(&parts, spring, |campaign| campaign.state == CampaignState::Sent).await;
+        assert_eq!(first.received("ada@sandbox.test").len(), 1);
+
+        let other = servers::add(db, keys, &server("Second", &second), "", "ines", now).await.unwrap();
+        servers::put_in_use(db, Some(other), "ines", now).await.unwrap();
+        let goes = |supply: &Supply| matches!(supply, Supply::Through(relay) if relay.port == second.address().port());
+        tokio::time::timeout(Duration::from_secs(60), seen.wait_for(goes)).await.unwrap().unwrap();
+        let summer = launched(&parts, "Summer").await;
+        until(&parts, summer, |campaign| campaign.state == CampaignState::Sent).await;
+        let subjects = |sandbox: &Sandbox| -> Vec<String> {
+            sandbox.received("ada@sandbox.test").into_iter().map(|message| message.subject).collect()
+        };
+        assert_eq!((subjects(&first), subjects(&second)), (vec!["Spring".to_owned()], vec!["Summer".to_owned()]));
+
+        servers::put_in_use(db, None, "ines", now).await.unwrap();
+        parts.stop.cancel();
+        running.await.unwrap().unwrap();
+        first.stop().await;
+        second.stop().await;
     }
 }

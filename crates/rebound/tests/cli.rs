@@ -282,6 +282,66 @@ fn mail_of_30_megabytes_is_refused_and_the_listener_goes_on() {
     TcpStream::connect(pages).unwrap();
 }
 
+#[test]
+fn no_address_of_a_person_is_logged() {
+    let desk = Desk::new();
+    let (pages, bounces) = (free_port(), free_port());
+    // Nobody answers there: the worker has something to complain of.
+    let relay = free_port();
+    desk.write(
+        "rebound.toml",
+        format!(
+            "public_url = 'http://{pages}'\nlisten = '{pages}'\n[return_path]\nlisten = '{bounces}'\n\
+             [relay]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n",
+            relay.port()
+        ),
+    );
+    desk.write("rebound.key", format!("a {}\n", "ab".repeat(32)));
+    desk.list("email\ncanary-7261@orchard.test\n");
+    desk.campaign("Spring", "<p>Dear canary-7261</p>");
+    desk.well(&["campaign", "create", "spring.toml"]);
+    desk.well(&["campaign", "launch", "Spring"]);
+    let log = std::fs::File::create(desk.0.path().join("log")).unwrap();
+    let mut command = desk.command(&["serve"]);
+    command.env("REBOUND_LOG", "info").stdout(Stdio::null()).stderr(log);
+    let serving = Serving(command.spawn().unwrap());
+
+    let mut talk = Talk::with(bounces);
+    talk.say("MAIL FROM:<canary-7261@orchard.test>");
+    assert!(talk.say("RCPT TO:<canary-7261@bounce.localhost.example>").starts_with("550"));
+    assert!(talk.say(&format!("RCPT TO:<{}@bounce.localhost.example>", signed())).starts_with("250"));
+    assert!(talk.say("DATA").starts_with("354"));
+    let report = "From: MAILER-DAEMON@orchard.test\r\nSubject: Undelivered\r\n\r\n\
+                  <canary-7261@orchard.test>: 550 5.1.1 no such user canary-7261\r\n.";
+    assert!(talk.say(report).starts_with("250"));
+    for (path, body) in [
+        ("/sign-in", "email=canary-7261%40orchard.test&password=canary-7261-password"),
+        ("/setup/canary-7261", "name=a&email=canary-7261%40orchard.test&password=x"),
+        ("/join/canary-7261", "password=canary-7261"),
+        ("/u/canary-7261", "List-Unsubscribe=One-Click"),
+    ] {
+        let mut stream = TcpStream::connect(pages).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {pages}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+    let begin = Instant::now();
+    while !desk.well(&["campaign", "status", "Spring"]).contains("cannot be reached") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the campaign never waited");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(serving);
+    let log = desk.read("log");
+    assert!(log.contains("a sign-in was refused"), "the log was read: {log}");
+    assert!(!log.contains("canary-7261"), "{log}");
+}
+
 /// A return path that the key of all `ab` has signed.
 fn signed() -> String {
     let keys = rebound_domain::Keys::new(('a', vec![0xab; 32]), vec![]);

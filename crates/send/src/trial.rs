@@ -72,13 +72,14 @@ impl Notes<'_> {
         let relay = self.relay;
         match reached {
             Reached::Connected => self.pass("Connected", format!("{}, port {}", relay.host, relay.port)),
-            Reached::Greeted => match relay.tls {
-                Tls::None => self.pass("Greeted", "The line is not encrypted".to_owned()),
-                Tls::StartTls => self.pass("Encrypted", "By STARTTLS; the certificate names this host".to_owned()),
-                Tls::Implicit => {
-                    self.pass("Encrypted", "TLS from the start; the certificate names this host".to_owned())
-                }
-            },
+            Reached::Greeted => {
+                let (name, words) = match relay.tls {
+                    Tls::None => ("Greeted", "The line is not encrypted"),
+                    Tls::StartTls => ("Encrypted", "By STARTTLS; the certificate names this host"),
+                    Tls::Implicit => ("Encrypted", "TLS from the start; the certificate names this host"),
+                };
+                self.pass(name, words.to_owned());
+            }
             Reached::LoggedIn => {
                 let user = relay.login.as_ref().map_or("", |(user, _)| user.as_str());
                 self.pass("Signed in", format!("as {user}"));

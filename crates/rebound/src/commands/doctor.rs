@@ -28,7 +28,7 @@ pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("pages", port(config.listen, "listen").await),
         ("return path", port(config.return_listen, "return_path.listen").await),
-        ("sending server", relay(&config).await),
+        ("relay", relay(&config).await),
     ] {
         well &= found.is_ok();
         told(part, &found);
@@ -106,7 +106,8 @@ async fn chosen(config: &Config) -> Result<Option<Relay>, String> {
 
 async fn relay(config: &Config) -> Result<String, String> {
     let Some(relay) = chosen(config).await? else {
-        return Err(format!("none. Choose one at {}/servers, or add [relay] to the configuration.", config.public_url));
+        let url = &config.public_url;
+        return Err(format!("none. Add [relay] with host and port to the configuration, or choose one at {url}/servers."));
     };
     match rebound_send::probe(&relay).await {
         Ok(()) => Ok(format!("{}:{} takes mail", relay.host, relay.port)),
