@@ -89,6 +89,14 @@ async fn nobody_is_written_to_again_whose_address_is_gone() {
 async fn a_full_mailbox_is_tried_again_at_once_when_somebody_says_so() {
     let world = World::seeded().await;
     let owner = world.browser(Role::Owner).await;
+    let ledger = deliveries::ledger(&world.db, CampaignId(SENT), None, 999).await.unwrap();
+    let tomorrow = Some(world.now + TimeDelta::days(1));
+    let put_off: Vec<_> = ledger
+        .iter()
+        .filter(|line| matches!(line.state, StateName::Planned | StateName::Deferred))
+        .map(|line| deliveries::Settled { id: line.delivery, state: line.state, due: tomorrow })
+        .collect();
+    deliveries::settle(&world.db, &put_off).await.unwrap();
     let question = world.get(Some(&owner), "/campaigns/2/hurry?cause=mailbox_full").await.text;
     assert!(question.contains("Try 2 people again now?"), "{question}");
     for _ in 0..2 {
