@@ -5,6 +5,7 @@
 mod campaigns;
 mod copy;
 mod deliveries;
+mod people;
 mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;

@@ -1,0 +1,113 @@
+//! People, sessions, servers and the audit, asked on both engines.
+
+use crate::engines;
+use chrono::{TimeDelta, Utc};
+use rebound_db::events::{self, Event, Filter};
+use rebound_db::sessions::{self, NewSession};
+use rebound_db::users::{self, NewUser};
+use rebound_db::{inbox, servers};
+use rebound_domain::{Role, Server, ServerId, Tls};
+
+#[tokio::test]
+async fn people_their_sessions_and_links_are_the_same_on_both() {
+    for (engine, db) in engines().await.each() {
+        let now = Utc::now();
+        let jo = NewUser {
+            email: "jo@fernhill.example".parse().unwrap(),
+            name: "Jo".into(),
+            role: Role::Marketer,
+            password: String::new(),
+        };
+        let id = users::create(db, &jo, now).await.unwrap();
+        users::open_link(db, "link", id, now + TimeDelta::days(7)).await.unwrap();
+        let invited = users::by_link(db, "link", now).await.unwrap().unwrap();
+        assert!(!invited.has_password && invited.link_until.is_some() && invited.seen.is_none(), "{engine}");
+        assert!(users::use_link(db, "link", now).await.unwrap(), "{engine}");
+        users::put_password(db, id, "hash").await.unwrap();
+        users::set_role(db, id, Role::Auditor).await.unwrap();
+        for digest in ["0123456789abcdef-one", "fedcba9876543210-two"] {
+            let new = NewSession { digest, user: id, csrf: "token", device: "Firefox on Linux", address: "192.0.2.7" };
+            sessions::start(db, new, now).await.unwrap();
+        }
+        sessions::confirm(db, "fedcba9876543210-two", now).await.unwrap();
+        assert_eq!(sessions::of_user(db, id, now).await.unwrap().len(), 2, "{engine}");
+        assert!(sessions::end_named(db, id, "0123456789abcdef").await.unwrap(), "{engine}");
+        assert_eq!(sessions::end_others(db, id, "none").await.unwrap(), 1, "{engine}");
+        users::set_active(db, id, Some(now)).await.unwrap();
+        assert!(users::who_may_sign_in(db, &jo.email.key()).await.unwrap().is_none(), "{engine}");
+        let person = users::people(db).await.unwrap().remove(0);
+        assert!(person.deactivated.is_some() && person.user.role == Role::Auditor, "{engine}");
+        assert_eq!(inbox::last_received(db).await.unwrap(), None, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn one_server_is_in_use_on_both() {
+    for (engine, db) in engines().await.each() {
+        let now = Utc::now();
+        let server = |name: &str| Server {
+            id: ServerId(0),
+            name: name.into(),
+            host: "smtp.example.org".into(),
+            port: 587,
+            tls: Tls::StartTls,
+            authority: String::new(),
+            login: "news".into(),
+            connections: 8,
+            per_second: 20,
+            hello: "mail.example.org".into(),
+        };
+        for name in ["First", "Second"] {
+            let id = servers::create(db, &server(name), "ines", now).await.unwrap();
+            let tx = db.begin().await.unwrap();
+            servers::set_password(&tx, id, "s1.a.sealed").await.unwrap();
+            servers::use_only(&tx, Some(id)).await.unwrap();
+            servers::note_test(&tx, id, None, now).await.unwrap();
+            tx.commit().await.unwrap();
+            let kept = servers::in_use(db).await.unwrap().unwrap();
+            assert_eq!((kept.server.id, kept.sealed.as_str()), (id, "s1.a.sealed"), "{engine}");
+        }
+        let first = servers::list(db).await.unwrap().remove(0);
+        servers::update(db, &Server { port: 25, ..first.server.clone() }, "jo", now).await.unwrap();
+        let changed = servers::get(db, first.server.id).await.unwrap().unwrap();
+        assert_eq!((changed.server.port, changed.changed_by.as_str()), (25, "jo"), "{engine}");
+        assert!(servers::remove(db, first.server.id).await.unwrap(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_is_filtered_alike_and_paged_by_its_order() {
+    for (engine, db) in engines().await.each() {
+        let start = Utc::now() - TimeDelta::days(3);
+        let key = Some("ada@orchard.test".parse::<rebound_domain::EmailAddress>().unwrap().key());
+        for n in 0..6 {
+            let at = start + TimeDelta::days(n);
+            let actor = if n % 2 == 0 { "rebound" } else { "ines@fernhill.example" };
+            let (kind, detail) = (if n < 3 { "suppressed" } else { "lifted" }, n.to_string());
+            let key = key.clone().filter(|_| n > 0);
+            events::add(db, &Event { at, kind, actor, subject: "contact", subject_id: Some(n), key, detail })
+                .await
+                .unwrap();
+        }
+        let asked = async |filter: Filter, before| {
+            let found = events::find(db, &filter, before, 10).await.unwrap();
+            found.into_iter().map(|entry| entry.detail).collect::<Vec<_>>().join("")
+        };
+        let all = Filter::default();
+        assert_eq!(asked(all.clone(), None).await, "543210", "{engine}");
+        let fourth = events::find(db, &all, None, 2).await.unwrap().pop().unwrap();
+        assert_eq!(asked(all.clone(), Some(fourth.id)).await, "3210", "{engine}");
+        assert_eq!(asked(Filter { by_people: true, ..all.clone() }, None).await, "531", "{engine}");
+        assert_eq!(
+            asked(Filter { actor: Some("rebound".into()), kind: Some("lifted".into()), ..all.clone() }, None).await,
+            "4",
+            "{engine}"
+        );
+        assert_eq!(asked(Filter { key: key.clone(), ..all.clone() }, None).await, "54321", "{engine}");
+        let days =
+            Filter { since: Some(start + TimeDelta::days(1)), until: Some(start + TimeDelta::days(3)), ..all.clone() };
+        assert_eq!(asked(days, None).await, "21", "{engine}");
+        assert_eq!(asked(Filter { subject: Some("campaign".into()), ..all }, None).await, "", "{engine}");
+        assert_eq!(events::get(db, fourth.id).await.unwrap().unwrap().detail, "4", "{engine}");
+    }
+}
