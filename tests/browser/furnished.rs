@@ -48,6 +48,7 @@ pub(crate) async fn import(world: &World, browser: &Chromium, list: &str, csv: &
     browser.open("/imports/new").await;
     browser.write("Name of the new list", list).await;
     browser.attach("CSV file", &file).await;
-    browser.press("Import").await;
-    browser.sees("people.csv").await;
+    browser.press("Look at the file").await;
+    browser.press("Import into").await;
+    browser.sees("Taken in").await;
 }

@@ -25,7 +25,8 @@ async fn main() {
     db.close().await;
 
     let (start, mut copied) = (Instant::now(), None);
-    let moved = to_postgres(&folder.path().join("rebound.db"), &url, |progress| {
+    let file = folder.path().join("rebound.db");
+    let moved = to_postgres(&file, &url, |progress| {
         if progress.step == Step::Comparing {
             copied.get_or_insert_with(|| start.elapsed().as_secs_f64());
         }
