@@ -1,10 +1,10 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench release docs
+.PHONY: help setup assets demo test check bench bench-pages release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:    ## install what a build needs, if it is missing
 	@scripts/setup
@@ -29,6 +29,10 @@ check: assets ## formatting, lints, licences, documentation
 bench: assets ## measure importing, sending and classifying
 	@scripts/setup bench
 	@scripts/bench
+
+bench-pages: assets ## measure the pages over a million contacts, on both databases
+	@scripts/setup test
+	@scripts/bench-pages
 
 release: assets ## build the program as it is shipped: target/release/rebound
 	cargo build --locked --release -p rebound

@@ -16,7 +16,7 @@ use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Query, State};
 use chrono::{DateTime, Utc};
-use rebound_db::contacts::{self, Filter, Found, Sort, State as Mailability};
+use rebound_db::contacts::{self, Filter, Found, How, Sort, State as Mailability};
 use rebound_db::{lists, subscriptions, suppressions};
 use rebound_domain::{AddressKey, Contact, ContactId, List, ListId, Suppression, SuppressionReason, full_name};
 use serde::Deserialize;
@@ -30,7 +30,8 @@ pub(crate) struct Index {
     asked: Asked,
     lists: Vec<List>,
     rows: Vec<Line>,
-    people: Count,
+    people: String,
+    is_empty: bool,
     found: Option<String>,
     chips: Vec<Chip>,
     next: Option<String>,
@@ -137,7 +138,7 @@ pub(crate) async fn index(
     let people = contacts::total(&app.db).await?;
     let found = match filter == Filter::default() {
         true => None,
-        false => Some(found(contacts::count(&app.db, &filter, now).await?)),
+        false => Some(people_of(contacts::count(&app.db, &filter, now).await?)),
     };
     let contacts = contacts::page(&app.db, &filter, asked.sort(), after, ROWS + 1, now).await?;
     let shown = &contacts[..contacts.len().min(ROWS as usize)];
@@ -147,9 +148,10 @@ pub(crate) async fn index(
     Ok(Page(Index {
         frame: Frame::of(&app, &by, Place::Contacts).await?,
         rows: lines(&app, shown, filter.list, &lists, now).await?,
-        people: Count(people),
+        people: people_of(people),
+        is_empty: people.count == 0,
         found,
-        chips: chips(&app, &asked, people, now).await?,
+        chips: chips(&app, &asked, people.count, now).await?,
         next,
         done: asked.done(),
         lists,
@@ -197,7 +199,7 @@ async fn chips(app: &App, asked: &Asked, people: i64, now: DateTime<Utc>) -> Res
         Chip { state, words, count, href: only.href() }
     };
     let mut chips = vec![
-        chip("", "All", Count(people).to_string()),
+        chip("", "All", String::new()),
         chip("mailable", "Can be written to", format!("about {}", Count((people - suppressed).max(0)))),
     ];
     chips.extend(SuppressionReason::ALL.into_iter().filter_map(|one| {
@@ -207,10 +209,13 @@ async fn chips(app: &App, asked: &Asked, people: i64, now: DateTime<Utc>) -> Res
     Ok(chips)
 }
 
-fn found(found: Found) -> String {
-    match found {
-        Found { count, or_more: true } => format!("More than {} found.", Count(count).people()),
-        Found { count, or_more: false } => format!("{} found.", Count(count).people()),
+/// `42 people`, `more than 1,000 people`.
+fn people_of(found: Found) -> String {
+    let people = Count(found.count).people();
+    match found.how {
+        How::Exactly => people,
+        How::MoreThan => format!("more than {people}"),
+        How::About => format!("about {people}"),
     }
 }
 

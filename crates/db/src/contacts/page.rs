@@ -15,6 +15,8 @@ use sea_orm::{DatabaseBackend, Value};
 const SMALL: i64 = 5_000;
 /// A count that no single index gives stops here.
 const COUNTED: i64 = 1_000;
+/// From so many contacts on, an estimate of all is good enough.
+const ESTIMATED: i64 = 100_000;
 
 /// Which contacts a page shows: those that fulfil every condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +59,19 @@ pub enum Sort {
 pub struct Found {
     /// So many.
     pub count: i64,
-    /// Whether there are more than these.
-    pub or_more: bool,
+    /// How that is meant.
+    pub how: How,
+}
+
+/// How a count is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// To the last.
+    Exactly,
+    /// There are more than these.
+    MoreThan,
+    /// The database's own estimate.
+    About,
 }
 
 /// Those that `filter` lets through, in the order of `sort`, that come after `after`.
@@ -94,25 +107,35 @@ pub async fn page(
 /// [`Error::Unavailable`]
 pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) -> Result<Found, Error> {
     if *filter == Filter::default() {
-        return Ok(Found { count: total(db).await?, or_more: false });
+        return total(db).await;
     }
     let asked = Asked::of(filter, db.get_database_backend(), now);
     if let [Set { ids, counts: true, .. }] = asked.sets.as_slice() {
         let sql = format!("SELECT count(*) FROM ({ids}) one WHERE {}", asked.named());
-        return Ok(Found { count: number(db, &sql, asked.values()).await?, or_more: false });
+        return Ok(Found { count: number(db, &sql, asked.values()).await?, how: How::Exactly });
     }
     let from = asked.from(db).await?;
     let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {}) some", COUNTED + 1);
     let count = number(db, &sql, asked.values()).await?;
-    Ok(Found { count: count.min(COUNTED), or_more: count > COUNTED })
+    let how = if count > COUNTED { How::MoreThan } else { How::Exactly };
+    Ok(Found { count: count.min(COUNTED), how })
 }
 
-/// How many contacts there are.
+/// How many contacts there are; of very many on PostgreSQL, about how many: it keeps no count, and its estimate is
+/// right within some hundredths.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn total(db: &impl Connection) -> Result<i64, Error> {
-    number(db, "SELECT COUNT(*) FROM contacts", []).await
+pub async fn total(db: &impl Connection) -> Result<Found, Error> {
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        let sql = "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE oid = CAST('contacts' AS regclass)";
+        let about = number(db, sql, []).await?;
+        if about >= ESTIMATED {
+            return Ok(Found { count: about, how: How::About });
+        }
+    }
+    let count = number(db, "SELECT COUNT(*) FROM contacts", []).await?;
+    Ok(Found { count, how: How::Exactly })
 }
 
 /// A condition, in the two ways of asking for it.

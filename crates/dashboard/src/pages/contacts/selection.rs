@@ -83,7 +83,7 @@ pub(crate) async fn act(
     let mut people: Vec<Contact> = contacts::with_ids(&app.db, &said.ids).await?.into_values().collect();
     people.sort_by_key(|contact| contact.id);
     if people.is_empty() {
-        return Err(PageError::NotNow("Nobody was ticked. Tick the people first, then say what to do.".into()));
+        return Err(PageError::NotNow("nobody was ticked. Tick the people first, then say what to do".into()));
     }
     let lists = open_lists(&app).await?;
     let list = said.list.and_then(|id| lists.iter().find(|list| list.id == id).cloned());

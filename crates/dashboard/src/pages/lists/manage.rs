@@ -104,7 +104,7 @@ pub(crate) async fn delete(
     let list = found(&app, id).await?;
     let tx = app.db.begin().await?;
     if !lists::delete(&tx, list.id).await? {
-        return Err(PageError::NotNow("A campaign is for this list, so it is kept. You can archive it.".into()));
+        return Err(PageError::NotNow("a campaign is for this list, so it is kept. You can archive it".into()));
     }
     note(&app, &tx, &by, "list.deleted", &list, list.name.clone()).await?;
     tx.commit().await?;
