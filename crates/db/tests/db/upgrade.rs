@@ -6,14 +6,13 @@ use rebound_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database};
 
 #[tokio::test]
-async fn people_from_before_the_last_step_are_found_by_their_domain() {
+async fn people_from_before_the_fifth_step_are_found_by_their_domain() {
     let folder = tempfile::tempdir().unwrap();
     let server = crate::postgres::Server::start();
     for url in [format!("sqlite:{}", folder.path().join("old.db").display()), server.url()] {
         let made = url.replace("sqlite:", "sqlite://") + if url.starts_with("sqlite") { "?mode=rwc" } else { "" };
         let old = Database::connect(made).await.unwrap();
-        let steps = u32::try_from(Migrator::migrations().len()).unwrap();
-        Migrator::up(&old, Some(steps - 1)).await.unwrap();
+        Migrator::up(&old, Some(4)).await.unwrap();
         for (key, address) in
             [("mira@orchard.example", "Mira@orchard.example"), ("\"a@b\"@hill.example", "\"a@b\"@hill.example")]
         {
@@ -25,7 +24,7 @@ async fn people_from_before_the_last_step_are_found_by_their_domain() {
         old.close().await.unwrap();
 
         let db = connect(&url).await.unwrap();
-        assert_eq!(pending_migrations(&db).await.unwrap().len(), 1);
+        assert_eq!(pending_migrations(&db).await.unwrap().len(), Migrator::migrations().len() - 4);
         migrate(&db).await.unwrap();
         migrate(&db).await.unwrap();
 
