@@ -66,6 +66,8 @@ pub(super) struct Progress {
 #[template(path = "campaigns/rows.html")]
 pub(super) struct Rows {
     id: i64,
+    /// While it sends, the rows come anew each second, and one that was opened would close under the reader's hand.
+    opens: bool,
     groups: Vec<Group>,
     unreached: Count,
 }
@@ -139,7 +141,7 @@ impl Report {
             now: When::new(now, now),
             is_over,
         };
-        let rows = Rows::of(campaign.id.0, &failed, &tally, now);
+        let rows = Rows::of(campaign.id.0, is_over, &failed, &tally, now);
         Ok(Self { list: list_name(db, &campaign).await?, campaign, first, resends, tab, progress, rows })
     }
 
@@ -158,7 +160,7 @@ impl Report {
 }
 
 impl Rows {
-    fn of(id: i64, failed: &[Failed], tally: &Tally, now: DateTime<Utc>) -> Self {
+    fn of(id: i64, opens: bool, failed: &[Failed], tally: &Tally, now: DateTime<Utc>) -> Self {
         let groups = [
             (Turn::Yours, "Needs you", "nothing more happens until you decide", tally.yours),
             (Turn::Ours, "Deferred", "we act by ourselves", tally.deferred),
@@ -187,7 +189,7 @@ impl Rows {
             })
             .filter(|group: &Group| group.people.0 > 0 || !group.causes.is_empty())
             .collect();
-        Self { id, groups, unreached: Count(tally.unreached()) }
+        Self { id, opens, groups, unreached: Count(tally.unreached()) }
     }
 }
 
