@@ -96,7 +96,7 @@ fn lines(file: &Path) -> usize {
 
 /// Everyone has an outcome that the hosts confirm; who got a second copy is in doubt by name, or their host gave the
 /// first one back.
-fn nobody_is_lost_or_bothered(ledger: impl Iterator<Item = Line>, truth: &[Truth], people: usize) {
+pub(crate) fn nobody_is_lost_or_bothered(ledger: impl Iterator<Item = Line>, truth: &[Truth], people: usize) {
     let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
     let mut given_back: BTreeMap<&str, usize> = BTreeMap::new();
     let failures = [ReportKind::MailboxFull, ReportKind::MailboxUnknown, ReportKind::ForwardUnknown];

@@ -27,6 +27,7 @@ pub(crate) struct World {
     database: String,
     environment: Vec<(String, String)>,
     program: Option<Child>,
+    workers: Vec<Child>,
 }
 
 /// A line of the ledger, as `rebound ledger --jsonl` writes it.
@@ -64,7 +65,7 @@ impl World {
         sandbox.set_return_host(bounces);
         let clock = format!("{} {faster}", chrono::Utc::now().to_rfc3339());
         let environment = if faster > 1.0 { vec![("REBOUND_CLOCK".to_owned(), clock)] } else { vec![] };
-        let world = Self { sandbox, pages, bounces, folder, database, environment, program: None };
+        let world = Self { sandbox, pages, bounces, folder, database, environment, program: None, workers: vec![] };
         world.configure(world.sandbox.address(), relay);
         world
     }
@@ -85,6 +86,13 @@ impl World {
         self.write("rebound.toml", &text);
     }
 
+    /// Names another database in the configuration, and changes nothing else in it.
+    pub(crate) fn moved_to(&mut self, database: &str) {
+        let text = std::fs::read_to_string(self.folder().join("rebound.toml")).unwrap();
+        self.write("rebound.toml", text.replace(&format!("'{}'", self.database), &format!("'{database}'")));
+        database.clone_into(&mut self.database);
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -98,7 +106,32 @@ impl World {
 
     /// Starts `rebound serve`, and waits until it answers.
     pub(crate) async fn serve(&mut self) {
-        self.program = Some(program::start(self.folder(), &self.environment, &["serve"]));
+        self.serve_with(&["serve"]).await;
+    }
+
+    /// The same without its worker.
+    pub(crate) async fn serve_without_worker(&mut self) {
+        self.serve_with(&["serve", "--without-worker"]).await;
+    }
+
+    /// Starts one more `rebound worker`.
+    pub(crate) fn add_worker(&mut self) {
+        self.workers.push(program::start(self.folder(), &self.environment, &["worker"]));
+    }
+
+    /// Ends the worker that was started first, at once.
+    pub(crate) async fn kill_worker(&mut self) {
+        self.workers.remove(0).kill().await.unwrap();
+    }
+
+    /// Asks the worker that was started first to stop.
+    pub(crate) async fn stop_worker(&mut self) {
+        let worker = self.workers.remove(0);
+        self.stopped(worker).await;
+    }
+
+    async fn serve_with(&mut self, args: &[&str]) {
+        self.program = Some(program::start(self.folder(), &self.environment, args));
         for address in [self.pages, self.bounces] {
             until("Rebound serves", async || TcpStream::connect(address).await.ok()).await;
         }
@@ -111,7 +144,11 @@ impl World {
 
     /// Asks `rebound serve` to stop, and says how long that took.
     pub(crate) async fn stop(&mut self) -> Duration {
-        let mut program = self.program.take().unwrap();
+        let program = self.program.take().unwrap();
+        self.stopped(program).await
+    }
+
+    async fn stopped(&self, mut program: Child) -> Duration {
         let asked = Instant::now();
         program::ask_to_stop(&program).await;
         let ended = tokio::time::timeout(PATIENCE, program.wait()).await;

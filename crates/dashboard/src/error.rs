@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use rebound_db::Outage;
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -57,7 +58,10 @@ impl IntoResponse for PageError {
         let (status, title, text) = match self {
             Self::SignIn { back } => return to_sign_in(back.as_deref()),
             Self::Confirm { back } => return to(&format!("/confirm?back={back}")),
-            Self::Broken(error) => return broken(&*error),
+            Self::Broken(error) => match outage(&*error) {
+                Some(outage) => return away(outage, &*error),
+                None => return broken(&*error),
+            },
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "You may not do that",
@@ -99,6 +103,30 @@ fn to_sign_in(back: Option<&str>) -> Response {
 
 fn to(place: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+}
+
+/// What keeps the database from answering, if that is the cause.
+fn outage(error: &(dyn std::error::Error + 'static)) -> Option<Outage> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<rebound_db::Error>()).find_map(rebound_db::Error::outage)
+}
+
+fn away(outage: Outage, error: &(dyn std::error::Error + 'static)) -> Response {
+    tracing::warn!(error, cause = error.source(), "a page waits for the database");
+    let (title, text) = match outage {
+        Outage::Away => (
+            "The database does not answer",
+            "The database does not answer. Nothing was changed. What is being sent waits, and goes on by itself when \
+             the database is back. Reload this page in a minute.",
+        ),
+        Outage::Full => (
+            "The disk is full",
+            "The disk that holds the database is full. Nothing was changed. What is being sent waits, and goes on by \
+             itself when there is room. Ask your admin to make room.",
+        ),
+    };
+    let page = ErrorPage { title, text: text.to_owned(), id: None };
+    ([(header::RETRY_AFTER, "60")], shown(StatusCode::SERVICE_UNAVAILABLE, page)).into_response()
 }
 
 /// Says once, in the log, what went wrong; the page names only the id.

@@ -4,8 +4,9 @@ use crate::Error;
 use rebound_migrations::{Migrator, MigratorTrait};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
-    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Pool {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     file: Option<PathBuf>,
+    /// How long to wait for the writer, where somebody waits for the answer.
+    patience: Option<Duration>,
 }
 
 /// A transaction that was begun to write. Dropped without [`Transaction::commit`], it changed nothing.
@@ -30,6 +33,9 @@ pub struct Pool {
 pub struct Transaction(DatabaseTransaction);
 
 const READERS: u32 = 4;
+
+/// How long a person waits for a page before it says that the database does not answer.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Opens the database at `url` (`sqlite:rebound.db`, `postgres://user:secret@host/name`) as it is.
 ///
@@ -43,12 +49,12 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
         let url = format!("sqlite://{path}?mode=rwc");
         let writer = Database::connect(sqlite(&url, 1)).await?;
         let readers = Database::connect(sqlite(&url, READERS)).await?;
-        Ok(Pool { writer, readers, file: Some(PathBuf::from(path)) })
+        Ok(Pool { writer, readers, file: Some(PathBuf::from(path)), patience: None })
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let mut options = ConnectOptions::new(url);
-        options.max_connections(12).acquire_timeout(Duration::from_secs(10)).sqlx_logging(false);
+        options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false);
         let writer = Database::connect(options).await?;
-        Ok(Pool { readers: writer.clone(), writer, file: None })
+        Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
     } else {
         Err(Error::Url("a database address starts with sqlite: or postgres://".to_owned()))
     }
@@ -105,11 +111,25 @@ impl Pool {
     /// # Errors
     /// [`Error::Unavailable`]
     pub async fn begin(&self) -> Result<Transaction, Error> {
+        Ok(Transaction(self.begun().await?))
+    }
+
+    async fn begun(&self) -> Result<DatabaseTransaction, DbErr> {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Transaction(self.writer.begin_with_options(immediate).await?))
+        let begun = self.writer.begin_with_options(immediate);
+        let Some(patience) = self.patience else { return begun.await };
+        // Nothing has been written yet, so that nothing is half done when we turn away.
+        let begun = tokio::time::timeout(patience, begun).await;
+        begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
+    }
+
+    /// The same for pages: it waits a few seconds for the writer, where others wait for as long as it takes.
+    #[must_use]
+    pub fn for_pages(&self) -> Self {
+        Self { patience: Some(PATIENCE), ..self.clone() }
     }
 
     /// The file it lives in, if it is SQLite.
@@ -130,9 +150,8 @@ impl Pool {
     }
 
     /// Readings go to the readers, everything else to the writer.
-    fn of(&self, sql: &str) -> &DatabaseConnection {
-        let start = sql.trim_start().get(..6).unwrap_or_default();
-        if start.eq_ignore_ascii_case("select") { &self.readers } else { &self.writer }
+    fn is_reading(sql: &str) -> bool {
+        sql.trim_start().get(..6).unwrap_or_default().eq_ignore_ascii_case("select")
     }
 }
 
@@ -152,16 +171,37 @@ impl ConnectionTrait for Pool {
         self.writer.get_database_backend()
     }
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.writer.execute_raw(statement).await
+        if self.patience.is_none() {
+            return self.writer.execute_raw(statement).await;
+        }
+        let tx = self.begun().await?;
+        let done = tx.execute_raw(statement).await?;
+        tx.commit().await.map(|()| done)
     }
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.writer.execute_unprepared(sql).await
     }
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.of(&statement.sql).query_one_raw(statement).await
+        if Self::is_reading(&statement.sql) {
+            return self.readers.query_one_raw(statement).await;
+        }
+        if self.patience.is_none() {
+            return self.writer.query_one_raw(statement).await;
+        }
+        let tx = self.begun().await?;
+        let found = tx.query_one_raw(statement).await?;
+        tx.commit().await.map(|()| found)
     }
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.of(&statement.sql).query_all_raw(statement).await
+        if Self::is_reading(&statement.sql) {
+            return self.readers.query_all_raw(statement).await;
+        }
+        if self.patience.is_none() {
+            return self.writer.query_all_raw(statement).await;
+        }
+        let tx = self.begun().await?;
+        let found = tx.query_all_raw(statement).await?;
+        tx.commit().await.map(|()| found)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why the database could not answer.
 
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+
 /// Why the database could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,5 +34,62 @@ impl Error {
     /// `Unreadable`, for `ok_or` and `map_err`.
     pub(crate) fn unreadable(table: &'static str, column: &'static str) -> Self {
         Self::Unreadable { table, column }
+    }
+
+    /// What keeps the database from answering, where that is not a fault of the question.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Unavailable(error) => Outage::of(error),
+            _ => None,
+        }
+    }
+}
+
+/// What keeps the database from answering, though nothing is wrong with the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It cannot be reached, is just starting or stopping, or another program holds it.
+    Away,
+    /// There is no room for what is to be written.
+    Full,
+}
+
+impl Outage {
+    fn of(error: &DbErr) -> Option<Self> {
+        match error {
+            DbErr::ConnectionAcquire(_) => Some(Self::Away),
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_driver(error),
+            _ => None,
+        }
+    }
+
+    fn of_driver(error: &SqlxError) -> Option<Self> {
+        match error {
+            SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => {
+                Some(Self::Away)
+            }
+            SqlxError::Database(said) => Self::of_code(&said.code()?),
+            _ => None,
+        }
+    }
+
+    /// SQLite's result codes are numbers whose last byte is the kind; PostgreSQL's have five letters or digits.
+    fn of_code(code: &str) -> Option<Self> {
+        if code.len() == 5 && !code.starts_with('0') || code.starts_with("08") {
+            return match code {
+                "53100" => Some(Self::Full),
+                "53300" | "57P01" | "57P02" | "57P03" => Some(Self::Away),
+                _ => code.starts_with("08").then_some(Self::Away),
+            };
+        }
+        match code.parse::<u32>().ok()? & 0xff {
+            5 | 6 => Some(Self::Away),
+            // A file in memory that cannot grow is told as an error of input and output.
+            10 | 13 => Some(Self::Full),
+            _ => None,
+        }
     }
 }

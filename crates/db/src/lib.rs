@@ -52,4 +52,4 @@ pub mod workers;
 
 pub use audience::Audience;
 pub use connection::{Connection, Pool, Transaction, connect, migrate, pending_migrations, temporary};
-pub use error::Error;
+pub use error::{Error, Outage};

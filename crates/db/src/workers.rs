@@ -1,12 +1,15 @@
 //! Who is sending: a row, a lease that a heartbeat renews, and a lock that dies with its holder.
 
-use crate::sql::{all, execute, millis};
+use crate::sql::{all, execute};
 use crate::{Connection, Error, Pool};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use rebound_domain::WorkerId;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, FromQueryResult, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, FromQueryResult, Statement,
+};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How long a worker that is not heard of keeps what it has.
 pub const LEASE: TimeDelta = TimeDelta::seconds(15);
@@ -17,6 +20,8 @@ pub struct Presence {
     /// Who.
     pub id: WorkerId,
     lock: Lock,
+    /// Held by the one worker that sends from a SQLite file.
+    _sender: Option<File>,
 }
 
 #[derive(Debug)]
@@ -27,19 +32,28 @@ enum Lock {
     Session(DatabaseConnection),
 }
 
-/// Signs a worker on. Leases are on the wall clock, whatever the product's time does.
+/// Now, on the database's clock, in milliseconds: workers on several machines share that one.
+pub(crate) fn clock(db: &impl ConnectionTrait) -> &'static str {
+    match db.get_database_backend() {
+        DatabaseBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        _ => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
+    }
+}
+
+/// Signs a worker on.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn sign_on(db: &Pool, url: &str, name: &str, wall: DateTime<Utc>) -> Result<Presence, Error> {
+pub async fn sign_on(db: &Pool, url: &str, name: &str) -> Result<Presence, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         id: i64,
     }
     let tx = db.begin().await?;
-    let sql = "INSERT INTO workers (name, started, until) VALUES ($1, $2, $3) RETURNING id";
-    let values = [name.into(), millis(wall).into(), millis(wall + LEASE).into()];
-    let row = all::<Row>(&tx, sql, values).await?.pop().ok_or(Error::unreadable("workers", "id"))?;
+    let now = clock(&tx);
+    let sql = format!("INSERT INTO workers (name, started, until) VALUES ($1, {now}, {now} + $2) RETURNING id");
+    let values = [name.into(), LEASE.num_milliseconds().into()];
+    let row = all::<Row>(&tx, &sql, values).await?.pop().ok_or(Error::unreadable("workers", "id"))?;
     let id = WorkerId(row.id);
     let lock = match db.file() {
         Some(file) => lock_file(file, id)?,
@@ -47,19 +61,48 @@ pub async fn sign_on(db: &Pool, url: &str, name: &str, wall: DateTime<Utc>) -> R
     };
     // Nobody sees the row before its lock is held: a free lock means a dead worker.
     tx.commit().await?;
-    Ok(Presence { id, lock })
+    Ok(Presence { id, lock, _sender: None })
+}
+
+/// Signs on a worker that sends: on PostgreSQL one of many, beside SQLite the only one.
+///
+/// # Errors
+/// [`Error::Refused`] when another sends from that file; [`Error::Unavailable`]
+pub async fn sign_on_to_send(db: &Pool, url: &str, name: &str) -> Result<Presence, Error> {
+    let sender = db.file().map(only_sender).transpose()?;
+    Ok(Presence { _sender: sender, ..sign_on(db, url, name).await? })
+}
+
+fn only_sender(database: &Path) -> Result<File, Error> {
+    let file = lockable(&beside(database, "sender"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Error::Refused(format!(
+            "another worker sends from {} already, and a SQLite file takes only one: stop that one first, or move to \
+             PostgreSQL, where several share the work",
+            database.display()
+        ))),
+    }
+}
+
+fn beside(database: &Path, what: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(format!(".{what}.lock"));
+    PathBuf::from(name)
 }
 
 fn lock_path(database: &Path, id: WorkerId) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(format!(".worker-{id}.lock"));
-    PathBuf::from(name)
+    beside(database, &format!("worker-{id}"))
+}
+
+fn lockable(path: &Path) -> Result<File, Error> {
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    open.map_err(|e| Error::Url(format!("cannot write {}: {e}", path.display())))
 }
 
 fn lock_file(database: &Path, id: WorkerId) -> Result<Lock, Error> {
     let path = lock_path(database, id);
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|e| Error::Url(format!("cannot write {}: {e}", path.display())))?;
+    let file = lockable(&path)?;
     file.lock().map_err(|e| Error::Url(format!("cannot lock {}: {e}", path.display())))?;
     Ok(Lock::File { _file: file, path })
 }
@@ -67,28 +110,45 @@ fn lock_file(database: &Path, id: WorkerId) -> Result<Lock, Error> {
 async fn lock_session(url: &str, id: WorkerId) -> Result<Lock, Error> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).min_connections(1).sqlx_logging(false).idle_timeout(None).max_lifetime(None);
+    options.acquire_timeout(Duration::from_secs(4));
     let session = Database::connect(options).await?;
-    let lock = Statement::from_sql_and_values(
-        session.get_database_backend(),
-        "SELECT pg_advisory_lock($1)",
-        [(LOCKS + id.0).into()],
-    );
-    session.execute_raw(lock).await?;
+    hold(&session, id).await?;
     Ok(Lock::Session(session))
 }
+
+/// Takes the lock, unless this session has it. The session is another one after the server was away.
+async fn hold(session: &DatabaseConnection, id: WorkerId) -> Result<(), Error> {
+    let sql = format!(
+        "SELECT CASE WHEN EXISTS ({HELD} AND pid = pg_backend_pid()) THEN true ELSE pg_try_advisory_lock($1) END"
+    );
+    let lock = Statement::from_sql_and_values(session.get_database_backend(), sql, [(LOCKS + id.0).into()]);
+    session.execute_raw(lock).await?;
+    Ok(())
+}
+
+/// The advisory lock `$1` of this database, where it is held.
+const HELD: &str = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND ((classid::bigint << 32) | objid::bigint) = $1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Advisory locks are numbers that all programs of a database share; ours start here.
 const LOCKS: i64 = 0x5265_626f_756e_6400;
 
-/// Renews the lease. A worker that was taken for dead meanwhile (it slept) signs on again: what it had is others' now,
-/// and what it takes from here on is its own.
+/// Renews lease and lock. A worker that was taken for dead meanwhile (it slept) signs on again: what it had is others'
+/// now, and what it takes from here on is its own.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn heartbeat(db: &impl Connection, id: WorkerId, wall: DateTime<Utc>) -> Result<(), Error> {
-    let sql = "INSERT INTO workers (id, name, started, until) VALUES ($1, 'again', $2, $3)
-        ON CONFLICT (id) DO UPDATE SET until = excluded.until";
-    execute(db, sql, [id.0.into(), millis(wall).into(), millis(wall + LEASE).into()]).await?;
+pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<(), Error> {
+    if let Lock::Session(session) = &presence.lock {
+        hold(session, presence.id).await?;
+    }
+    let now = clock(db);
+    let sql = format!(
+        "INSERT INTO workers (id, name, started, until) VALUES ($1, 'again', {now}, {now} + $2)
+         ON CONFLICT (id) DO UPDATE SET until = excluded.until"
+    );
+    execute(db, &sql, [presence.id.0.into(), LEASE.num_milliseconds().into()]).await?;
     Ok(())
 }
 
@@ -96,45 +156,53 @@ pub async fn heartbeat(db: &impl Connection, id: WorkerId, wall: DateTime<Utc>) 
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn sign_off(db: &impl Connection, presence: Presence) -> Result<(), Error> {
+pub async fn sign_off(db: &impl Connection, presence: &Presence) -> Result<(), Error> {
     execute(db, "DELETE FROM workers WHERE id = $1", [presence.id.0.into()]).await?;
-    match presence.lock {
+    match &presence.lock {
         // A file that stays behind is only clutter.
         Lock::File { path, .. } => drop(std::fs::remove_file(path)),
-        Lock::Session(session) => session.close().await?,
+        Lock::Session(session) => session.close_by_ref().await?,
     }
     Ok(())
 }
 
-/// The workers that have died: their lock is free, or they have not been heard of for a [`LEASE`].
+/// A worker that seems to be dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dead {
+    /// Which.
+    pub id: WorkerId,
+    /// It still holds its lock: it hangs, or the database's clock was moved and its next heartbeat is on its way.
+    pub is_silent: bool,
+}
+
+/// The workers whose lock is free, or that have not been heard of for a [`LEASE`].
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn dead(db: &Pool, wall: DateTime<Utc>) -> Result<Vec<WorkerId>, Error> {
+pub async fn dead(db: &Pool) -> Result<Vec<Dead>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         id: i64,
-        until: i64,
+        is_overdue: bool,
+        is_locked: bool,
     }
-    let mut dead = Vec::new();
-    for row in all::<Row>(db, "SELECT id, until FROM workers", []).await? {
-        let id = WorkerId(row.id);
-        if row.until < millis(wall) || is_lock_free(db, id).await? {
-            dead.push(id);
-        }
-    }
-    Ok(dead)
-}
-
-async fn is_lock_free(db: &Pool, id: WorkerId) -> Result<bool, Error> {
-    if let Some(file) = db.file() {
-        return Ok(is_file_lock_free(file, id));
-    }
-    // Taken and given back in one statement: the session that asks keeps nothing.
-    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND ((classid::bigint << 32) | objid::bigint) = $1
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    Ok(crate::sql::number(db, sql, [(LOCKS + id.0).into()]).await? == 0)
+    let now = clock(db);
+    let rows = if let Some(file) = db.file() {
+        let sql = format!("SELECT id, until < {now} AS is_overdue, false AS is_locked FROM workers");
+        let mut rows = all::<Row>(db, &sql, []).await?;
+        rows.iter_mut().for_each(|row| row.is_locked = !is_file_lock_free(file, WorkerId(row.id)));
+        rows
+    } else {
+        // A server that has just started knows no locks, and has heard of nobody while it was away.
+        let held = HELD.replace("$1", "$1 + workers.id");
+        let sql = format!(
+            "SELECT id, until < {now} AS is_overdue, EXISTS ({held}) AS is_locked FROM workers
+             WHERE clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2)"
+        );
+        all::<Row>(db, &sql, [LOCKS.into(), LEASE.as_seconds_f64().into()]).await?
+    };
+    let dead = rows.into_iter().filter(|row| row.is_overdue || !row.is_locked);
+    Ok(dead.map(|row| Dead { id: WorkerId(row.id), is_silent: row.is_locked }).collect())
 }
 
 /// Whether no process holds the lock of a worker beside the SQLite file `database`.

@@ -39,7 +39,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run everything: pages, sending, and the listener for bounces
-    Serve,
+    Serve(serve::Args),
     /// Send only; the pages run elsewhere
     Worker,
     /// Take in bounce mail from files: .eml, mbox, Maildir, or standard input
@@ -72,7 +72,7 @@ impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = || Config::load(self.config.as_deref());
         match self.command {
-            Command::Serve => serve::serve(config()?).await,
+            Command::Serve(args) => serve::serve(config()?, args).await,
             Command::Worker => serve::worker(config()?).await,
             Command::Ingest(args) => ingest::run(Parts::open(config()?).await?, args).await,
             Command::Classify(args) => classify::run(args),

@@ -74,7 +74,7 @@ impl Parts {
             .await
             .with_context(|| format!("the pages cannot be served at {address}; choose another `listen`"))?;
         let app = App {
-            db: self.db.clone(),
+            db: self.db.for_pages(),
             clock: self.clock,
             hasher: Hasher::default(),
             public_url: self.config.public_url.clone(),
@@ -93,7 +93,7 @@ impl Parts {
         };
         let proxies = app.proxies.clone();
         let public = rebound_ingest::public_routes(rebound_ingest::PublicPages {
-            db: self.db.clone(),
+            db: self.db.for_pages(),
             keys: self.keys.clone(),
             clock: self.clock,
             stylesheets: rebound_dashboard::stylesheets(),

@@ -16,7 +16,7 @@ use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Ve
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,23 @@ pub struct Worker {
     pub wake: Arc<Notify>,
 }
 
+/// Why a worker ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] rebound_contacts::Error),
+    /// A part of it ended; what it had is given back.
+    #[error("a part of the worker broke, so that it stopped: start it again, and report what the log says above")]
+    Broken,
+}
+
+impl From<rebound_db::Error> for WorkerError {
+    fn from(error: rebound_db::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 /// A campaign that is ready to be sent, or the reason why it cannot be.
 type Ready = HashMap<i64, Arc<Composer>>;
 
@@ -53,11 +70,12 @@ impl Worker {
     /// Sends until `stop`; then finishes the messages that are being handed over and gives everything else back.
     ///
     /// # Errors
-    /// [`rebound_contacts::Error`] when the database is not there at the start. Later it is waited for.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), rebound_contacts::Error> {
+    /// [`WorkerError::Database`] when the database is not there at the start, or another worker sends from the SQLite
+    /// file. Later it is waited for. [`WorkerError::Broken`] when a part ended by a fault of ours.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let name = format!("{}:{}", self.relay.hello, std::process::id());
-        let presence = workers::sign_on(&self.db, &self.url, &name, Utc::now()).await?;
-        let heart = tokio::spawn(heartbeat(self.db.clone(), presence.id));
+        let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
+        let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
         let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
         let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
         let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
@@ -69,10 +87,17 @@ impl Worker {
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
         tracing::info!(worker.id = %presence.id, "sending");
 
-        let mut dispatch =
-            Dispatch { worker: &self, shared: &shared, jobs: &jobs, id: presence.id, ready: Ready::new() };
-        // A connection ends before it is told to only by a fault of ours: better to stop and be started anew.
-        while !stop.is_cancelled() && lines.try_join_next().is_none() {
+        let mut dispatch = Dispatch {
+            worker: &self,
+            shared: &shared,
+            jobs: &jobs,
+            id: presence.id,
+            ready: Ready::new(),
+            silent: HashMap::new(),
+        };
+        // A part ends before it is told to only by a fault of ours: better to stop and be started anew.
+        let mut is_whole = true;
+        while !stop.is_cancelled() && is_whole {
             let busy = match dispatch.round(&stop).await {
                 Ok(busy) => busy,
                 Err(error) => {
@@ -87,6 +112,7 @@ impl Worker {
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
+            is_whole = lines.try_join_next().is_none() && !writer.is_finished() && !heart.is_finished();
         }
         drop(dispatch);
         drop(jobs);
@@ -94,7 +120,8 @@ impl Worker {
         drop(shared);
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
         time.abort();
-        self.leave(presence, heart, writer).await
+        self.leave(&presence, heart, writer).await?;
+        if is_whole { Ok(()) } else { Err(WorkerError::Broken) }
     }
 
     fn shared(
@@ -130,7 +157,7 @@ impl Worker {
 
     async fn leave(
         &self,
-        presence: Presence,
+        presence: &Presence,
         heart: JoinHandle<()>,
         writer: JoinHandle<()>,
     ) -> Result<(), rebound_contacts::Error> {
@@ -150,17 +177,15 @@ struct Dispatch<'a> {
     jobs: &'a mpsc::Sender<Job>,
     id: WorkerId,
     ready: Ready,
+    /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
+    silent: HashMap<WorkerId, Instant>,
 }
 
 impl Dispatch<'_> {
     /// Recovers, plans, claims and hands out; `true` when there was something to do.
     async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        for dead in workers::dead(db, Utc::now()).await?.into_iter().filter(|id| *id != self.id) {
-            let doubts = leases::recover(db, dead, now).await?;
-            tracing::warn!(worker.id = %dead, doubts, "a worker died; its deliveries were taken back");
-            workers::forget(db, dead).await?;
-        }
+        self.mind_the_dead(now).await?;
         self.mind_the_relay().await?;
         self.mind_what_people_changed().await?;
         campaigns::reopen(db).await?;
@@ -172,6 +197,23 @@ impl Dispatch<'_> {
             busy |= self.serve(campaign).await?;
         }
         Ok(busy)
+    }
+
+    /// Takes back what dead workers had.
+    async fn mind_the_dead(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        let seen = workers::dead(db).await?;
+        self.silent.retain(|id, _| seen.iter().any(|dead| dead.id == *id && dead.is_silent));
+        for dead in seen.into_iter().filter(|dead| dead.id != self.id) {
+            // Where only the database's clock was moved, the next heartbeat shows that it lives.
+            if dead.is_silent && self.silent.entry(dead.id).or_insert_with(Instant::now).elapsed() < 2 * HEARTBEAT {
+                continue;
+            }
+            let doubts = leases::recover(db, dead.id, now).await?;
+            tracing::warn!(worker.id = %dead.id, doubts, "a worker died; its deliveries were taken back");
+            workers::forget(db, dead.id).await?;
+        }
+        Ok(())
     }
 
     /// While the relay is down its campaigns wait and say so; when it is back they go on. Campaigns that wait for a
@@ -301,10 +343,10 @@ impl Dispatch<'_> {
     }
 }
 
-async fn heartbeat(db: Pool, id: WorkerId) {
+async fn heartbeat(db: Pool, presence: Arc<Presence>) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if let Err(error) = workers::heartbeat(&db, id, Utc::now()).await {
+        if let Err(error) = workers::heartbeat(&db, &presence).await {
             tracing::warn!(%error, "the lease could not be renewed");
         }
     }

@@ -5,8 +5,15 @@ use crate::roles::Parts;
 use std::process::ExitCode;
 use tokio::task::JoinSet;
 
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Send nothing here: that is the part of `rebound worker`, on this machine or others
+    #[arg(long)]
+    without_worker: bool,
+}
+
 /// Runs everything until it is told to stop.
-pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn serve(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
     let mut running = JoinSet::new();
     parts.pages(&mut running).await?;
@@ -21,7 +28,11 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             None => println!("Relay: none. Campaigns wait until one is chosen at {}/servers.", parts.config.public_url),
         },
     }
-    parts.worker(&mut running);
+    if args.without_worker {
+        println!("Sending: by `rebound worker`, which runs on its own.");
+    } else {
+        parts.worker(&mut running);
+    }
     parts.follow_keys(&mut running);
     if let Some(token) = rebound_dashboard::users::setup_link(&parts.db, parts.now()).await? {
         println!("\nSet up the first account, once: {}/setup/{token}", parts.config.public_url);
