@@ -135,7 +135,10 @@ pub async fn preflight(
     let mut preflight = look(db, &campaign.draft, audience, sender, depth, now).await?;
     if depth == Depth::Sample {
         preflight.figures = audience::figures(db, audience, now).await?;
-        preflight.last = last(db, campaign).await?;
+        // Those of a resend are not as the whole list is.
+        if campaign.resend.is_none() {
+            preflight.last = last(db, campaign).await?;
+        }
         envelope::audience(&mut preflight);
     }
     Ok(preflight)
