@@ -49,6 +49,8 @@ impl Written {
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) label: String,
+    /// The label of the column that it stands in.
+    pub(crate) short: &'static str,
     /// As it was written, or as it is.
     pub(crate) value: String,
     /// What is in force, where this is something else.
@@ -70,7 +72,14 @@ pub(crate) struct Line {
     pub(crate) leads_to: Option<String>,
 }
 
-/// The columns of the table.
+impl Line {
+    /// Whether the same message goes out again.
+    pub(crate) fn is_retried(&self) -> bool {
+        self.fields.iter().take(3).any(Option::is_some)
+    }
+}
+
+/// The columns of the two tables.
 const COLUMNS: [Number; 6] =
     [Number::GiveUpHours, Number::BaseMinutes, Number::CapMinutes, Number::Limit, Number::OverDays, Number::RestDays];
 
@@ -145,6 +154,10 @@ fn field(
     let fault = faults.iter().find(|(at, _)| *at == setting).map(|(_, fault)| fault.to_string());
     Some(Field {
         label: setting.title(),
+        short: match setting {
+            Setting::Of(_, number) => number.title(),
+            _ => "",
+        },
         value: written.0.get(&name).cloned().unwrap_or_else(|| value.to_string()),
         was: in_force.get(setting).filter(|was| *was != value || fault.is_some()),
         least: *range.start(),
