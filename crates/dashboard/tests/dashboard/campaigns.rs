@@ -172,7 +172,11 @@ async fn a_draft_has_five_steps_and_names_everybody_who_lacks_a_value() {
         assert!(page.contains(words), "{words}: {page}");
     }
     let lacking = world.get(Some(&owner), "/campaigns/1/lacking?field=plan").await.text;
-    assert_eq!(lacking.matches("<tr role=\"row\"><th role=\"rowheader\"").count(), 94, "all but two who are suppressed");
+    assert_eq!(
+        lacking.matches("<tr role=\"row\"><th role=\"rowheader\"").count(),
+        94,
+        "all but two who are suppressed"
+    );
     let refused = world.post(&owner, "/campaigns/1/launch", &[]).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.text.contains("has no value for 94"), "{}", refused.text);

@@ -71,11 +71,8 @@ async fn a_resend_takes_each_person_once_and_counts_for_the_first() {
     for (engine, db) in engines.each() {
         let draft = draft(db, DoubtPolicy::Resend).await;
         let first = planned(db, campaigns::create(db, &draft, now()).await.unwrap()).await;
-        let settled = |id, ordinal, state| deliveries::Settled {
-            id: DeliveryId::new(id, ordinal).unwrap(),
-            state,
-            due: None,
-        };
+        let settled =
+            |id, ordinal, state| deliveries::Settled { id: DeliveryId::new(id, ordinal).unwrap(), state, due: None };
         let bounced: Vec<_> = (0..3).map(|n| settled(first.id, n, StateName::Bounced)).collect();
         deliveries::settle(db, &bounced).await.unwrap();
         noted(db, &bounced).await;

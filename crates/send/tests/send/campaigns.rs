@@ -104,7 +104,8 @@ async fn a_relay_that_is_not_there_is_named() {
     let (db, id, _folder) = installation().await;
     let mut down = relay::start(&[]).await.relay;
     down.port = 1;
-    let shown_as = contacts::with_ids(&db, &[rebound_domain::ContactId(1)]).await.unwrap().into_values().next().unwrap();
+    let shown_as =
+        contacts::with_ids(&db, &[rebound_domain::ContactId(1)]).await.unwrap().into_values().next().unwrap();
     let to = [ME.parse().unwrap()];
     let draft = campaign(&db, id).await;
     let error = rebound_send::test_send(&db, (&down, &sender()), &draft, &shown_as, &to, ME, Utc::now()).await;
@@ -192,7 +193,11 @@ async fn a_resend_goes_to_those_of_its_cause_who_may_be_written_to() {
 
     let cause = BounceCause::MessageTooLarge;
     let again = rebound_send::resend(&db, id, cause, Version::Light, ME, now).await.unwrap();
-    assert_eq!(rebound_send::resend(&db, id, cause, Version::Same, ME, now).await.unwrap(), again, "there is one draft");
+    assert_eq!(
+        rebound_send::resend(&db, id, cause, Version::Same, ME, now).await.unwrap(),
+        again,
+        "there is one draft"
+    );
     let light = campaign(&db, again).await;
     assert_eq!(light.draft.html, "<p>Hello {{ email }}</p>A bulb");
     let preflight = rebound_send::preflight(&db, &light, &sender, Depth::Sample, now).await.unwrap();
