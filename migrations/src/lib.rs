@@ -22,6 +22,7 @@ mod m20261125_000007_sending_servers;
 mod m20261125_000008_jobs;
 mod m20261125_000009_indexes;
 mod m20261125_000010_campaigns;
+mod m20261125_000011_delays;
 
 use sea_orm_migration::prelude::*;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000008_jobs::Migration),
             Box::new(m20261125_000009_indexes::Migration),
             Box::new(m20261125_000010_campaigns::Migration),
+            Box::new(m20261125_000011_delays::Migration),
         ]
     }
 }

@@ -6,7 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
 
 mod engine;
+mod daemon;
+mod dovecot;
+mod greylist;
 mod pages;
+mod postfix;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 #[path = "../../crates/db/tests/db/postgres.rs"]
 mod postgres;
@@ -22,6 +26,7 @@ mod dead_relay;
 mod forged;
 mod hard_bounce;
 mod import;
+mod real_servers;
 mod kills;
 mod long_work;
 mod resend;

@@ -128,7 +128,7 @@ async fn not_noted_yet<'a>(tx: &Transaction, heard: &'a [Bounce]) -> Result<Vec<
     for bounce in heard {
         let cause = bounce.verdict.cause;
         let is_new = match bounce.delivery {
-            Some(delivery) => known.insert((delivery, bounce.attempt, cause)),
+            Some(delivery) => known.insert((delivery, bounce.attempt, cause, bounce.held)),
             None => named.insert((bounce.inbox, &bounce.address, cause)),
         };
         fresh.extend(is_new.then_some(bounce));

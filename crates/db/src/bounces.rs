@@ -26,8 +26,9 @@ use rebound_domain::{
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use std::collections::{HashMap, HashSet};
 
-/// What makes a bounce the same as another: the delivery, the try, and the cause.
-pub type Same = (DeliveryId, u8, BounceCause);
+/// What makes a bounce the same as another: the delivery, the try, the cause, and whether a host still held the
+/// message. Who tells of a delay tells of the end too, for the same cause.
+pub type Same = (DeliveryId, u8, BounceCause, bool);
 
 /// What a bounce is noted as.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,7 @@ pub async fn one_at_a_time(tx: &Transaction) -> Result<(), Error> {
 pub async fn known(db: &impl Connection, deliveries: &[DeliveryId]) -> Result<HashSet<Same>, Error> {
     let wanted = rows(db, 1, &[("id", "BIGINT")]);
     let sql = format!(
-        "SELECT b.id, b.delivery_id, b.attempt, b.cause FROM {wanted} CROSS JOIN bounces b
+        "SELECT b.id, b.delivery_id, b.attempt, b.cause, b.held FROM {wanted} CROSS JOIN bounces b
          WHERE b.delivery_id = rows.id"
     );
     let known: Vec<Placed> = all(db, &sql, [ids_json(deliveries).into()]).await?;
@@ -86,14 +87,14 @@ pub async fn add(db: &impl Connection, notes: &[Note<'_>]) -> Result<HashMap<Sam
     let names = names.join(", ");
     let sql = format!(
         "INSERT INTO bounces ({names}, excused) SELECT {names}, incident_id IS NOT NULL FROM {} WHERE true
-         ON CONFLICT DO NOTHING RETURNING id, delivery_id, attempt, cause",
+         ON CONFLICT DO NOTHING RETURNING id, delivery_id, attempt, cause, held",
         rows(db, 1, &LINE)
     );
     let added: Vec<Placed> = all(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?;
     Ok(added.iter().filter_map(|row| Some((row.same()?, BounceId(row.id)))).collect())
 }
 
-const LINE: [(&str, &str); 24] = [
+const LINE: [(&str, &str); 25] = [
     ("at", "BIGINT"),
     ("delivery_id", "BIGINT"),
     ("attempt", "SMALLINT"),
@@ -118,6 +119,7 @@ const LINE: [(&str, &str); 24] = [
     ("retry_after", "BIGINT"),
     ("policy_version", "BIGINT"),
     ("incident_id", "BIGINT"),
+    ("held", "BOOLEAN"),
 ];
 
 fn line(note: &Note<'_>) -> serde_json::Value {
@@ -134,6 +136,7 @@ fn line(note: &Note<'_>) -> serde_json::Value {
         "reporting_mta": reporting_mta, "evidence": serde_json::json!(verdict.evidence).to_string(),
         "detail": verdict.detail, "retry_after": verdict.retry_after,
         "policy_version": note.policy_version, "incident_id": note.incident,
+        "held": note.bounce.held,
     })
 }
 
@@ -223,11 +226,12 @@ struct Placed {
     delivery_id: Option<i64>,
     attempt: i16,
     cause: String,
+    held: bool,
 }
 
 impl Placed {
     fn same(&self) -> Option<Same> {
         let attempt = u8::try_from(self.attempt).unwrap_or(u8::MAX);
-        Some((DeliveryId(self.delivery_id?), attempt, self.cause.parse().ok()?))
+        Some((DeliveryId(self.delivery_id?), attempt, self.cause.parse().ok()?, self.held))
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn facts(judged: &[Judged<'_>], ids: &HashMap<Same, BounceId>, policy
     let mut facts = Histories::new();
     for one in judged.iter().filter(|one| one.is_final() && one.incident.is_none()) {
         let (Some(delivery), verdict) = (one.bounce.delivery, &one.bounce.verdict) else { continue };
-        let Some(id) = ids.get(&(delivery, one.bounce.attempt, verdict.cause)) else { continue };
+        let Some(id) = ids.get(&(delivery, one.bounce.attempt, verdict.cause, one.bounce.held)) else { continue };
         let fact = Fact::Bounced {
             cause: verdict.cause,
             permanence: verdict.permanence,

@@ -32,6 +32,7 @@ pub struct Model {
     pub policy_version: i64,
     pub incident_id: Option<i64>,
     pub excused: bool,
+    pub held: bool,
     pub corrected: Option<String>,
 }
 

@@ -1,0 +1,177 @@
+//! Postfix, as people run it: an instance of its own in a temporary folder, on a port of its own.
+
+use crate::daemon::{Daemon, folder, folder_of, ids};
+use crate::world::until;
+use mail_parser::MessageParser;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Whose mailboxes are: nobody's, like those of any host that keeps them for others.
+const KEEPER: &str = "nobody";
+
+/// An instance that is being set up.
+pub(crate) struct Setup {
+    folder: PathBuf,
+    main: String,
+    listeners: String,
+    transport: String,
+}
+
+/// A running instance.
+pub(crate) struct Postfix {
+    daemon: Daemon,
+    folder: PathBuf,
+}
+
+impl Setup {
+    /// An instance that calls itself `host`, below `parent`. It asks no DNS: where mail goes is in [`Self::route`].
+    pub(crate) fn new(parent: &Path, host: &str) -> Self {
+        let folder = folder(parent, host);
+        for part in ["etc", "queue", "maps"] {
+            self::folder(&folder, part);
+        }
+        folder_of("postfix", &folder, "data");
+        folder_of(KEEPER, &folder, "mail");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let (uid, gid) = ids(KEEPER);
+        let (main, listeners, transport) = (String::new(), String::new(), String::new());
+        Self { folder: folder.clone(), main, listeners, transport }
+            .set("compatibility_level", "3.6")
+            .set("myhostname", host)
+            .set("queue_directory", path("queue"))
+            .set("data_directory", path("data"))
+            .set("maillog_file", path("log"))
+            .set("maillog_file_prefixes", path(""))
+            .set("inet_interfaces", "127.0.0.1")
+            .set("inet_protocols", "ipv4")
+            .set("mynetworks", "127.0.0.0/8")
+            .set("disable_dns_lookups", "yes")
+            .set("smtpd_peername_lookup", "no")
+            .set("smtpd_relay_restrictions", "permit_mynetworks, reject")
+            .set("mydestination", "")
+            .set("local_recipient_maps", "")
+            .set("alias_maps", "")
+            .set("notify_classes", "")
+            .set("transport_maps", format!("texthash:{}", path("maps/transport")))
+            .set("virtual_mailbox_base", path("mail"))
+            .set("virtual_uid_maps", format!("static:{uid}"))
+            .set("virtual_gid_maps", format!("static:{gid}"))
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        writeln!(self.main, "{name} = {}", value.as_ref()).unwrap();
+        self
+    }
+
+    /// Listens, with settings that hold for this listener alone.
+    pub(crate) fn listen(mut self, address: SocketAddr, settings: &[&str]) -> Self {
+        let settings: String = settings.iter().map(|setting| format!(" -o {{ {setting} }}")).collect();
+        writeln!(self.listeners, "{address} inet n - n - - smtpd{settings}").unwrap();
+        self
+    }
+
+    /// Hands mail for `domain` to `host`, by `protocol`.
+    pub(crate) fn route(mut self, domain: &str, protocol: &str, host: SocketAddr) -> Self {
+        let next = match protocol {
+            "lmtp" => format!("inet:[{}]:{}", host.ip(), host.port()),
+            _ => format!("[{}]:{}", host.ip(), host.port()),
+        };
+        writeln!(self.transport, "{domain} {protocol}:{next}").unwrap();
+        self
+    }
+
+    /// Keeps mailboxes for these addresses, each in a Maildir.
+    pub(crate) fn mailboxes(self, addresses: impl IntoIterator<Item = String>) -> Self {
+        let maildir = |address: String| {
+            let (user, domain) = address.split_once('@').unwrap();
+            (address.clone(), format!("{domain}/{user}/"))
+        };
+        let mailboxes: Vec<_> = addresses.into_iter().map(maildir).collect();
+        self.table("virtual_mailbox_maps", mailboxes.iter().map(|(address, path)| (&**address, &**path)))
+    }
+
+    /// A table that a setting asks: keys and their values.
+    pub(crate) fn table<'a>(self, setting: &str, lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let path = self.folder.join("maps").join(setting);
+        let text: String = lines.into_iter().map(|(key, value)| format!("{key} {value}\n")).collect();
+        std::fs::write(&path, text).unwrap();
+        self.set(setting, format!("texthash:{}", path.display()))
+    }
+
+    /// Writes the configuration and starts it; it is there when it greets at `address`.
+    pub(crate) async fn start(self, address: SocketAddr) -> Postfix {
+        let config = self.folder.join("etc");
+        std::fs::write(config.join("main.cf"), &self.main).unwrap();
+        std::fs::write(config.join("master.cf"), self.listeners.clone() + SERVICES).unwrap();
+        std::fs::write(self.folder.join("maps/transport"), &self.transport).unwrap();
+        let config = config.to_str().unwrap().to_owned();
+        // It makes the folders of the queue, with the owners that they need.
+        let check = Command::new("/usr/sbin/postfix").args(["-c", &config, "check"]).output().unwrap();
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        let args = ["-c", &config, "-s"];
+        let daemon = Daemon::start("/usr/lib/postfix/sbin/master", &args, &self.folder.join("log"));
+        let mut postfix = Postfix { daemon, folder: self.folder };
+        until("Postfix greets", async || {
+            postfix.daemon.must_run();
+            greets(address).await.then_some(())
+        })
+        .await;
+        postfix
+    }
+}
+
+impl Postfix {
+    /// The subjects in the mailbox of `user` at `domain`.
+    pub(crate) fn subjects(&self, domain: &str, user: &str) -> Vec<String> {
+        subjects(&self.folder.join("mail").join(domain).join(user))
+    }
+
+    /// What it noted.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.log()
+    }
+}
+
+/// The subjects in a Maildir.
+pub(crate) fn subjects(maildir: &Path) -> Vec<String> {
+    let folders = ["new", "cur"].map(|name| maildir.join(name));
+    let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let messages = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let subject = |raw: Vec<u8>| MessageParser::new().parse(&raw).unwrap().subject().unwrap_or_default().to_owned();
+    messages.map(subject).collect()
+}
+
+async fn greets(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address).await else { return false };
+    let mut greeting = [0; 4];
+    let greeted = stream.read_exact(&mut greeting).await.is_ok() && greeting.starts_with(b"220");
+    greeted && stream.write_all(b"QUIT\r\n").await.is_ok()
+}
+
+/// The services behind the listeners, as Debian has them, without their chroot.
+const SERVICES: &str = "\
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+";
