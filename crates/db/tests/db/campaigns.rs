@@ -19,7 +19,8 @@ fn now() -> DateTime<Utc> {
 /// Six people on a list, every second with a town, and a draft to them.
 async fn draft(db: &Pool, doubt: DoubtPolicy) -> Draft {
     let list = lists::ensure(db, "Readers", now()).await.unwrap().id;
-    let fields = |n: usize| if n % 2 == 0 { Fields::from([("town".into(), "Ulmen".into())]) } else { Fields::new() };
+    let fields =
+        |n: usize| if n.is_multiple_of(2) { Fields::from([("town".into(), "Ulmen".into())]) } else { Fields::new() };
     let people: Vec<(EmailAddress, Fields)> =
         (0..6).map(|n| (format!("r{n}@orchard.example").parse().unwrap(), fields(n))).collect();
     contacts::add(db, &people, now()).await.unwrap();
