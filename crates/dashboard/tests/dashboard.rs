@@ -11,6 +11,8 @@
 mod access;
 #[path = "dashboard/campaigns.rs"]
 mod campaigns;
+#[path = "dashboard/contacts.rs"]
+mod contacts;
 #[path = "dashboard/forms.rs"]
 mod forms;
 #[path = "dashboard/pages.rs"]
