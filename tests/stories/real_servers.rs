@@ -183,7 +183,7 @@ impl Town {
     }
 
     async fn the_pages_tell_it_in_the_words_of_the_hosts(&self, browser: &Browser) {
-        let report = browser.text("/campaigns/1/bounces").await;
+        let report = browser.text("/campaigns/1/recipients?state=bounced").await;
         for (recipient, words, in_report) in [
             ("nobody@larkfield.test", "User unknown in virtual mailbox table", true),
             ("nil@brookside.test", "User doesn't exist", true),
