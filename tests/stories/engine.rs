@@ -45,6 +45,13 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The address of a PostgreSQL database with nothing in it, not even tables.
+    pub(crate) fn nothing() -> String {
+        server().create("nothing", "template0")
+    }
+}
+
 /// A database as it is before anybody uses it; a copy is made sooner than all its steps are taken again.
 const TEMPLATE: &str = "template";
 
