@@ -5,9 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
 
-mod engine;
 mod daemon;
 mod dovecot;
+mod engine;
 mod greylist;
 mod pages;
 mod postfix;
@@ -23,12 +23,13 @@ mod campaign;
 mod complaint;
 mod crash;
 mod dead_relay;
+mod failures;
 mod forged;
 mod hard_bounce;
 mod import;
-mod real_servers;
 mod kills;
 mod long_work;
+mod real_servers;
 mod resend;
 mod seen;
 mod sign_in;
