@@ -105,6 +105,11 @@ impl Chromium {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Ticks the box, or the choice, with that label.
+    pub(crate) async fn press_field(&self, label: &str) {
+        self.find("field", label).await.click().await.unwrap();
+    }
+
     /// Gives a file to the field with that label.
     pub(crate) async fn attach(&self, label: &str, file: &Path) {
         self.find("field", label).await.send_keys(file.to_str().unwrap()).await.unwrap();

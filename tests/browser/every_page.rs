@@ -11,11 +11,13 @@ use std::collections::BTreeSet;
 enum Kind {
     /// A page, at these addresses.
     Page(&'static [&'static str]),
-    /// No page: a file, a stream, or the letter inside a page.
+    /// A table for a spreadsheet, at this address.
+    File(&'static str),
+    /// Neither: a stream, or a letter inside a page.
     Else,
 }
 
-use Kind::{Else, Page};
+use Kind::{Else, File, Page};
 
 /// Every address that is asked with GET, and where the furnished world has something to see there.
 const PLACES: &[(&str, Kind)] = &[
@@ -26,28 +28,68 @@ const PLACES: &[(&str, Kind)] = &[
     ("/", Page(&["/"])),
     ("/campaigns", Page(&["/campaigns"])),
     ("/campaigns/new", Page(&["/campaigns/new"])),
-    ("/campaigns/{id}", Page(&["/campaigns/1", "/campaigns/2"])),
+    ("/campaigns/{id}", Page(&["/campaigns/1", "/campaigns/2", "/campaigns/3"])),
     ("/campaigns/{id}/edit", Page(&["/campaigns/2/edit"])),
     ("/campaigns/{id}/preview", Else),
     ("/campaigns/{id}/launch", Page(&["/campaigns/2/launch"])),
+    ("/campaigns/{id}/delete", Page(&["/campaigns/2/delete"])),
+    ("/campaigns/{id}/lacking", Page(&["/campaigns/2/lacking?field=first_name"])),
+    ("/campaigns/{id}/resend", Page(&["/campaigns/1/resend?cause=message_too_large"])),
+    ("/campaigns/{id}/hurry", Page(&["/campaigns/1/hurry?cause=mailbox_full"])),
+    ("/campaigns/{id}/doubts", Page(&["/campaigns/1/doubts"])),
     ("/campaigns/{id}/cancel", Page(&["/campaigns/1/cancel"])),
     ("/campaigns/{id}/bounces", Page(&["/campaigns/1/bounces"])),
     ("/campaigns/{id}/recipients", Page(&["/campaigns/1/recipients"])),
     ("/campaigns/{id}/progress", Else),
     ("/contacts", Page(&["/contacts", "/contacts?q=nobody-has-this"])),
     ("/contacts/{id}", Page(&["/contacts/1", "/contacts/22"])),
+    ("/contacts/{id}/edit", Page(&["/contacts/1/edit"])),
     ("/lists", Page(&["/lists"])),
-    ("/lists/{id}/export", Else),
+    ("/lists/{id}", Page(&["/lists/1"])),
+    ("/lists/{id}/delete", Page(&["/lists/1/delete"])),
+    ("/lists/{id}/export", File("/lists/1/export")),
+    ("/imports", Page(&["/imports"])),
     ("/imports/new", Page(&["/imports/new"])),
     ("/imports/{id}", Page(&["/imports/1"])),
-    ("/imports/{id}/bad-rows", Else),
+    ("/imports/{id}/progress", Else),
+    ("/imports/{id}/bad-rows", File("/imports/1/bad-rows")),
+    ("/work", Page(&["/work"])),
+    ("/work/progress", Else),
+    ("/work/{id}/cancel", Else), // only for a moment is there something to cancel
     ("/suppressions", Page(&["/suppressions"])),
+    ("/suppressions/export", File("/suppressions/export")),
     ("/bounces", Page(&["/bounces"])),
     ("/bounces/{id}", Page(&["/bounces/1"])),
     ("/incidents", Page(&["/incidents"])),
     ("/incidents/{id}", Page(&["/incidents/1"])),
+    ("/policies", Page(&["/policies"])),
+    ("/policies/effect", Else),
+    ("/policies/versions/{version}", Else), // there is none until somebody has saved one
     ("/settings", Page(&["/settings"])),
+    ("/join/{secret}", Else), // see `journey`
+    ("/confirm", Page(&["/confirm"])),
+    ("/users", Page(&["/users"])),
+    ("/users/new", Page(&["/users/new"])),
+    ("/users/{id}", Page(&["/users/1"])),
+    ("/audit", Page(&["/audit"])),
+    ("/audit/export", File("/audit/export")),
+    ("/servers", Page(&["/servers"])),
+    ("/servers/new", Page(&["/servers/new"])),
+    ("/servers/{id}", Page(&["/servers/1"])),
+    ("/servers/{id}/remove", Page(&["/servers/1/remove"])),
+    ("/return-path", Page(&["/return-path"])),
 ];
+
+/// Where there is a page to see.
+pub(crate) fn addresses() -> Vec<&'static str> {
+    let pages = PLACES.iter().map(|(_, kind)| if let Page(addresses) = kind { *addresses } else { &[] });
+    pages.flatten().copied().collect()
+}
+
+/// Where there is a table for a spreadsheet.
+pub(crate) fn files() -> Vec<&'static str> {
+    PLACES.iter().filter_map(|(_, kind)| if let File(address) = kind { Some(*address) } else { None }).collect()
+}
 
 #[test]
 fn no_page_is_left_out() {
@@ -63,9 +105,8 @@ fn no_page_is_left_out() {
 #[tokio::test]
 async fn every_page_serves_everybody() {
     let (_world, browser) = furnished::world(Engine::Sqlite).await;
-    let places = PLACES.iter().filter_map(|(_, kind)| if let Page(addresses) = kind { Some(*addresses) } else { None });
     let mut faults = Vec::new();
-    for address in places.flatten() {
+    for address in addresses() {
         faults.extend(visit(&browser, address).await);
     }
     faults.extend(visit(&browser, "/nothing-is-here").await);

@@ -35,5 +35,10 @@ window.eyes = (() => {
     select.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
-  return { pressable, field, choose };
+  const frame = (title) => named([...document.querySelectorAll("iframe")], title, (one) => words(one.title));
+
+  return { pressable, field, frame, choose };
 })();
+
+// What the payloads call. A message in the log of the browser outlives the page.
+window.boom = (number) => console.error(`boom was called: ${number}`);

@@ -32,6 +32,10 @@ pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
         world.becomes("Spring", recipient, "bounced").await;
     }
     world.create("Summer").await;
+    browser.open("/servers/new").await;
+    browser.write("Host", "mail.fernhill.test").await;
+    browser.press("Save").await;
+    browser.sees("mail.fernhill.test").await;
     // Hosts that all think ill of our server: an incident, for which the campaign waits.
     let blocked: Vec<String> = (0..60).map(|number| format!("blocked-{number}@sandbox.test")).collect();
     let blocked: Vec<&str> = blocked.iter().map(String::as_str).collect();
@@ -50,5 +54,5 @@ pub(crate) async fn import(world: &World, browser: &Chromium, list: &str, csv: &
     browser.attach("CSV file", &file).await;
     browser.press("Look at the file").await;
     browser.press("Import into").await;
-    browser.sees("Taken in").await;
+    browser.sees("Write to these people").await;
 }

@@ -27,8 +27,15 @@ mod program;
 #[path = "../stories/world.rs"]
 mod world;
 
+#[allow(dead_code, reason = "the stories use more of it")]
+#[path = "../stories/smtp.rs"]
+mod smtp;
+
 mod accessibility;
 mod chromium;
 mod furnished;
 
 mod every_page;
+mod journey;
+mod payloads;
+mod refused;
