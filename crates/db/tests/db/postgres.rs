@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own, on a free port of this machine.
+//! A PostgreSQL server of the test's own, behind a socket in its own folder: no two servers can meet on a port.
 //!
 //! A shell keeps it: when the test program ends, however it ends, the shell hears that nobody speaks to it any more,
 //! stops the server and removes its folder.
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct Server {
     keeper: Option<Child>,
-    port: u16,
     folder: PathBuf,
 }
 
@@ -32,7 +31,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { keeper: None, port: free_port(), folder };
+        let mut server = Self { keeper: None, folder };
         server.resume();
         server
     }
@@ -43,10 +42,10 @@ impl Server {
         let mut keeper = Command::new("sh");
         keeper.arg("-c").arg(KEEPER).arg(&self.folder).arg(server.get_program()).args(server.get_args());
         // The tests kill programs, not the machine: what the system holds for the disk is not lost.
-        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300", "fsync=off"] {
+        for setting in ["listen_addresses=", "max_connections=300", "fsync=off"] {
             keeper.args(["-c", setting]);
         }
-        keeper.args(["-p", &self.port.to_string(), "-D"]).arg(self.folder.join("data"));
+        keeper.arg("-k").arg(&self.folder).arg("-D").arg(self.folder.join("data"));
         // Not of our group: Ctrl-C must reach the program alone.
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         self.keeper = Some(keeper.spawn().unwrap());
@@ -70,14 +69,15 @@ impl Server {
     }
 
     pub(crate) fn url_of(&self, database: &str) -> String {
-        format!("postgres://rebound@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://rebound@localhost/{database}?host={}", self.folder.display())
     }
 
     /// Makes a database that is a copy of `template`; its address.
     pub(crate) fn create(&self, database: &str, template: &str) -> String {
-        let port = self.port.to_string();
         let made = Command::new(programs().join("createdb"))
-            .args(["-h", "127.0.0.1", "-U", "rebound", "-p", &port, "-T", template, database])
+            .arg("-h")
+            .arg(&self.folder)
+            .args(["-U", "rebound", "-T", template, database])
             .output()
             .unwrap();
         assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
@@ -85,8 +85,7 @@ impl Server {
     }
 
     fn is_ready(&self) -> bool {
-        let port = self.port.to_string();
-        let asked = Command::new(programs().join("pg_isready")).args(["-q", "-h", "127.0.0.1", "-p", &port]).status();
+        let asked = Command::new(programs().join("pg_isready")).arg("-q").arg("-h").arg(&self.folder).status();
         asked.unwrap().success()
     }
 }
@@ -98,13 +97,6 @@ impl Drop for Server {
             let _ = keeper.wait();
         }
     }
-}
-
-/// A port below those that the system hands out for connections, so that nobody gets it while the server is stopped.
-fn free_port() -> u16 {
-    let first = u16::try_from(std::process::id() % 2_000).unwrap();
-    let mut ports = (0..2_000).map(|step| 30_000 + (first + step) % 2_000);
-    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The newest version that is installed.
