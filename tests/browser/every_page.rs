@@ -53,9 +53,9 @@ const PLACES: &[(&str, Kind)] = &[
     ("/imports/{id}", Page(&["/imports/1"])),
     ("/imports/{id}/progress", Else),
     ("/imports/{id}/bad-rows", File("/imports/1/bad-rows")),
-    ("/work", Page(&["/work"])),
-    ("/work/progress", Else),
-    ("/work/{id}/cancel", Else), // only for a moment is there something to cancel
+    ("/jobs", Page(&["/jobs"])),
+    ("/jobs/progress", Else),
+    ("/jobs/{id}/cancel", Else), // only for a moment is there something to cancel
     ("/suppressions", Page(&["/suppressions"])),
     ("/suppressions/export", File("/suppressions/export")),
     ("/bounces", Page(&["/bounces"])),

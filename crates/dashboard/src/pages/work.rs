@@ -1,4 +1,4 @@
-//! `/work`: long work, under way or stopped, and what can be done about it.
+//! `/jobs`: long work, under way or stopped, and what can be done about it.
 
 use crate::App;
 use crate::error::PageError;
@@ -105,8 +105,8 @@ async fn line(app: &App, by: &Allowed<See>, job: Job, now: When) -> Result<Line,
         since: now.to(job.created),
         state: state(job.state),
         percent: (job.state.is_under_way() && job.total > 0).then(|| percent(job.done, job.total)),
-        cancel: (may && can_stop).then(|| format!("/work/{}/cancel", job.id)),
-        retry: (may && job.state == JobState::Failed).then(|| format!("/work/{}/retry", job.id)),
+        cancel: (may && can_stop).then(|| format!("/jobs/{}/cancel", job.id)),
+        retry: (may && job.state == JobState::Failed).then(|| format!("/jobs/{}/retry", job.id)),
         by: job.actor,
     })
 }
@@ -177,7 +177,7 @@ pub(crate) async fn cancel(
     if !rebound_contacts::cancel(&app.db, job.id, by.actor(), &why, app.now()).await? {
         return Err(PageError::NotNow("it is over already".to_owned()));
     }
-    Ok(Redirect::to("/work"))
+    Ok(Redirect::to("/jobs"))
 }
 
 pub(crate) async fn retry(
@@ -190,7 +190,7 @@ pub(crate) async fn retry(
         return Err(PageError::NotNow("it did not fail, or was begun anew".to_owned()));
     }
     app.work.notify_one();
-    Ok(Redirect::to("/work"))
+    Ok(Redirect::to("/jobs"))
 }
 
 async fn found(app: &App, by: &Allowed<Write>, id: i64) -> Result<Job, PageError> {

@@ -47,6 +47,9 @@ pub(crate) struct Progress {
     now: When,
 }
 
+/// It has escaped what it holds, so a page may hold it as it is.
+impl askama::filters::HtmlSafe for Progress {}
+
 impl Progress {
     fn of(import: &Import, app: &App) -> Self {
         let now = app.now();
