@@ -3,6 +3,7 @@
 //! `make bench-pages` runs it over a million contacts.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     missing_docs,
     reason = "it stops where it cannot go on, and says so"
