@@ -36,8 +36,18 @@ pub(crate) const PHONE: u32 = 390;
 pub(crate) struct Chromium {
     window: WebDriver,
     pub(crate) site: SocketAddr,
-    _driver: Child,
+    driver: Child,
     _profile: TempDir,
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // Closed politely, the window would wait for a driver whose words nobody reads now: this thread is here.
+        let _ = self.window.clone().leak();
+        let Some(driver) = self.driver.id() else { return };
+        let group = format!("-{driver}"); // the driver, and the browser that it started
+        let _ = std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).status();
+    }
 }
 
 impl Chromium {
@@ -46,7 +56,7 @@ impl Chromium {
         let profile = tempfile::tempdir().unwrap();
         let (driver, port) = driver().await;
         let window = WebDriver::new(format!("http://127.0.0.1:{port}"), wishes(profile.path())).await.unwrap();
-        let browser = Self { window, site: world.pages, _driver: driver, _profile: profile };
+        let browser = Self { window, site: world.pages, driver, _profile: profile };
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": EYES })).await;
         browser.look(DESK, "light").await;
         browser
@@ -193,6 +203,7 @@ async fn driver() -> (Child, u16) {
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .expect("chromedriver is missing: scripts/setup test");
