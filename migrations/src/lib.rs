@@ -23,6 +23,7 @@ mod m20261125_000008_jobs;
 mod m20261125_000009_indexes;
 mod m20261125_000010_campaigns;
 mod m20261125_000011_delays;
+mod m20261125_000012_corrected;
 
 use sea_orm_migration::prelude::*;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000009_indexes::Migration),
             Box::new(m20261125_000010_campaigns::Migration),
             Box::new(m20261125_000011_delays::Migration),
+            Box::new(m20261125_000012_corrected::Migration),
         ]
     }
 }

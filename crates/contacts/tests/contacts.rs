@@ -14,6 +14,8 @@ mod histories;
 mod jobs;
 #[path = "contacts/leaving.rs"]
 mod leaving;
+#[path = "contacts/lifting.rs"]
+mod lifting;
 #[path = "contacts/limits.rs"]
 mod limits;
 #[path = "contacts/mailing.rs"]

@@ -8,12 +8,14 @@ mod corrections;
 mod noted;
 mod page;
 mod replay;
+mod tally;
 mod windows;
 
 pub use corrections::{Correction, alike, alike_count, correct, corrected_together, corrections};
 pub use noted::NotedBounce;
-pub use page::{Filter, causes, domains, of_key, page};
+pub use page::{Filter, Kind, of_key, page};
 pub use replay::{Arrival, Replayed, arrivals, replay, replay_people, replay_size};
+pub use tally::{Tries, causes, days, domains};
 pub use windows::{Neighbour, neighbours, repeats};
 
 use crate::deliveries::ids_json;

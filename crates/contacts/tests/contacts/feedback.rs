@@ -57,7 +57,8 @@ async fn a_thousand_replays_are_one_bounce() {
     assert_eq!(bounces::of_key(mailing.db(), &key(0), 2000).await.unwrap().len(), 1);
     assert_eq!(events::of_key(mailing.db(), &key(0), 2000).await.unwrap().len(), 1);
     let counted = bounces::causes(mailing.db(), &Filter::default()).await.unwrap();
-    assert_eq!(counted.into_iter().collect::<Vec<_>>(), [(C::MailboxUnknown, 1)]);
+    let tries = bounces::Tries { all: 1, hard: 1, soft: 0 };
+    assert_eq!(counted.into_iter().collect::<Vec<_>>(), [(C::MailboxUnknown, tries)]);
 }
 
 #[tokio::test]
@@ -78,7 +79,7 @@ async fn a_report_that_only_names_an_address_changes_nothing() {
     assert_eq!(mailing.state(delivery(campaign, 0)).await, StateName::Accepted);
     assert_eq!(mailing.suppressions(0).await, []);
     assert_eq!(mailing.standing(0).await, None);
-    let only_final = Filter { only_final: true, ..Filter::default() };
+    let only_final = Filter { kind: bounces::Kind::Final, ..Filter::default() };
     assert_eq!(bounces::page(mailing.db(), &only_final, None, 9).await.unwrap(), []);
     assert_eq!(bounces::page(mailing.db(), &Filter::default(), None, 9).await.unwrap().len(), 4);
 }
@@ -304,7 +305,7 @@ async fn bounces_are_found_by_what_they_have_in_common() {
         ("address", Filter { search: "p8".into(), ..all() }, 1),
         ("a domain that was typed", Filter { search: "@d0.example".into(), ..all() }, 2),
         ("time", Filter { from: Some(now), before: Some(now + TimeDelta::minutes(1)), ..all() }, 2),
-        ("final", Filter { only_final: true, ..all() }, 6),
+        ("final", Filter { kind: bounces::Kind::Final, ..all() }, 6),
         ("both", Filter { cause: Some(C::MailboxFull), domain: Some("d6.example".into()), ..all() }, 1),
     ] {
         assert_eq!(count(filter).await, expected, "{what}");

@@ -1,4 +1,4 @@
-//! Which bounces a page shows, and how many there are of each kind.
+//! Which bounces a page shows. What a person said that one was rules: by that it is found.
 
 use super::NotedBounce;
 use super::noted::{COLUMNS, read};
@@ -6,9 +6,10 @@ use crate::sql::{all, millis};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
-use rebound_domain::{AddressKey, BounceCause, BounceId, CampaignId, CauseGroup, DeliveryId, IncidentId};
-use sea_orm::{FromQueryResult, Value};
-use std::collections::BTreeMap;
+use rebound_domain::{
+    AddressKey, BounceCause, BounceId, CampaignId, Case, CauseGroup, DeliveryId, IncidentId, ListId, Permanence,
+};
+use sea_orm::Value;
 
 /// Which bounces: all that fulfil every condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Filter {
     pub group: Option<CauseGroup>,
     /// Of this campaign.
     pub campaign: Option<CampaignId>,
+    /// Of campaigns to this list.
+    pub list: Option<ListId>,
     /// Of this delivery.
     pub delivery: Option<DeliveryId>,
     /// In this incident.
@@ -31,57 +34,136 @@ pub struct Filter {
     pub from: Option<DateTime<Utc>>,
     /// Heard before this time.
     pub before: Option<DateTime<Utc>>,
-    /// Whether only those that ended their delivery.
-    pub only_final: bool,
-    /// Whether only those that ended their delivery and blame the address for good.
-    pub only_hard: bool,
-    /// Whether only those whose message was delivered later.
-    pub only_recovered: bool,
+    /// What they led to.
+    pub kind: Kind,
+}
+
+/// What a failed try led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything.
+    #[default]
+    Any,
+    /// It ended its delivery.
+    Final,
+    /// It ended its delivery, and blames the address for good.
+    Hard,
+    /// It ended its delivery, and does not blame the address for good.
+    Soft,
+    /// It did not end its delivery.
+    Deferred,
+    /// Its message was delivered later.
+    Recovered,
+}
+
+/// The two ways by which a bounce fits: as its verdict says, or as a person said.
+pub(super) struct Conditions {
+    /// What holds either way.
+    base: String,
+    /// What the verdict must be; `None` where it may be anything.
+    verdict: Option<String>,
+    /// What a person must have said. Few bounces are corrected: an index holds only those.
+    said: String,
+    pub(super) values: Vec<Value>,
+}
+
+impl Conditions {
+    /// What is asked of the verdicts, of those corrected too.
+    pub(super) fn verdict(&self) -> String {
+        self.verdict.as_ref().map_or_else(|| self.base.clone(), |verdict| format!("{} AND {verdict}", self.base))
+    }
+
+    /// The same of those that a person corrected.
+    pub(super) fn overruled(&self) -> String {
+        format!("{} AND b.corrected IS NOT NULL", self.verdict())
+    }
+
+    /// What is asked of what people said.
+    pub(super) fn said(&self) -> String {
+        format!("{} AND b.corrected IS NOT NULL AND {}", self.base, self.said)
+    }
+
+    /// Whether it matters what the verdict is.
+    pub(super) fn ask_the_verdict(&self) -> bool {
+        self.verdict.is_some()
+    }
 }
 
 impl Filter {
     /// The conditions in SQL, and their values.
-    fn conditions(&self) -> (String, Vec<Value>) {
+    pub(super) fn conditions(&self) -> Conditions {
         let mut conditions: Vec<String> = vec!["1 = 1".to_owned()];
         let mut values: Vec<Value> = vec![];
-        let given: [(&str, Option<Value>); 7] = [
-            ("b.cause = $", self.cause.map(|cause| cause.as_str().into())),
-            ("b.domain = $", self.domain.as_deref().map(Value::from)),
-            ("b.campaign_id = $", self.campaign.map(|id| id.0.into())),
-            ("b.delivery_id = $", self.delivery.map(|id| id.0.into())),
-            ("b.incident_id = $", self.incident.map(|id| id.0.into())),
-            ("b.at >= $", self.from.map(|at| millis(at).into())),
-            ("b.at < $", self.before.map(|at| millis(at).into())),
+        let given: [(&str, Option<Value>, &str); 7] = [
+            ("b.domain = $", self.domain.as_deref().map(Value::from), ""),
+            ("b.campaign_id = $", self.campaign.map(|id| id.0.into()), ""),
+            ("b.campaign_id IN (SELECT id FROM campaigns WHERE list_id = $", self.list.map(|id| id.0.into()), ")"),
+            ("b.delivery_id = $", self.delivery.map(|id| id.0.into()), ""),
+            ("b.incident_id = $", self.incident.map(|id| id.0.into()), ""),
+            ("b.at >= $", self.from.map(|at| millis(at).into()), ""),
+            ("b.at < $", self.before.map(|at| millis(at).into()), ""),
         ];
-        for (condition, value) in given {
+        for (condition, value, end) in given {
             if let Some(value) = value {
                 values.push(value);
-                conditions.push(format!("{condition}{}", values.len()));
+                conditions.push(format!("{condition}{}{end}", values.len()));
             }
         }
         if !self.search.trim().is_empty() {
             values.push(pattern(&self.search).into());
             conditions.push(format!("b.key LIKE ${} ESCAPE '!'", values.len()));
         }
-        if let Some(group) = self.group {
-            // Names of ours: nothing in them needs a parameter.
-            let causes = BounceCause::ALL.into_iter().filter(|cause| cause.group() == group);
-            let causes: Vec<String> = causes.map(|cause| format!("'{cause}'")).collect();
-            conditions.push(format!("b.cause IN ({})", causes.join(", ")));
-        }
-        if self.only_final {
-            conditions.push("b.is_final".to_owned());
-        }
-        if self.only_hard {
-            conditions.push("b.is_final AND b.hard".to_owned());
-        }
-        if self.only_recovered {
-            // State 5 is accepted.
-            let delivered = "EXISTS (SELECT 1 FROM deliveries d WHERE d.id = b.delivery_id AND d.state = 5)";
-            conditions.push(delivered.to_owned());
-        }
-        (conditions.join(" AND "), values)
+        conditions.push(self.kind.condition().to_owned());
+        Conditions { base: conditions.join(" AND "), verdict: self.verdict(), said: self.said(), values }
     }
+
+    fn verdict(&self) -> Option<String> {
+        let causes = (self.cause.is_some() || self.group.is_some()).then(|| {
+            // Names of ours: nothing in them needs a parameter.
+            names("b.cause", BounceCause::ALL.into_iter().filter(|cause| self.wants(*cause)))
+        });
+        let hard = self.kind.permanence().map(|permanence| match permanence {
+            Permanence::Hard => "b.hard".to_owned(),
+            Permanence::Soft => "NOT b.hard".to_owned(),
+        });
+        causes.into_iter().chain(hard).reduce(|both, one| format!("{both} AND {one}"))
+    }
+
+    fn said(&self) -> String {
+        let fits = |case: &Case| {
+            self.wants(case.cause()) && self.kind.permanence().is_none_or(|wanted| wanted == case.permanence())
+        };
+        names("b.corrected", Case::all().filter(fits))
+    }
+
+    fn wants(&self, cause: BounceCause) -> bool {
+        self.cause.is_none_or(|wanted| wanted == cause) && self.group.is_none_or(|group| group == cause.group())
+    }
+}
+
+impl Kind {
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Any => "1 = 1",
+            Self::Final | Self::Hard | Self::Soft => "b.is_final",
+            Self::Deferred => "NOT b.is_final",
+            // State 5 is accepted.
+            Self::Recovered => "EXISTS (SELECT 1 FROM deliveries d WHERE d.id = b.delivery_id AND d.state = 5)",
+        }
+    }
+
+    fn permanence(self) -> Option<Permanence> {
+        match self {
+            Self::Hard => Some(Permanence::Hard),
+            Self::Soft => Some(Permanence::Soft),
+            Self::Any | Self::Final | Self::Deferred | Self::Recovered => None,
+        }
+    }
+}
+
+fn names<T: std::fmt::Display>(column: &str, names: impl Iterator<Item = T>) -> String {
+    let names: Vec<String> = names.map(|name| format!("'{name}'")).collect();
+    if names.is_empty() { "1 = 0".to_owned() } else { format!("{column} IN ({})", names.join(", ")) }
 }
 
 /// Those that `filter` lets through, newest first, that come after `after`.
@@ -94,18 +176,32 @@ pub async fn page(
     after: Option<(DateTime<Utc>, BounceId)>,
     limit: u32,
 ) -> Result<Vec<NotedBounce>, Error> {
-    let (conditions, mut values) = filter.conditions();
-    let n = values.len();
+    let mut conditions = filter.conditions();
+    let n = conditions.values.len();
     let (at, id) = after.map_or((i64::MAX, i64::MAX), |(at, id)| (millis(at), id.0));
-    values.extend([at.into(), id.into(), i64::from(limit).into()]);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM bounces b WHERE {conditions} AND (b.at, b.id) < (${}, ${})
-         ORDER BY b.at DESC, b.id DESC LIMIT ${}",
-        n + 1,
-        n + 2,
-        n + 3
-    );
-    read(all(db, &sql, values).await?)
+    conditions.values.extend([at.into(), id.into(), i64::from(limit).into()]);
+    let newest = |conditions: &str| {
+        format!(
+            "SELECT {COLUMNS} FROM bounces b WHERE {conditions} AND (b.at, b.id) < (${}, ${})
+             ORDER BY b.at DESC, b.id DESC LIMIT ${}",
+            n + 1,
+            n + 2,
+            n + 3
+        )
+    };
+    let sql = if conditions.ask_the_verdict() {
+        // Each way has its index: asked with OR, neither would be used.
+        format!(
+            "SELECT {COLUMNS} FROM (SELECT * FROM ({}) v UNION ALL SELECT * FROM ({}) s) b
+             ORDER BY b.at DESC, b.id DESC LIMIT ${}",
+            newest(&format!("{} AND b.corrected IS NULL", conditions.verdict())),
+            newest(&conditions.said()),
+            n + 3
+        )
+    } else {
+        newest(&conditions.verdict())
+    };
+    read(all(db, &sql, conditions.values).await?)
 }
 
 /// Those of one address, newest first.
@@ -115,38 +211,4 @@ pub async fn page(
 pub async fn of_key(db: &impl Connection, key: &AddressKey, limit: u32) -> Result<Vec<NotedBounce>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM bounces b WHERE b.key = $1 ORDER BY b.at DESC, b.id DESC LIMIT $2");
     read(all(db, &sql, [key.as_str().into(), i64::from(limit).into()]).await?)
-}
-
-/// How many `filter` lets through, by cause; a cause that none has is left out.
-///
-/// # Errors
-/// [`Error`]
-pub async fn causes(db: &impl Connection, filter: &Filter) -> Result<BTreeMap<BounceCause, i64>, Error> {
-    let (conditions, values) = filter.conditions();
-    let sql = format!("SELECT b.cause AS name, COUNT(*) AS count FROM bounces b WHERE {conditions} GROUP BY b.cause");
-    let counts: Vec<Count> = all(db, &sql, values).await?;
-    let cause = |row: Count| Ok((row.name.parse().map_err(|_| Error::unreadable("bounces", "cause"))?, row.count));
-    counts.into_iter().map(cause).collect()
-}
-
-/// How many `filter` lets through, by the recipient's domain: the `limit` domains with the most.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn domains(db: &impl Connection, filter: &Filter, limit: u32) -> Result<Vec<(String, i64)>, Error> {
-    let (conditions, mut values) = filter.conditions();
-    values.push(i64::from(limit).into());
-    let sql = format!(
-        "SELECT b.domain AS name, COUNT(*) AS count FROM bounces b WHERE {conditions}
-         GROUP BY b.domain ORDER BY COUNT(*) DESC, b.domain LIMIT ${}",
-        values.len()
-    );
-    let counts: Vec<Count> = all(db, &sql, values).await?;
-    Ok(counts.into_iter().map(|row| (row.name, row.count)).collect())
-}
-
-#[derive(FromQueryResult)]
-struct Count {
-    name: String,
-    count: i64,
 }

@@ -2,11 +2,12 @@
 
 use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::lanes::{self, RestingLane};
 use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, subscriptions, suppressions};
 use rebound_domain::{
-    Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Scope, StateName, Suppression,
-    SuppressionReason, WorkerId,
+    BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Receiver, Scope,
+    StateName, Suppression, SuppressionReason, WorkerId,
 };
 
 const WORKER: WorkerId = WorkerId(1);
@@ -152,5 +153,46 @@ async fn a_paused_campaign_marks_nothing_and_a_cancelled_one_ends() {
         let counts = deliveries::counts(db, campaign.id).await.unwrap();
         assert_eq!(counts, [(StateName::Cancelled, 7)].into(), "{engine}");
         assert!(!deliveries::any_open(db, campaign.id).await.unwrap(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Hold).await;
+        assert_eq!(plan(db, &campaign).await, 7, "{engine}");
+        let receiver = Receiver::of_domain("orchard.example");
+        let hurry = async |receiver: &Receiver| {
+            let tx = db.begin().await.unwrap();
+            let hurried = lanes::hurry(&tx, receiver, now()).await.unwrap();
+            tx.commit().await.unwrap();
+            hurried
+        };
+        assert!(!hurry(&receiver).await, "{engine}: it does not rest");
+
+        // Four were given back until the end of the rest, and three have a later time of their own.
+        let until = now() + TimeDelta::hours(2);
+        let lane =
+            RestingLane { receiver: receiver.clone(), until, rests: 3, cause: C::RateLimited, words: "421".into() };
+        lanes::rest(db, &lane).await.unwrap();
+        let leased = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
+        let ids: Vec<_> = leased.iter().map(|lease| lease.id).collect();
+        let later = |at| if at < 4 { until } else { until + TimeDelta::hours(1) };
+        let back: Vec<_> = ids.iter().enumerate().map(|(at, id)| (*id, Some(later(at)))).collect();
+        assert_eq!(leases::release(db, WORKER, &back).await.unwrap(), 7, "{engine}");
+        assert!(!hurry(&Receiver::of_domain("meadow.example")).await, "{engine}: another rests not");
+        assert_eq!(leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap().len(), 0, "{engine}");
+
+        assert!(hurry(&receiver).await, "{engine}");
+        assert!(!hurry(&receiver).await, "{engine}: it rests no more");
+        let resting = lanes::resting(db).await.unwrap();
+        assert_eq!(resting, [RestingLane { until: now(), ..lane }], "{engine}: a probe goes first");
+        let due = leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap();
+        let mut due: Vec<_> = due.iter().map(|lease| lease.id).collect();
+        due.sort_unstable();
+        let mut expected = ids[..4].to_vec();
+        expected.sort_unstable();
+        assert_eq!(due, expected, "{engine}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::bounces::{self, Note};
+use rebound_db::bounces::{self, Filter, Kind, Note, Tries};
 use rebound_db::policies::{self, Saved};
 use rebound_db::{Pool, contacts};
 use rebound_domain::{
@@ -106,6 +106,57 @@ async fn corrections_stand_beside_what_they_correct() {
         );
         bounces::correct(db, ids[0], &[ids[0]], None, by, later).await.unwrap();
         assert_eq!(bounces::get(db, ids[0]).await.unwrap().unwrap().corrected, None, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_said_is_found_and_counted_as_that() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let ids = failed(db).await;
+        let (full, by) = (Case::of(C::MailboxFull, Permanence::Soft), ("eve@house.example", ""));
+        bounces::correct(db, ids[4], &[ids[4], ids[7]], Some(full), by, now()).await.unwrap();
+        let ids_of = |numbers: &[usize]| numbers.iter().map(|n| ids[*n]).collect::<Vec<_>>();
+        let of = |cause| Filter { cause: Some(cause), ..Filter::default() };
+        let kind = |kind| Filter { kind, ..Filter::default() };
+        for (filter, expected) in [
+            (of(C::MailboxFull), ids_of(&[7, 4])),
+            (Filter { group: Some(rebound_domain::CauseGroup::B), ..Filter::default() }, ids_of(&[7, 4])),
+            (of(C::MailboxUnknown), ids_of(&[9, 8, 6, 5, 3, 2, 1, 0])),
+            (kind(Kind::Soft), ids_of(&[7, 4])),
+            (kind(Kind::Hard), ids_of(&[9, 8, 6, 5, 3, 2, 1, 0])),
+            (Filter { kind: Kind::Hard, ..of(C::MailboxFull) }, vec![]),
+            (kind(Kind::Deferred), vec![]),
+            (Filter { list: Some(rebound_domain::ListId(7)), ..Filter::default() }, vec![]),
+        ] {
+            // In pages of three: each begins where the one before ended, whichever way a bounce fits.
+            let (mut after, mut found) = (None, vec![]);
+            loop {
+                let page = bounces::page(db, &filter, after, 3).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some((last.at, last.id));
+                found.extend(page.iter().map(|one| one.id));
+            }
+            assert_eq!(found, expected, "{engine}: {filter:?}");
+            let causes = bounces::causes(db, &filter).await.unwrap();
+            assert_eq!(
+                causes.values().map(|tries| tries.all).sum::<i64>(),
+                expected.len() as i64,
+                "{engine}: {filter:?}"
+            );
+            let days = bounces::days(db, &filter).await.unwrap();
+            let day = (!expected.is_empty()).then_some((now(), expected.len() as i64));
+            assert_eq!(days, Vec::from_iter(day), "{engine}: {filter:?}");
+        }
+        let causes = bounces::causes(db, &Filter::default()).await.unwrap();
+        let tries = |all, hard, soft| Tries { all, hard, soft };
+        let expected = [(C::MailboxUnknown, tries(8, 8, 0)), (C::MailboxFull, tries(2, 0, 2))];
+        assert_eq!(causes, std::collections::BTreeMap::from(expected), "{engine}");
+        // 4 is at d0, 7 at d1.
+        let domains = bounces::domains(db, &of(C::MailboxFull), 9).await.unwrap();
+        assert_eq!(domains, [("d0.example".to_owned(), 1), ("d1.example".to_owned(), 1)], "{engine}");
+        bounces::correct(db, ids[4], &[ids[4], ids[7]], None, by, now()).await.unwrap();
+        assert_eq!(bounces::causes(db, &of(C::MailboxFull)).await.unwrap().len(), 0, "{engine}: taken back");
     }
 }
 
