@@ -1,6 +1,6 @@
 //! Who may be written to, on a real database.
 
-#![allow(clippy::unwrap_used)] // what a test stands on may stop it
+#![allow(clippy::unwrap_used, clippy::panic)] // what a test stands on may stop it
 
 #[path = "contacts/corrections.rs"]
 mod corrections;

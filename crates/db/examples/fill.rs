@@ -13,6 +13,9 @@ use rebound_domain::{CampaignId, DoubtPolicy, Draft, Fields, ListId, Standing};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use std::time::Instant;
 
+/// A cause, whether it is for good, and what is said.
+type Failure<'a> = (&'a str, bool, &'a str, &'a str);
+
 /// Campaigns; the last is being sent, and the one before it went to four in ten of all contacts.
 const CAMPAIGNS: i64 = 50;
 const DAY: i64 = 86_400_000;
@@ -225,7 +228,7 @@ impl Fill {
     }
 
     async fn bounces(&self) {
-        let pick = |number: &str, of: &dyn Fn(&(&str, bool, &str, &str)) -> String| {
+        let pick = |number: &str, of: &dyn Fn(&Failure) -> String| {
             let cases: String =
                 CAUSES.iter().enumerate().map(|(n, cause)| format!(" WHEN {n} THEN {}", of(cause))).collect();
             format!("CASE ({number}) % {}{cases} END", CAUSES.len())
