@@ -15,7 +15,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use form::{Field, Line, Written};
+use form::{Field, Group, Written};
 use rebound_contacts::{REPLAYED_DAYS, Replay};
 use rebound_db::policies::{self, Saved};
 use rebound_domain::Policy;
@@ -29,7 +29,7 @@ struct Index {
     since: Option<When>,
     /// Whose numbers the form begins with, where that is an earlier version.
     from: Option<u32>,
-    lines: Vec<Line>,
+    groups: Vec<Group>,
     whole: Vec<Field>,
     faults: Vec<(String, String, String)>,
     effect: Effect,
@@ -180,7 +180,7 @@ async fn index<P: Needs>(app: &App, by: &Allowed<P>, in_force: &Policy, begun: B
         version: in_force.version,
         since: saved.first().filter(|one| one.based_on > 0).map(|one| When::new(one.at, now)),
         from: written.from(),
-        lines: form::lines(&policy, in_force, &written, &faults),
+        groups: form::groups(&policy, in_force, &written, &faults),
         whole: form::whole(&policy, in_force, &written, &faults),
         faults: faults
             .iter()

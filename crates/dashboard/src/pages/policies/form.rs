@@ -4,6 +4,7 @@ use crate::words::colour;
 use rebound_domain::{BadSetting, Case, CauseGroup, Consequence, IncidentScope, Number, Policy, Setting};
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What somebody wrote into the form: each field by its name.
 #[derive(Clone, Default, Deserialize)]
@@ -77,18 +78,56 @@ impl Line {
     pub(crate) fn is_retried(&self) -> bool {
         self.fields.iter().take(3).any(Option::is_some)
     }
+
+    fn is_touched(&self, columns: Range<usize>) -> bool {
+        let fields = self.fields.get(columns).unwrap_or_default();
+        fields.iter().flatten().any(|field| field.was.is_some() || field.fault.is_some())
+    }
+}
+
+/// The rows of one group of causes: they fold together.
+pub(crate) struct Group {
+    pub(crate) group: CauseGroup,
+    lines: Vec<Line>,
+}
+
+impl Group {
+    /// The rows that have numbers of rests.
+    pub(crate) fn counted(&self) -> Vec<&Line> {
+        self.lines.iter().filter(|line| line.leads_to.is_none()).collect()
+    }
+
+    /// The rows of which nothing is counted: what they lead to is fixed.
+    pub(crate) fn fixed(&self) -> Vec<&Line> {
+        self.lines.iter().filter(|line| line.leads_to.is_some()).collect()
+    }
+
+    /// The rows whose message goes out again.
+    pub(crate) fn retried(&self) -> Vec<&Line> {
+        self.lines.iter().filter(|line| line.is_retried()).collect()
+    }
+
+    /// Whether somebody must see the numbers of rests: one is different, or makes no sense.
+    pub(crate) fn is_rest_touched(&self) -> bool {
+        self.lines.iter().any(|line| line.is_touched(3..6))
+    }
+
+    /// The same of the numbers of retries.
+    pub(crate) fn is_retry_touched(&self) -> bool {
+        self.lines.iter().any(|line| line.is_touched(0..3))
+    }
 }
 
 /// The columns of the two tables.
 const COLUMNS: [Number; 6] =
     [Number::GiveUpHours, Number::BaseMinutes, Number::CapMinutes, Number::Limit, Number::OverDays, Number::RestDays];
 
-pub(super) fn lines(
+pub(super) fn groups(
     policy: &Policy,
     in_force: &Policy,
     written: &Written,
     faults: &[(Setting, BadSetting)],
-) -> Vec<Line> {
+) -> Vec<Group> {
     let of_group = |group: CauseGroup| Case::all().filter(move |case| case.cause().group() == group);
     let line = |case: Case| {
         let field = |number| field(Setting::Of(case, number), policy, in_force, written, faults);
@@ -102,7 +141,7 @@ pub(super) fn lines(
             leads_to: leads_to(policy.row_of(case).consequence, policy),
         }
     };
-    CauseGroup::ALL.into_iter().flat_map(of_group).map(line).collect()
+    CauseGroup::ALL.into_iter().map(|group| Group { group, lines: of_group(group).map(line).collect() }).collect()
 }
 
 /// What a cause leads to where nothing is counted; none of it can be changed.
