@@ -1,7 +1,7 @@
 //! Tries to sign in, counted so that guessing takes too long. The times here are the wall clock's.
 
-use crate::sql::{execute, millis, one};
-use crate::{Connection, Error, Pool};
+use crate::sql::{all, execute, millis, one};
+use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::FromQueryResult;
 
@@ -19,35 +19,61 @@ pub struct Allowance {
 /// So long after its last wait, a subject begins anew.
 const FORGET: TimeDelta = TimeDelta::hours(1);
 
-#[derive(FromQueryResult)]
-struct Row {
-    count: i64,
-    until: i64,
-}
-
 /// Takes one try from each allowance; `false`, and nothing is taken, where one of them must wait.
 ///
-/// A try is charged before the password is looked at, so that many at once are not all looked at.
+/// A try is charged before the password is looked at, so that many at once are not all looked at. What everybody
+/// else has left long ago is forgotten on the way.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn charge(db: &Pool, allowances: &[Allowance], now: DateTime<Utc>) -> Result<bool, Error> {
+    forget(db, now).await?;
     let tx = db.begin().await?;
     for allowance in allowances {
-        let sql = "SELECT count, until FROM sign_in_failures WHERE subject = $1";
-        let known = one::<Row>(&tx, sql, [allowance.subject.as_str().into()]).await?;
-        if known.as_ref().is_some_and(|row| row.until > millis(now)) {
-            return Ok(false);
-        }
-        let recent = known.filter(|row| row.until >= millis(now - FORGET));
-        let count = recent.map_or(0, |row| row.count) + 1;
-        let sql = "INSERT INTO sign_in_failures (subject, count, until) VALUES ($1, $2, $3)
-                   ON CONFLICT (subject) DO UPDATE SET count = excluded.count, until = excluded.until";
+        let Some(count) = count(&tx, allowance, now).await? else { return Ok(false) };
+        let sql = "UPDATE sign_in_failures SET until = $2 WHERE subject = $1";
         let until = millis(now + wait(allowance, count));
-        execute(&tx, sql, [allowance.subject.as_str().into(), count.into(), until.into()]).await?;
+        execute(&tx, sql, [allowance.subject.as_str().into(), until.into()]).await?;
     }
     tx.commit().await?;
     Ok(true)
+}
+
+/// Counts one try more; `None` where it must wait.
+///
+/// One statement asks and counts, and holds the row until the transaction ends: of many at once, each sees what the
+/// one before it left.
+async fn count(tx: &Transaction, allowance: &Allowance, now: DateTime<Utc>) -> Result<Option<i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        count: i64,
+    }
+    let sql = "INSERT INTO sign_in_failures AS known (subject, count, until) VALUES ($1, 1, $2)
+               ON CONFLICT (subject) DO UPDATE
+               SET count = CASE WHEN known.until < $3 THEN 1 ELSE known.count + 1 END
+               WHERE known.count < $4 OR known.until <= $2
+               RETURNING count";
+    let (at, long_ago) = (millis(now), millis(now - FORGET));
+    let values = [allowance.subject.as_str().into(), at.into(), long_ago.into(), i64::from(allowance.free).into()];
+    Ok(one::<Row>(tx, sql, values).await?.map(|row| row.count))
+}
+
+/// So many rows that are long past go at each try: more than a try adds.
+const SWEPT: i64 = 10;
+
+/// Deletes what is long past. Each row by itself, so that two who do it at once never wait for each other in a ring.
+async fn forget(db: &Pool, now: DateTime<Utc>) -> Result<(), Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        subject: String,
+    }
+    let long_ago = millis(now - FORGET);
+    let sql = "SELECT subject FROM sign_in_failures WHERE until < $1 LIMIT $2";
+    for row in all::<Row>(db, sql, [long_ago.into(), SWEPT.into()]).await? {
+        let sql = "DELETE FROM sign_in_failures WHERE subject = $1 AND until < $2";
+        execute(db, sql, [row.subject.into(), long_ago.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Forgets the tries of `subject`: the last one was right.

@@ -4,6 +4,7 @@ use crate::engines;
 use chrono::{TimeDelta, Utc};
 use rebound_db::events::{self, Event, Filter};
 use rebound_db::sessions::{self, NewSession};
+use rebound_db::sign_ins::{self, Allowance};
 use rebound_db::users::{self, NewUser};
 use rebound_db::{inbox, servers};
 use rebound_domain::{Role, Server, ServerId, Tls};
@@ -109,5 +110,45 @@ async fn the_audit_is_filtered_alike_and_paged_by_its_order() {
         assert_eq!(asked(days, None).await, "21", "{engine}");
         assert_eq!(asked(Filter { subject: Some("campaign".into()), ..all }, None).await, "", "{engine}");
         assert_eq!(events::get(db, fourth.id).await.unwrap().unwrap().detail, "4", "{engine}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_guesses_at_once_only_the_free_ones_are_looked_at() {
+    for (engine, db) in engines().await.each() {
+        let now = Utc::now();
+        let guesses = (0..64).map(|n| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let of =
+                    |subject: &str, free| Allowance { subject: subject.into(), free, longest: TimeDelta::minutes(15) };
+                let place = format!("from 192.0.2.{}", n % 4);
+                let allowances = [of(&place, 20), of("to ines", 5)];
+                // Their clocks are not read in the order in which they come.
+                sign_ins::charge(&db, &allowances, now - TimeDelta::milliseconds(n)).await.unwrap()
+            })
+        });
+        let mut looked = 0;
+        for guess in guesses.collect::<Vec<_>>() {
+            looked += i32::from(guess.await.unwrap());
+        }
+        assert_eq!(looked, 5, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn guesses_of_long_ago_are_forgotten_on_both() {
+    for (engine, db) in engines().await.each() {
+        let (now, later) = (Utc::now(), Utc::now() + TimeDelta::hours(2));
+        let of = |subject: &str| [Allowance { subject: subject.into(), free: 1, longest: TimeDelta::minutes(15) }];
+        for n in 0..9 {
+            assert!(sign_ins::charge(db, &of(&format!("guest {n}")), now).await.unwrap(), "{engine}");
+        }
+        assert!(!sign_ins::charge(db, &of("guest 0"), now).await.unwrap(), "{engine}");
+        assert!(sign_ins::charge(db, &of("ines"), later).await.unwrap(), "{engine}");
+        for n in 0..9 {
+            // As if nobody had been there: only a row that is gone lets them in at the old time.
+            assert!(sign_ins::charge(db, &of(&format!("guest {n}")), now).await.unwrap(), "{engine}: guest {n}");
+        }
     }
 }
