@@ -9,6 +9,7 @@ use rebound_domain::Role;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 on_both_engines! {
     guessing_a_password_is_slowed_down_and_told,
@@ -22,9 +23,16 @@ async fn guessing_a_password_is_slowed_down_and_told(engine: Engine) {
     world.browser().await;
     let browser = Chromium::start(&world).await;
 
-    for _ in 0..10 {
+    // Five tries are free; then the waits are 1, 2, 4 and 8 s. The last of them lasts when the right one is tried.
+    let mut fifth = Instant::now();
+    let mut tries = 0;
+    while tries < 10 || fifth.elapsed() < Duration::from_secs(11) {
         browser.sign_in(EMAIL, "not the password").await;
         browser.sees("The address or the password is not right").await;
+        tries += 1;
+        if tries == 5 {
+            fifth = Instant::now();
+        }
     }
 
     browser.sees("you must wait before the next one counts").await;
@@ -84,7 +92,9 @@ async fn nobody_sees_what_their_role_does_not_allow(engine: Engine) {
             assert_eq!(refused, !role.may(needs), "{address} for {role:?}");
             if refused { kept += 1 } else { shown += 1 }
         }
-        assert!(shown > 10 && kept > 3, "{role:?}: {shown} pages shown, {kept} kept");
+        // Only what an owner does, and no page of its own, is kept from an admin.
+        let some = kept > 3 || role == Role::Admin;
+        assert!(shown > 10 && some, "{role:?}: {shown} pages shown, {kept} kept");
     }
 }
 
