@@ -56,3 +56,12 @@ pub(crate) async fn import(world: &World, browser: &Chromium, list: &str, csv: &
     browser.press("Import into").await;
     browser.sees("Write to these people").await;
 }
+
+/// The pages to which a letter leads whoever got it: leaving the list, and choosing among lists.
+pub(crate) async fn letter_pages(world: &World, recipient: &str) -> [String; 2] {
+    let letter = world.letter(recipient).await;
+    let message = mail_parser::MessageParser::default().parse(&letter.raw).unwrap();
+    let link = message.header("List-Unsubscribe").and_then(|link| link.as_address()).unwrap();
+    let link = link.first().and_then(|link| link.address()).unwrap();
+    [link.to_owned(), format!("{link}/preferences")]
+}

@@ -50,11 +50,39 @@ impl Browser {
 
     /// Sends the form on the page `form` to `path`, as its button would.
     pub(crate) async fn press(&self, form: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
-        let (_, page) = self.get(form).await;
-        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let csrf = csrf.unwrap_or_else(|| panic!("{form} holds no form")).to_owned();
+        let csrf = self.token(form).await;
         let fields: Vec<(&str, &str)> = fields.iter().copied().chain([("csrf", csrf.as_str())]).collect();
         self.send(path, &fields).await
+    }
+
+    /// Sends the form on the page at `path` with a file, as a browser does.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        name: &str,
+        content: &str,
+    ) -> (StatusCode, String) {
+        let csrf = self.token(path).await;
+        let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+        let part = |(field, text): (&str, &str)| {
+            format!("--part\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{text}\r\n")
+        };
+        let words: String = [("csrf", csrf.as_str())].into_iter().chain(fields.iter().copied()).map(part).collect();
+        let body = format!(
+            "{words}--part\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: text/csv\r\n\r\n{content}\r\n--part--\r\n"
+        );
+        let asked = self.client.post(self.url(path)).header("Content-Type", "multipart/form-data; boundary=part");
+        let answer = asked.body(body).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// The token in the form on a page.
+    async fn token(&self, form: &str) -> String {
+        let (_, page) = self.get(form).await;
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        csrf.unwrap_or_else(|| panic!("{form} holds no form")).to_owned()
     }
 
     /// Sends fields as they are.
