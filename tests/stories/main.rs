@@ -20,9 +20,11 @@ mod world;
 
 mod burst;
 mod campaign;
+mod clock;
 mod complaint;
 mod crash;
 mod dead_relay;
+mod disk_full;
 mod failures;
 mod forged;
 mod hard_bounce;

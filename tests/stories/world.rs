@@ -93,6 +93,12 @@ impl World {
         database.clone_into(&mut self.database);
     }
 
+    /// Has the time run `factor` times as fast from `origin` on, from the next start on.
+    pub(crate) fn set_clock(&mut self, origin: chrono::DateTime<chrono::Utc>, factor: f64) {
+        let clock = format!("{} {factor}", origin.to_rfc3339());
+        self.environment = vec![("REBOUND_CLOCK".to_owned(), clock)];
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -34,6 +34,9 @@ pub struct Transaction(DatabaseTransaction);
 
 const READERS: u32 = 4;
 
+/// With less room than this on its disk, a SQLite file is about to stop.
+const ROOM: u64 = 1024 * 1024;
+
 /// How long a person waits for a page before it says that the database does not answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -136,6 +139,16 @@ impl Pool {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Whether the disk that holds the SQLite file has no room for more. Of a PostgreSQL server's disk nothing is known
+    /// here.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let folder = self.file.as_deref().and_then(Path::parent);
+        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let room = folder.and_then(|folder| rustix::fs::statvfs(folder).ok());
+        room.is_some_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < ROOM)
     }
 
     pub(crate) fn writer(&self) -> &DatabaseConnection {

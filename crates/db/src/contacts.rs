@@ -105,6 +105,43 @@ pub async fn with_ids(db: &impl Connection, ids: &[ContactId]) -> Result<HashMap
     Ok(found.into_iter().map(|contact| (contact.id, contact)).collect())
 }
 
+/// A contact whose row was changed by hand, or by a newer version, so that nothing can be written to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Their address, as they are found by it.
+    pub key: AddressKey,
+    /// What cannot be read: a column.
+    pub column: &'static str,
+}
+
+/// Those of `ids` that there are, each as they can be read: one bad row must not keep the others from their mail.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn recipients(
+    db: &impl Connection,
+    ids: &[ContactId],
+) -> Result<HashMap<ContactId, Result<Contact, Unfit>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Keyed {
+        id: i64,
+        key: String,
+        address: String,
+        fields: String,
+    }
+    let json: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id })).collect();
+    let sql = format!(
+        "SELECT c.id, c.key, c.address, c.fields FROM {} CROSS JOIN contacts c WHERE c.id = rows.id",
+        rows(db, 1, &[("id", "BIGINT")])
+    );
+    let found = all::<Keyed>(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?;
+    let read = |Keyed { id, key, address, fields }| {
+        let read = readable(id, &address, &fields);
+        (ContactId(id), read.map_err(|column| Unfit { key: AddressKey::stored(key), column }))
+    };
+    Ok(found.into_iter().map(read).collect())
+}
+
 /// Those of `keys` that there are.
 ///
 /// # Errors
@@ -133,12 +170,17 @@ impl TryFrom<Row> for Contact {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
-        Ok(Self {
-            id: ContactId(row.id),
-            address: row.address.parse().map_err(|_| Error::unreadable("contacts", "address"))?,
-            fields: serde_json::from_str(&row.fields).map_err(|_| Error::unreadable("contacts", "fields"))?,
-        })
+        readable(row.id, &row.address, &row.fields).map_err(|column| Error::unreadable("contacts", column))
     }
+}
+
+/// The contact, or the column that cannot be read.
+fn readable(id: i64, address: &str, fields: &str) -> Result<Contact, &'static str> {
+    Ok(Contact {
+        id: ContactId(id),
+        address: address.parse().map_err(|_| "address")?,
+        fields: serde_json::from_str(fields).map_err(|_| "fields")?,
+    })
 }
 
 fn written(fields: &Fields) -> String {

@@ -2,7 +2,7 @@
 
 use crate::sql::{all, execute, millis, one, rows, time};
 use crate::{Connection, Error};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::AddressKey;
 use sea_orm::FromQueryResult;
 
@@ -44,6 +44,36 @@ pub struct Entry {
     pub key: Option<AddressKey>,
     /// The rest, in words.
     pub detail: String,
+}
+
+/// The latest moment at which anything was noted. Where it is in the future, the clock was put back since.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn latest(db: &impl Connection) -> Result<Option<DateTime<Utc>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        at: Option<i64>,
+    }
+    // Few rows, the end of an index, or the last of a table: never a walk through facts.
+    let sql = "SELECT max(at) AS at FROM (
+        SELECT max(at) AS at FROM (SELECT at FROM events ORDER BY id DESC LIMIT 100) AS told
+        UNION ALL SELECT max(at) FROM bounces
+        UNION ALL SELECT max(launched) FROM campaigns
+        UNION ALL SELECT max(seen) FROM sessions) AS noted";
+    let row: Option<Row> = one(db, sql, []).await?;
+    Ok(row.and_then(|row| row.at).map(time))
+}
+
+/// How far the clock may seem to be put back before it is told: clocks are set right by seconds all the time.
+const SLACK: TimeDelta = TimeDelta::minutes(5);
+
+/// How far the clock was put back since something was noted, if that is worth telling.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn put_back(db: &impl Connection, now: DateTime<Utc>) -> Result<Option<TimeDelta>, Error> {
+    Ok(latest(db).await?.map(|latest| latest - now).filter(|by| *by > SLACK))
 }
 
 /// Notes one.

@@ -13,7 +13,7 @@
 use crate::deliveries::ids_json;
 use crate::sql::{all, execute, millis, rows, time};
 use crate::{Connection, Error};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
 use sea_orm::{DatabaseBackend, FromQueryResult};
 
@@ -50,6 +50,16 @@ pub struct Answered {
     pub reply: String,
 }
 
+/// Makes due what waits for its first try until a moment that had come already, before the clock was put back to
+/// `now` by `by`. What was put off keeps its time: later does less harm than a storm of tries.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn due_again(db: &impl Connection, now: DateTime<Utc>, by: TimeDelta) -> Result<u64, Error> {
+    let sql = "UPDATE deliveries SET due = $1 WHERE state = 0 AND attempts = 0 AND due > $1 AND due <= $2";
+    execute(db, sql, [millis(now).into(), millis(now + by).into()]).await
+}
+
 /// Takes up to `limit` due deliveries of `campaign` for `worker`, the longest due first.
 ///
 /// # Errors
@@ -74,7 +84,7 @@ pub async fn claim(
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE state IN (0, 1) AND id IN (
+         WHERE state IN (0, 1) AND EXISTS (SELECT 1 FROM workers WHERE id = $1) AND id IN (
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
              ORDER BY due, id LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"
@@ -155,14 +165,15 @@ async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: Dat
     Ok(())
 }
 
-/// Whether a suppression of everything, or of the campaign's list, stands for the delivery's contact.
+/// Whether a suppression of everything, or of the campaign's list, stands for the delivery's contact. Since when does
+/// not matter: where the clock was put back, one of a minute ago is of the future, and stands all the same.
 fn suppressed(now: u8) -> String {
     format!(
         "EXISTS (SELECT 1 FROM contacts c
              JOIN suppressions p ON p.key = c.key
              JOIN campaigns g ON g.id = (deliveries.id >> 31)
              WHERE c.id = deliveries.contact_id AND p.scope IN (0, g.list_id)
-               AND p.since <= ${now} AND (p.until IS NULL OR p.until > ${now}))"
+               AND (p.until IS NULL OR p.until > ${now}))"
     )
 }
 

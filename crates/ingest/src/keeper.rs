@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use rebound_db::inbox::{self, Arrived};
-use rebound_db::{Error, Pool};
+use rebound_db::{Error, Outage, Pool};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,10 +24,21 @@ pub(crate) struct Mail {
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper(mpsc::Sender<Job>);
 
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is on the disk.
+    Stored,
+    /// There is no room for it now.
+    NoRoom,
+    /// It is not stored.
+    Failed,
+}
+
 #[derive(Debug)]
 struct Job {
     mail: Mail,
-    kept: oneshot::Sender<bool>,
+    kept: oneshot::Sender<Kept>,
 }
 
 impl Keeper {
@@ -38,9 +49,12 @@ impl Keeper {
     }
 
     /// Whether `mail` is on the disk now.
-    pub(crate) async fn keep(&self, mail: Mail) -> bool {
+    pub(crate) async fn keep(&self, mail: Mail) -> Kept {
         let (kept, answer) = oneshot::channel();
-        self.0.send(Job { mail, kept }).await.is_ok() && answer.await.unwrap_or(false)
+        match self.0.send(Job { mail, kept }).await {
+            Ok(()) => answer.await.unwrap_or(Kept::Failed),
+            Err(_) => Kept::Failed,
+        }
     }
 }
 
@@ -55,9 +69,14 @@ async fn write(db: Pool, mut jobs: mpsc::Receiver<Job>, wake: Arc<Notify>) {
                 "mail could not be stored; it was asked to come back"
             );
         }
+        let kept = match &stored {
+            Ok(()) => Kept::Stored,
+            Err(error) if error.outage() == Some(Outage::Full) => Kept::NoRoom,
+            Err(_) => Kept::Failed,
+        };
         for answer in answers {
             // A session that hung up meanwhile needs no answer.
-            let _ = answer.send(stored.is_ok());
+            let _ = answer.send(kept);
         }
         wake.notify_one();
     }

@@ -20,7 +20,8 @@ async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("REBOUND_LOG").unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new("warn,rebound=info,rebound_send=info,rebound_ingest=info")
     });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // A log on a full disk must not end what it tells of, as a complaint about it to the same place would.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
     match commands::Cli::parse().run().await {
         Ok(code) => code,
         Err(error) => {

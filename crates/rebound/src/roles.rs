@@ -222,7 +222,7 @@ async fn name_the_client(State(proxies): State<Proxies>, mut request: Request, n
 
 /// The wall clock; or, for tests and demos that go on, `REBOUND_CLOCK="2026-11-24T08:00:00Z 3600"`: where the time began
 /// to run faster, and how many times. Every page says so.
-fn clock() -> anyhow::Result<Clock> {
+pub(crate) fn clock() -> anyhow::Result<Clock> {
     let Ok(text) = std::env::var("REBOUND_CLOCK") else { return Ok(Clock::wall()) };
     let form = "REBOUND_CLOCK must be a time and a factor, such as `2026-11-24T08:00:00Z 3600`";
     let (origin, factor) = text.split_once(' ').context(form)?;

@@ -6,9 +6,12 @@ use crate::pace::{Change, Lanes, Rate};
 use crate::transport::{Answer, Envelope, Line, Reply};
 use crate::{Relay, RelayDown, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, campaigns, lanes};
-use rebound_domain::{Bounce, BounceCause, Clock, Contact, Grade, Permanence, Policy, Receiver, Refusal, Verdict};
+use rebound_domain::{
+    AddressKey, Bounce, BounceCause, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal, Verdict,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -289,10 +292,14 @@ pub(crate) fn plain_verdict(cause: BounceCause, words: &str) -> Verdict {
 }
 
 fn bounce(job: &Job, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {
+    about(job.contact.address.key(), of, verdict, refusal, now)
+}
+
+fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {
     Bounce {
         delivery: Some(of.id),
         attempt: of.number,
-        address: job.contact.address.key(),
+        address,
         grade: Grade::Ours,
         refusal,
         held: false,
@@ -310,4 +317,12 @@ pub(crate) fn given_up(job: &Job, words: Option<Verdict>, now: DateTime<Utc>) ->
     // No try was made: number 0 keeps it apart from what the last one heard.
     let of = Try { id: job.lease.id, number: 0 };
     Heard::GivenUp(Box::new(bounce(job, &of, verdict, Refusal::Transient, now)))
+}
+
+/// A delivery to a contact whose row cannot be read: given up, without a try and without blame. Trying again would not
+/// help; a person who has repaired the row sends again.
+pub(crate) fn unwritable(id: DeliveryId, unfit: Unfit, now: DateTime<Utc>) -> Heard {
+    let words = format!("not sent: what Rebound keeps of this contact cannot be read ({})", unfit.column);
+    let verdict = plain_verdict(BounceCause::Undetermined, &words);
+    Heard::GivenUp(Box::new(about(unfit.key, &Try { id, number: 0 }, verdict, Refusal::Permanent, now)))
 }

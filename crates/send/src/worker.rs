@@ -1,6 +1,6 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
-use crate::attempt::{Job, Shared, connection, given_up, receiver};
+use crate::attempt::{Job, Shared, connection, given_up, receiver, unwritable};
 use crate::compose::Composer;
 use crate::journal::{Heard, Journal};
 use crate::launch;
@@ -11,7 +11,7 @@ use crate::{Relay, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
-use rebound_db::{Pool, campaigns, contacts, deliveries, lanes, lists, policies};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, lanes, lists, policies};
 use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,6 +63,15 @@ impl From<rebound_db::Error> for WorkerError {
     }
 }
 
+/// Why a worker gave up its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It was told to stop.
+    Told,
+    /// Others took it for dead.
+    Forgotten,
+}
+
 /// A campaign that is ready to be sent, or the reason why it cannot be.
 type Ready = HashMap<i64, Arc<Composer>>;
 
@@ -73,6 +82,14 @@ impl Worker {
     /// [`WorkerError::Database`] when the database is not there at the start, or another worker sends from the SQLite
     /// file. Later it is waited for. [`WorkerError::Broken`] when a part ended by a fault of ours.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        while self.serve_once(&stop).await? == Left::Forgotten {
+            tracing::warn!("others took this worker for dead; it signs on anew");
+        }
+        Ok(())
+    }
+
+    /// Sends under one name.
+    async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
@@ -88,17 +105,18 @@ impl Worker {
         tracing::info!(worker.id = %presence.id, "sending");
 
         let mut dispatch = Dispatch {
-            worker: &self,
+            worker: self,
             shared: &shared,
             jobs: &jobs,
             id: presence.id,
             ready: Ready::new(),
             silent: HashMap::new(),
+            looked: None,
         };
         // A part ends before it is told to only by a fault of ours: better to stop and be started anew.
         let mut is_whole = true;
         while !stop.is_cancelled() && is_whole {
-            let busy = match dispatch.round(&stop).await {
+            let busy = match dispatch.round(stop).await {
                 Ok(busy) => busy,
                 Err(error) => {
                     tracing::error!(%error, cause = ?std::error::Error::source(&error), "the worker waits for the database");
@@ -112,7 +130,10 @@ impl Worker {
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
-            is_whole = lines.try_join_next().is_none() && !writer.is_finished() && !heart.is_finished();
+            is_whole = lines.try_join_next().is_none() && !writer.is_finished();
+            if heart.is_finished() {
+                break;
+            }
         }
         drop(dispatch);
         drop(jobs);
@@ -120,8 +141,13 @@ impl Worker {
         drop(shared);
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
         time.abort();
+        let was_forgotten = heart.is_finished();
         self.leave(&presence, heart, writer).await?;
-        if is_whole { Ok(()) } else { Err(WorkerError::Broken) }
+        match (is_whole, was_forgotten) {
+            (false, _) => Err(WorkerError::Broken),
+            (true, true) if !stop.is_cancelled() => Ok(Left::Forgotten),
+            (true, _) => Ok(Left::Told),
+        }
     }
 
     fn shared(
@@ -179,12 +205,15 @@ struct Dispatch<'a> {
     ready: Ready,
     /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
     silent: HashMap<WorkerId, Instant>,
+    /// How late it was when last looked; nothing before the first look.
+    looked: Option<DateTime<Utc>>,
 }
 
 impl Dispatch<'_> {
     /// Recovers, plans, claims and hands out; `true` when there was something to do.
     async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        self.mind_the_clock(now).await?;
         self.mind_the_dead(now).await?;
         self.mind_the_relay().await?;
         self.mind_what_people_changed().await?;
@@ -199,6 +228,19 @@ impl Dispatch<'_> {
         Ok(busy)
     }
 
+    /// Where the clock was put back, before this start or since the last look, what was due by then is due now.
+    async fn mind_the_clock(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        if self.looked.is_none_or(|looked| now < looked)
+            && let Some(by) = events::put_back(db, now).await?
+        {
+            let due = leases::due_again(db, now, by).await?;
+            tracing::warn!(minutes = by.num_minutes(), due, "the clock was put back; what waited for it goes now");
+        }
+        self.looked = Some(now);
+        Ok(())
+    }
+
     /// Takes back what dead workers had.
     async fn mind_the_dead(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
         let db = &self.worker.db;
@@ -209,9 +251,12 @@ impl Dispatch<'_> {
             if dead.is_silent && self.silent.entry(dead.id).or_insert_with(Instant::now).elapsed() < 2 * HEARTBEAT {
                 continue;
             }
-            let doubts = leases::recover(db, dead.id, now).await?;
+            // Both or neither: while its name is known it may still claim, and afterwards what it had is others'.
+            let tx = db.begin().await?;
+            let doubts = leases::recover(&tx, dead.id, now).await?;
+            workers::forget(&tx, dead.id).await?;
+            tx.commit().await?;
             tracing::warn!(worker.id = %dead.id, doubts, "a worker died; its deliveries were taken back");
-            workers::forget(db, dead.id).await?;
         }
         Ok(())
     }
@@ -293,7 +338,7 @@ impl Dispatch<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), rebound_contacts::Error> {
         let ids: Vec<ContactId> = leases.iter().map(|lease| lease.contact).collect();
-        let mut people = match contacts::with_ids(&self.worker.db, &ids).await {
+        let mut people = match contacts::recipients(&self.worker.db, &ids).await {
             Ok(people) => people,
             Err(error) => {
                 // Not known to whom: they go back, to be taken again in a minute.
@@ -305,9 +350,17 @@ impl Dispatch<'_> {
         };
         let mut held = Vec::new();
         for lease in leases {
-            let Some(contact) = people.remove(&lease.contact) else {
-                held.push(Heard::Back(lease.id, Some(now + TimeDelta::hours(1))));
-                continue;
+            let contact = match people.remove(&lease.contact) {
+                Some(Ok(contact)) => contact,
+                Some(Err(unfit)) => {
+                    tracing::error!(contact.id = %lease.contact, column = unfit.column, "a contact cannot be read");
+                    held.push(unwritable(lease.id, unfit, now));
+                    continue;
+                }
+                None => {
+                    held.push(Heard::Back(lease.id, Some(now + TimeDelta::hours(1))));
+                    continue;
+                }
             };
             let job = Job { lease, contact, composer: Arc::clone(composer) };
             if let Some(heard) = self.held_back(&job, now) {
@@ -343,11 +396,14 @@ impl Dispatch<'_> {
     }
 }
 
+/// Renews the lease until others took this worker for dead.
 async fn heartbeat(db: Pool, presence: Arc<Presence>) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if let Err(error) = workers::heartbeat(&db, &presence).await {
-            tracing::warn!(%error, "the lease could not be renewed");
+        match workers::heartbeat(&db, &presence).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
     }
 }

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use figures::{Day, Tile, days, tiles};
 use rebound_db::statistics::{self, Kind};
-use rebound_db::{Pool, campaigns, contacts, deliveries, doubts, incidents, outcomes};
+use rebound_db::{Pool, campaigns, contacts, deliveries, doubts, events, incidents, outcomes};
 use rebound_domain::{Campaign, CampaignState, CauseGroup};
 
 /// How many days the figures are of.
@@ -107,7 +107,7 @@ pub(crate) async fn show(by: Allowed<See>, State(app): State<App>) -> Result<Res
 
 /// What only a person can decide: open incidents, and campaigns that stopped.
 async fn attention(db: &Pool, all: &[Campaign], now: DateTime<Utc>) -> Result<Vec<Attention>, PageError> {
-    let mut attention = Vec::new();
+    let mut attention = machine(db, now).await?;
     for incident in incidents::open(db).await? {
         let title = crate::pages::incidents::title(&incident, all);
         let text = format!(
@@ -138,6 +138,32 @@ async fn attention(db: &Pool, all: &[Campaign], now: DateTime<Utc>) -> Result<Ve
     }
     attention.extend(undecided(db, all, now).await?);
     Ok(attention)
+}
+
+/// What is wrong with the machine that Rebound runs on: its disk, its clock.
+async fn machine(db: &Pool, now: DateTime<Utc>) -> Result<Vec<Attention>, PageError> {
+    let attention = |title: &str, text: String| Attention {
+        colour: "s-soft",
+        href: "/settings".to_owned(),
+        title: title.to_owned(),
+        text,
+        button: "See the settings",
+    };
+    let mut wrong = Vec::new();
+    if db.is_disk_full() {
+        let text = "Nothing is sent or taken in. It goes on by itself when there is room on the disk that holds the \
+                    database: ask your admin to make some.";
+        wrong.push(attention("The disk is full", text.to_owned()));
+    }
+    if let Some(by) = events::put_back(db, now).await? {
+        let text = format!(
+            "Things happened here up to {} from now. Messages that were put off may go so much later; nobody is left \
+             out. Ask your admin to set the time by NTP.",
+            Count(by.num_minutes()).of("minute", "minutes")
+        );
+        wrong.push(attention("The clock was put back", text));
+    }
+    Ok(wrong)
 }
 
 /// Messages in doubt for which no evidence came, and campaigns that could not go at their time.

@@ -29,6 +29,7 @@ replies! {
     TOO_SLOW = "421 4.4.2 Waited too long";
     SESSION_OVER = "421 4.7.0 Enough for one session, please come back";
     TOO_MANY_ERRORS = "421 4.7.0 Too many errors";
+    NO_ROOM = "452 4.3.1 The disk is full, please come back";
     NOT_STORED = "451 4.3.0 Could not be stored, please come back";
     BUSY = "452 4.3.1 Too much mail at once, please come back";
     TOO_MANY_RECIPIENTS = "452 4.5.3 Too many recipients";

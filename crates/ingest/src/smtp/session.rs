@@ -4,7 +4,7 @@ use super::Reply;
 use super::body::{Body, Memory};
 use super::command::Command;
 use super::wire::{Heard, Wire};
-use crate::keeper::{Keeper, Mail};
+use crate::keeper::{Keeper, Kept, Mail};
 use crate::listener::Reception;
 use chrono::Utc;
 use rebound_domain::ReturnPath;
@@ -226,7 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.messages += 1;
         let kept = self.keeper.keep(mail).await;
         drop(memory);
-        if kept { Reply::KEPT } else { Reply::NOT_STORED }
+        match kept {
+            Kept::Stored => Reply::KEPT,
+            Kept::NoRoom => Reply::NO_ROOM,
+            Kept::Failed => Reply::NOT_STORED,
+        }
     }
 
     fn forget(&mut self) {

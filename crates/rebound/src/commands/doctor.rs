@@ -26,6 +26,8 @@ pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     for (part, found) in [
         ("key", key(&config)),
         ("database", database(&config).await),
+        ("disk", asked(&config, disk).await),
+        ("clock", asked(&config, clock).await),
         ("pages", port(config.listen, "listen").await),
         ("return path", port(config.return_listen, "return_path.listen").await),
         ("relay", relay(&config).await),
@@ -62,6 +64,41 @@ async fn database(config: &Config) -> Result<String, String> {
     let answer = state_of(&db).await;
     db.close().await;
     answer
+}
+
+/// What the database answers, where there is one that is up to date; else that was told already.
+async fn asked(config: &Config, question: impl AsyncFnOnce(&Pool) -> Result<String, String>) -> Result<String, String> {
+    let sqlite = config.database.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+    let unknown = Ok("not known before the database is there".to_owned());
+    if sqlite.is_some_and(|path| !Path::new(path).exists()) {
+        return unknown;
+    }
+    let Ok(db) = rebound_db::connect(&config.database).await else { return unknown };
+    let answer = if state_of(&db).await.is_ok() { question(&db).await } else { unknown };
+    db.close().await;
+    answer
+}
+
+async fn disk(db: &Pool) -> Result<String, String> {
+    if db.is_disk_full() {
+        return Err("full. Nothing is sent or taken in until there is room on the disk that holds the database; then \
+                    all goes on by itself."
+            .to_owned());
+    }
+    Ok("there is room".to_owned())
+}
+
+async fn clock(db: &Pool) -> Result<String, String> {
+    let now = crate::roles::clock().map_err(|error| format!("{error:#}"))?.at(chrono::Utc::now());
+    match rebound_db::events::put_back(db, now).await {
+        Ok(None) => Ok(format!("{} UTC", now.format("%Y-%m-%d %H:%M"))),
+        Ok(Some(by)) => Err(format!(
+            "put back: the database holds what happened {} minutes from now. Set the machine's time by NTP. Messages \
+             that were put off may go so much later; nobody is left out.",
+            by.num_minutes()
+        )),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn state_of(db: &Pool) -> Result<String, String> {
@@ -107,7 +144,9 @@ async fn chosen(config: &Config) -> Result<Option<Relay>, String> {
 async fn relay(config: &Config) -> Result<String, String> {
     let Some(relay) = chosen(config).await? else {
         let url = &config.public_url;
-        return Err(format!("none. Add [relay] with host and port to the configuration, or choose one at {url}/servers."));
+        return Err(format!(
+            "none. Add [relay] with host and port to the configuration, or choose one at {url}/servers."
+        ));
     };
     match rebound_send::probe(&relay).await {
         Ok(()) => Ok(format!("{}:{} takes mail", relay.host, relay.port)),

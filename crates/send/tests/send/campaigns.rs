@@ -3,7 +3,7 @@
 use crate::relay::{self, Relayed};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::Try;
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, leases, lists, subscriptions, suppressions};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, leases, lists, outcomes, subscriptions, suppressions};
 use rebound_domain::{
     Bounce, BounceCause, CampaignId, CampaignState, Clock, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, Grade,
     Keys, Policy, Refusal, Scope, StateName, Suppression, SuppressionReason, WorkerId,
@@ -263,4 +263,39 @@ async fn bounce(db: &Pool, id: CampaignId, words: impl IntoIterator<Item = (i64,
     let tx = db.begin().await.unwrap();
     rebound_contacts::record_bounces(&tx, &bounces, &Policy::default(), || 0.5, now).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_contact_that_cannot_be_read_keeps_nobody_else_from_their_mail() {
+    let (db, id, folder) = installation().await;
+    rebound_send::launch(&db, id, &sender(), ME, Utc::now()).await.unwrap();
+    for broken in
+        ["fields = '{broken' WHERE key = 'p3@orchard.example'", "address = '' WHERE key = 'p7@orchard.example'"]
+    {
+        damage(&db, &format!("UPDATE contacts SET {broken}")).await;
+    }
+
+    let relay = relay::start(&[]).await;
+    let (stop, worker) = work(&db, &folder, &relay);
+    until("the end of the campaign", async || in_state(&db, id, CampaignState::Sent).await).await;
+    stop.cancel();
+    worker.await.unwrap();
+
+    assert_eq!(relay.messages().len(), 8, "everyone else has it");
+    let bounced = outcomes::Filter { state: Some(StateName::Bounced), ..outcomes::Filter::default() };
+    let bounced = outcomes::recipients(&db, id, &bounced, None, 10).await.unwrap();
+    assert_eq!(bounced.len(), 2);
+    assert!(bounced.iter().all(|one| one.attempts == 0 && one.bounce.is_some()), "{bounced:?}");
+    let failed = outcomes::of_campaign(&db, id).await.unwrap();
+    assert!(failed.iter().any(|group| group.words.contains("cannot be read")), "the report says why: {failed:?}");
+    assert_eq!(
+        suppressions::count(&db, &suppressions::Filter::default(), Utc::now()).await.unwrap(),
+        0,
+        "and nobody is blamed"
+    );
+}
+
+/// As somebody does who edits the database by hand.
+async fn damage(db: &impl rebound_db::Connection, change: &str) {
+    db.execute_unprepared(change).await.unwrap();
 }
