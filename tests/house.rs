@@ -93,9 +93,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
     // Put together here, so that this file does not find itself.
     let traces = [
         // With the folders there: Rebound has pages below an address of that name.
-        concat!("/wo", "rk/main"),
-        concat!("/wo", "rk/shared"),
-        concat!("/wo", "rk/."),
+        concat!("/wo", "rk/"),
         concat!("/ro", "ot/"),
         concat!("registry.npm", "js.org"),
         concat!("index.cra", "tes.io"),

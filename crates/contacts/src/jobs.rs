@@ -51,15 +51,18 @@ impl Jobs {
     /// [`Error::Database`] when the database is not there at the start. Later it is waited for.
     pub async fn run(self, wake: Arc<Notify>, stop: CancellationToken) -> Result<(), Error> {
         let name = format!("jobs:{}", std::process::id());
-        let presence = workers::sign_on(&self.db, &self.url, &name).await?;
-        let mut at_work = JoinSet::new();
-        let serving = self.serve(&presence, &wake, &mut at_work, &stop);
-        tokio::select! {
-            () = serving => {}
-            () = lives(&self.db, &presence) => {}
+        while !stop.is_cancelled() {
+            let presence = workers::sign_on(&self.db, &self.url, &name).await?;
+            let mut at_work = JoinSet::new();
+            let serving = self.serve(&presence, &wake, &mut at_work, &stop);
+            tokio::select! {
+                () = serving => {}
+                () = lives(&self.db, &presence) => {}
+            }
+            while at_work.join_next().await.is_some() {}
+            workers::sign_off(&self.db, &presence).await?;
         }
-        while at_work.join_next().await.is_some() {}
-        Ok(workers::sign_off(&self.db, &presence).await?)
+        Ok(())
     }
 
     async fn serve(&self, presence: &Presence, wake: &Notify, at_work: &mut JoinSet<()>, stop: &CancellationToken) {
@@ -208,11 +211,14 @@ async fn kept(db: &Pool, job: &Job) {
     }
 }
 
+/// Renews the lease until others took this worker for dead.
 async fn lives(db: &Pool, presence: &Presence) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if let Err(error) = workers::heartbeat(db, presence).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the heartbeat was not taken");
+        match workers::heartbeat(db, presence).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the heartbeat was not taken"),
         }
     }
 }

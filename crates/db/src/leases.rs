@@ -84,7 +84,7 @@ pub async fn claim(
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE state IN (0, 1) AND EXISTS (SELECT 1 FROM workers WHERE id = $1) AND id IN (
+         WHERE state IN (0, 1) AND id IN (
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
              ORDER BY due, id LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"

@@ -1,6 +1,6 @@
 //! Who is sending: a row, a lease that a heartbeat renews, and a lock that dies with its holder.
 
-use crate::sql::{all, execute};
+use crate::sql::{all, execute, number};
 use crate::{Connection, Error, Pool};
 use chrono::TimeDelta;
 use rebound_domain::WorkerId;
@@ -134,22 +134,27 @@ const HELD: &str = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND grant
 /// Advisory locks are numbers that all programs of a database share; ours start here.
 const LOCKS: i64 = 0x5265_626f_756e_6400;
 
-/// Renews lease and lock. A worker that was taken for dead meanwhile (it slept) signs on again: what it had is others'
-/// now, and what it takes from here on is its own.
+/// Renews lease and lock; `false` for a worker that was taken for dead meanwhile (it slept). What it had is others' now,
+/// and it takes nothing more: it has to sign on anew, under another name.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<(), Error> {
+pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<bool, Error> {
     if let Lock::Session(session) = &presence.lock {
         hold(session, presence.id).await?;
     }
     let now = clock(db);
-    let sql = format!(
-        "INSERT INTO workers (id, name, started, until) VALUES ($1, 'again', {now}, {now} + $2)
-         ON CONFLICT (id) DO UPDATE SET until = excluded.until"
-    );
-    execute(db, &sql, [presence.id.0.into(), LEASE.num_milliseconds().into()]).await?;
-    Ok(())
+    let sql = format!("UPDATE workers SET until = {now} + $2 WHERE id = $1");
+    let renewed = execute(db, &sql, [presence.id.0.into(), LEASE.num_milliseconds().into()]).await?;
+    Ok(renewed > 0)
+}
+
+/// Whether a worker is signed on still: one that was taken for dead must not claim what it has in hand from before.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn is_known(db: &impl Connection, id: WorkerId) -> Result<bool, Error> {
+    Ok(number(db, "SELECT COUNT(*) FROM workers WHERE id = $1", [id.0.into()]).await? > 0)
 }
 
 /// Signs a worker off; what it had must have been given back.

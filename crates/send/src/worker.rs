@@ -228,6 +228,18 @@ impl Dispatch<'_> {
         Ok(busy)
     }
 
+    /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
+    async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
+        let tx = self.worker.db.begin().await?;
+        let leases = leases::claim(&tx, self.id, campaign.id, BATCH, now).await?;
+        if workers::is_known(&tx, self.id).await? {
+            tx.commit().await?;
+            Ok(leases)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     /// Where the clock was put back, before this start or since the last look, what was due by then is due now.
     async fn mind_the_clock(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
         let db = &self.worker.db;
@@ -296,7 +308,7 @@ impl Dispatch<'_> {
             busy = launch::plan(db, &campaign, now).await?;
         }
         let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
-        let leases = leases::claim(db, self.id, campaign.id, BATCH, now).await?;
+        let leases = self.claim(&campaign, now).await?;
         if leases.is_empty() {
             if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
                 campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;

@@ -84,6 +84,14 @@ impl Server {
         self.url_of(database)
     }
 
+    /// Has the database that is there from the start do what `sql` says.
+    pub(crate) fn run(&self, sql: &str) {
+        let mut psql = Command::new(programs().join("psql"));
+        let ran =
+            psql.arg("-h").arg(&self.folder).args(["-U", "rebound", "-d", "postgres", "-c", sql]).output().unwrap();
+        assert!(ran.status.success(), "psql: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+
     fn is_ready(&self) -> bool {
         let asked = Command::new(programs().join("pg_isready")).arg("-q").arg("-h").arg(&self.folder).status();
         asked.unwrap().success()
