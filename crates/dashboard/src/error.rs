@@ -24,6 +24,8 @@ pub(crate) enum PageError {
     Forged,
     /// The form has not the fields it should have.
     Unreadable,
+    /// A field holds a NUL, which no text in a database may.
+    Nul,
     /// More than we take.
     TooLarge,
     /// There is no such thing.
@@ -57,7 +59,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
             Self::SignIn { back } => return to_sign_in(back.as_deref()),
-            Self::Confirm { back } => return to(&format!("/confirm?back={back}")),
+            Self::Confirm { back } => return to(&format!("/confirm?back={}", within_query(&back))),
             Self::Broken(error) => match outage(&*error) {
                 Some(outage) => return away(outage, &*error),
                 None => return broken(&*error),
@@ -76,6 +78,12 @@ impl IntoResponse for PageError {
                 StatusCode::BAD_REQUEST,
                 "The form could not be read",
                 "Nothing was changed. Go back, reload the page and send it again.".to_owned(),
+            ),
+            Self::Nul => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A character cannot be kept",
+                "What was written holds a NUL, which no text may hold. Nothing was changed. Go back and take it out."
+                    .to_owned(),
             ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -99,6 +107,11 @@ fn to_sign_in(back: Option<&str>) -> Response {
         _ => "/sign-in".to_owned(),
     };
     to(&place)
+}
+
+/// A place of ours as a value of a query; its own query must not end there.
+fn within_query(place: &str) -> String {
+    place.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace('#', "%23")
 }
 
 fn to(place: &str) -> Response {

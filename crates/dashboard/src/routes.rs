@@ -85,7 +85,7 @@ pub fn routes() -> Vec<Route> {
         get("/imports/{id}", Some(See), imports::show),
         get("/imports/{id}/progress", Some(See), imports::progress),
         post("/imports/{id}/start", Some(Write), imports::start),
-        get("/imports/{id}/bad-rows", Some(See), imports::bad_rows),
+        get("/imports/{id}/bad-rows", Some(Write), imports::bad_rows),
         get("/jobs", Some(See), work::index),
         get("/jobs/progress", Some(See), work::progress),
         get("/jobs/{id}/cancel", Some(Write), work::cancel_page),

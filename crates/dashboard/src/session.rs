@@ -5,8 +5,9 @@
 
 use crate::App;
 use crate::error::PageError;
+use crate::form::{fields, whole};
 use crate::secret::Secret;
-use axum::extract::{Form, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use chrono::{TimeDelta, Utc};
@@ -50,6 +51,13 @@ impl Needs for Export {
     const LATELY: bool = true;
 }
 
+/// [`Permission::Write`] for taking people's addresses away, with the password given lately.
+pub(crate) enum TakeAway {}
+impl Needs for TakeAway {
+    const PERMISSION: Permission = Permission::Write;
+    const LATELY: bool = true;
+}
+
 /// A page that needs the password lately opens for so long after it was given.
 const LATELY: TimeDelta = TimeDelta::minutes(15);
 /// Its forms are taken for so long, so that what was typed is not lost.
@@ -73,6 +81,15 @@ impl<P> Allowed<P> {
         self.session.user.role.may(permission)
     }
 
+    /// Whether they gave their password lately enough to open what asks for it.
+    pub(crate) fn confirmed_lately(&self) -> bool {
+        self.confirmed_within(LATELY)
+    }
+
+    fn confirmed_within(&self, patience: TimeDelta) -> bool {
+        self.session.confirmed + patience >= Utc::now()
+    }
+
     /// Whether `token` is what the forms of this session carry.
     pub(crate) fn wrote(&self, token: &str) -> bool {
         bool::from(self.session.csrf.as_bytes().ct_eq(token.as_bytes()))
@@ -94,17 +111,19 @@ impl<P: Needs> FromRequestParts<App> for Allowed<P> {
             return Err(PageError::Forbidden);
         }
         let patience = if parts.method == Method::GET { LATELY } else { FORM_LATELY };
-        if P::LATELY && session.confirmed + patience < Utc::now() {
+        let by = Self { session, needs: PhantomData };
+        if P::LATELY && !by.confirmed_within(patience) {
             return Err(PageError::Confirm { back: page_of(parts) });
         }
-        Ok(Self { session, needs: PhantomData })
+        Ok(by)
     }
 }
 
 /// The page that was asked for, or that the form was on.
 fn page_of(parts: &Parts) -> String {
     if parts.method == Method::GET {
-        return parts.uri.path().to_owned();
+        let whole = parts.uri.path_and_query().map(ToString::to_string);
+        return whole.unwrap_or_else(|| parts.uri.path().to_owned());
     }
     let referer = parts.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let path = referer.and_then(|url| url.split_once("://")).and_then(|(_, rest)| rest.split_once('/'));
@@ -131,19 +150,15 @@ impl<P: Needs, T: DeserializeOwned> FromRequest<App> for Submitted<P, T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         let by = Allowed::<P>::from_request_parts(&mut parts, app).await?;
-        let body = axum::body::to_bytes(body, FORM_LIMIT).await.map_err(|_| PageError::TooLarge)?;
-        let form = |parts: &Parts| Request::from_parts(parts.clone(), axum::body::Body::from(body.clone()));
-        let Form(token) = Form::<Token>::from_request(form(&parts), app).await.map_err(|_| PageError::Unreadable)?;
+        let body = whole(body).await?;
+        let token: Token = fields(&parts, &body, app).await?;
         if !by.wrote(&token.csrf) {
             return Err(PageError::Forged);
         }
-        let Form(form) = Form::<T>::from_request(form(&parts), app).await.map_err(|_| PageError::Unreadable)?;
+        let form = fields(&parts, &body, app).await?;
         Ok(Self { by, form })
     }
 }
-
-/// The longest form: a campaign with both of its parts.
-const FORM_LIMIT: usize = 2 << 20;
 
 /// `__Host-` ties the cookie to this host, to TLS and to the whole of it.
 fn cookie_name(app: &App) -> &'static str {

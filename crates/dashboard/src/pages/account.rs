@@ -2,8 +2,10 @@
 
 use crate::App;
 use crate::error::PageError;
-use crate::page::{Faulty, Frame, Page, Place};
+use crate::guess::{Door, Tried, tried};
+use crate::page::{Frame, Page, Place};
 use crate::pages::users::Browser;
+use crate::proxies::ClientAddress;
 use crate::session::{Allowed, See, Submitted};
 use crate::users::{By, note};
 use askama::Template;
@@ -45,24 +47,25 @@ pub(crate) struct NewPassword {
 
 pub(crate) async fn set_password(
     State(app): State<App>,
+    ClientAddress(address): ClientAddress,
     Submitted { by, form }: Submitted<See, NewPassword>,
 ) -> Result<Response, PageError> {
     let user = &by.session.user;
-    let known = users::who_may_sign_in(&app.db, &user.email.key()).await?;
-    let hash = known.map(|(_, hash)| hash);
-    let fault = if !app.hasher.is(&form.old, hash).await {
-        "the old password is not right".to_owned()
-    } else {
-        match app.hasher.hash(&form.new).await {
+    // A session that was stolen must not be a way to guess the password faster.
+    let tried = tried(&app, Door::Again, (by.actor(), &form.old), &address, Utc::now()).await?;
+    let fault = match tried {
+        Tried::Wrong => "the old password is not right".to_owned(),
+        Tried::TooSoon => "the old password was wrong too often. Wait some minutes before the next try".to_owned(),
+        Tried::Right(_) => match app.hasher.hash(&form.new).await {
             Ok(hash) => {
                 users::set_password(&app.db, user.id, &hash).await?;
                 note(&app.db, By::User(user), "user.password", user.id, "by themselves", app.now()).await?;
                 return Ok(Redirect::to("/sign-in").into_response());
             }
             Err(fault) => fault.to_string(),
-        }
+        },
     };
-    Ok(Faulty(page(&app, &by, Some(fault)).await?).into_response())
+    Ok((tried.status(), Page(page(&app, &by, Some(fault)).await?)).into_response())
 }
 
 #[derive(Deserialize)]

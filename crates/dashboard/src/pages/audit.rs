@@ -14,7 +14,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use rebound_contacts::guarded;
-use rebound_db::events::{self, Entry, Filter};
+use rebound_db::events::{self, Entry, Event, Filter};
 use rebound_db::users;
 use rebound_domain::EmailAddress;
 use serde::{Deserialize, Serialize};
@@ -167,7 +167,11 @@ pub(crate) async fn undo(
 ) -> Result<Response, PageError> {
     let (entry, now) = (events::get(&app.db, id).await?.ok_or(PageError::NotFound)?, app.now());
     let too_late = || PageError::NotNow("this cannot be taken back, or not any more".to_owned());
-    Inverse::of(&entry, now).ok_or_else(too_late)?.act(&app, &by.session.user, now).await?;
+    let inverse = Inverse::of(&entry, now).ok_or_else(too_late)?;
+    if inverse.is_about_people() && !by.confirmed_lately() {
+        return Err(PageError::Confirm { back: "/audit".to_owned() });
+    }
+    inverse.act(&app, &by.session.user, now).await?;
     Ok(Redirect::to("/audit").into_response())
 }
 
@@ -176,11 +180,14 @@ pub(crate) struct Nothing {}
 
 /// The entries that fit, as CSV.
 pub(crate) async fn export(
-    _: Allowed<Export>,
+    by: Allowed<Export>,
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let filter = asked.filter().map_err(|fault| PageError::NotNow(fault.to_owned()))?;
+    let (at, actor, detail) = (app.now(), by.actor(), asked.query());
+    let (kind, subject) = ("audit.exported", "audit");
+    events::add(&app.db, &Event { at, kind, actor, subject, subject_id: None, key: None, detail }).await?;
     let mut csv = String::from("id,when,who,what,subject,subject id,address,detail\n");
     let mut before = None;
     loop {

@@ -1,16 +1,17 @@
-//! `/confirm`: the password again, before secrets and before anything about who may sign in.
+//! `/confirm`: the password again, before secrets, who may sign in, and files of addresses.
 
 use crate::App;
 use crate::error::PageError;
-use crate::page::{Faulty, Page};
-use crate::pages::sign_in::{allowances, place};
+use crate::guess::{Door, Tried, tried};
+use crate::page::Page;
+use crate::pages::sign_in::place;
 use crate::proxies::ClientAddress;
 use crate::session::{Allowed, See, Submitted};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
-use rebound_db::{sessions, sign_ins, users};
+use rebound_db::sessions;
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -45,14 +46,10 @@ pub(crate) async fn check(
     Submitted { by, form }: Submitted<See, Again>,
 ) -> Result<Response, PageError> {
     // A session that was stolen must not be a way to guess the password faster.
-    let (now, allowances) = (Utc::now(), allowances(by.actor(), &address));
-    let may_try = sign_ins::charge(&app.db, &allowances, now).await?;
-    let known = users::who_may_sign_in(&app.db, &by.session.user.email.key()).await?;
-    if !may_try || !app.hasher.is(&form.password, known.map(|(_, hash)| hash)).await {
-        return Ok(Faulty(page(&by, &form.back, true)).into_response());
-    }
-    for allowance in &allowances {
-        sign_ins::forgive(&app.db, &allowance.subject).await?;
+    let now = Utc::now();
+    let tried = tried(&app, Door::Again, (by.actor(), &form.password), &address, now).await?;
+    if !matches!(tried, Tried::Right(_)) {
+        return Ok((tried.status(), Page(page(&by, &form.back, true))).into_response());
     }
     sessions::confirm(&app.db, &by.session.digest, now).await?;
     Ok(Redirect::to(place(&form.back)).into_response())

@@ -2,10 +2,11 @@
 
 use crate::App;
 use crate::error::PageError;
+use crate::form::Open;
 use crate::page::{Faulty, Page};
 use crate::users::{self, UserError};
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 use rebound_db::users::Person;
@@ -32,7 +33,7 @@ pub(crate) struct Chosen {
 pub(crate) async fn choose(
     State(app): State<App>,
     Path(secret): Path<String>,
-    Form(chosen): Form<Chosen>,
+    Open(chosen): Open<Chosen>,
 ) -> Result<Response, PageError> {
     let wall = Utc::now();
     let person = users::by_link(&app.db, &secret, wall).await?.ok_or(PageError::NotFound)?;

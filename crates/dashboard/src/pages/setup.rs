@@ -2,11 +2,12 @@
 
 use crate::App;
 use crate::error::PageError;
+use crate::form::Open;
 use crate::page::{Faulty, Page};
 use crate::secret::Secret;
 use crate::users::{By, checked, note};
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 use rebound_db::users;
@@ -38,7 +39,7 @@ pub(crate) struct Owner {
 pub(crate) async fn make(
     State(app): State<App>,
     Path(secret): Path<String>,
-    Form(owner): Form<Owner>,
+    Open(owner): Open<Owner>,
 ) -> Result<Response, PageError> {
     let digest = Secret::from_text(&secret).digest();
     if !users::setup_is_open(&app.db, &digest).await? {

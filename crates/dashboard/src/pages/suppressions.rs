@@ -8,7 +8,7 @@ use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
 use crate::pages::contacts::reason;
-use crate::session::{Allowed, See, Submitted, Write};
+use crate::session::{Allowed, See, Submitted, TakeAway, Write};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::body::Body;
@@ -17,6 +17,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::SuppressionExport;
+use rebound_db::events::{self, Event};
 use rebound_db::suppressions::{self, Filter};
 use rebound_db::{bounces, contacts, lists};
 use rebound_domain::{AddressKey, BounceId, EmailAddress, List, ListId, Scope, Suppression, SuppressionReason};
@@ -78,6 +79,14 @@ pub(crate) struct Asked {
 impl Asked {
     fn filter(&self) -> Filter {
         filter(&self.reason, &self.q)
+    }
+
+    /// What is asked for, as the audit log tells it.
+    fn words(&self) -> String {
+        let reason = named(&self.reason).map(|reason| format!("for “{}”", reason.as_str()));
+        let search = Some(self.q.trim()).filter(|q| !q.is_empty()).map(|q| format!("with “{q}”"));
+        let parts: Vec<String> = [reason, search].into_iter().flatten().collect();
+        if parts.is_empty() { "all of them".to_owned() } else { parts.join(", ") }
     }
 
     /// The last row of the page before: `<milliseconds>-<scope>-<reason>-<address>`.
@@ -235,11 +244,13 @@ fn until(days: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, &'stat
 
 /// Those that fit, as CSV, however many: one part is in memory at a time.
 pub(crate) async fn export(
-    _by: Allowed<Write>,
+    by: Allowed<TakeAway>,
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
-    let now = app.now();
+    let (now, detail) = (app.now(), asked.words());
+    let (kind, actor, subject) = ("suppressions.exported", by.actor(), "contact");
+    events::add(&app.db, &Event { at: now, kind, actor, subject, subject_id: None, key: None, detail }).await?;
     let begun = (app.db.clone(), SuppressionExport::of(asked.filter()));
     let parts = futures_util::stream::try_unfold(begun, move |(db, mut export)| async move {
         let part = export.next(&db, now).await.map_err(std::io::Error::other)?;

@@ -123,10 +123,7 @@ async fn sessions_are_seen_and_ended() {
 async fn secrets_and_people_ask_for_the_password_again() {
     let world = World::empty().await;
     let owner = world.browser(Role::Owner).await;
-    let user = users::find(&world.db, &"owner@fernhill.example".parse().unwrap()).await.unwrap();
-    let session = sessions::of_user(&world.db, user.id, chrono::Utc::now()).await.unwrap().remove(0);
-    let long_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
-    sessions::confirm(&world.db, &session.digest, long_ago).await.unwrap();
+    world.leave_open(Role::Owner).await;
 
     for path in ["/users/new", "/users/1", "/servers/new", "/audit/export"] {
         let answer = world.get(Some(&owner), path).await;
@@ -148,7 +145,92 @@ async fn secrets_and_people_ask_for_the_password_again() {
         world.post(&owner, "/confirm", &[("password", &guess), ("back", "/")]).await;
     }
     let answer = world.post(&owner, "/confirm", &right).await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "guessing is slowed down here too");
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "guessing is slowed down here too");
+    let refusals = kinds(&world).await.iter().filter(|kind| *kind == "password.refused").count();
+    assert!((6..=13).contains(&refusals), "{refusals}: each that was looked at, none that had to wait");
+}
+
+#[tokio::test]
+async fn the_old_password_cannot_be_guessed_at_either() {
+    let world = World::empty().await;
+    let browser = world.browser(Role::Marketer).await;
+    let change = async |old: &str| {
+        let form = [("old", old), ("new", "another short sentence")];
+        world.post(&browser, "/account/password", &form).await
+    };
+    let first = change("a wrong sentence").await;
+    assert!(first.status == StatusCode::UNPROCESSABLE_ENTITY && first.text.contains("is not right"), "{}", first.text);
+    for n in 0..6 {
+        change(&format!("a wrong sentence {n}")).await;
+    }
+    let right = change(PASSWORD).await;
+    assert!(right.status == StatusCode::TOO_MANY_REQUESTS && right.text.contains("Nothing was changed"));
+    assert!(right.text.contains("Wait some minutes"), "{}", right.text);
+    let log = kinds(&world).await;
+    assert!(log.iter().any(|kind| kind == "password.refused") && !log.iter().any(|kind| kind == "user.password"));
+}
+
+#[tokio::test]
+async fn who_may_sign_in_is_not_taken_back_by_a_browser_left_open() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    world.browser(Role::Marketer).await;
+    world.post(&owner, "/users/2/role", &[("role", "auditor")]).await;
+    let add = [("address", "person1@larkfield.test"), ("days", ""), ("why", "")];
+    world.post(&owner, "/suppressions", &add).await;
+    world.leave_open(Role::Owner).await;
+
+    let log = events::newest(&world.db, None, 100).await.unwrap();
+    let undo = async |kind: &str| {
+        let entry = log.iter().find(|entry| entry.kind == kind).unwrap();
+        let answer = world.post(&owner, &format!("/audit/{}/undo", entry.id), &[]).await;
+        answer.headers[header::LOCATION].to_str().unwrap().to_owned()
+    };
+    assert_eq!(undo("user.role").await, "/confirm?back=/audit");
+    let marketer = "marketer@fernhill.example".parse().unwrap();
+    assert_eq!(users::find(&world.db, &marketer).await.unwrap().role, Role::Auditor);
+    assert_eq!(undo("suppressed").await, "/audit", "an address can be lifted as it is on its own page");
+    world.post(&owner, "/confirm", &[("password", PASSWORD), ("back", "/audit")]).await;
+    assert_eq!(undo("user.role").await, "/audit");
+    assert_eq!(users::find(&world.db, &marketer).await.unwrap().role, Role::Marketer);
+}
+
+#[tokio::test]
+async fn what_is_taken_away_is_noted_and_asks_for_the_password() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let part = |name: &str, rest: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{value}\r\n")
+    };
+    let file = part("file", "; filename=\"fair.csv\"", "email\nzoe@orchard.test\n");
+    let body = format!("{}{}{file}--b--\r\n", part("csrf", "", &owner.csrf), part("new_list", "", "Fair"));
+    let uploaded = world.upload(&owner, body).await;
+    let import = uploaded.headers[header::LOCATION].to_str().unwrap().to_owned();
+    let asked = [
+        ("/lists/1/export".to_owned(), "list.exported", "Newsletter"),
+        (
+            "/suppressions/export?reason=hard&q=larkfield".to_owned(),
+            "suppressions.exported",
+            "for “hard”, with “larkfield”",
+        ),
+        (format!("{import}/bad-rows"), "bad-rows.exported", "fair.csv"),
+        ("/audit/export?by=people".to_owned(), "audit.exported", "by=people"),
+    ];
+    for (path, kind, detail) in &asked {
+        let answer = world.get(Some(&owner), path).await;
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "text/csv; charset=utf-8", "{path}");
+        let entry = events::newest(&world.db, None, 1).await.unwrap().remove(0);
+        let noted = (entry.kind.as_str(), entry.actor.as_str(), entry.detail.as_str());
+        assert_eq!(noted, (*kind, "owner@fernhill.example", *detail));
+    }
+    world.leave_open(Role::Owner).await;
+    for (path, ..) in &asked {
+        let answer = world.get(Some(&owner), path).await;
+        let place = answer.headers[header::LOCATION].to_str().unwrap().to_owned();
+        let page = world.get(Some(&owner), &place).await.text;
+        let back = page.split("name=\"back\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(&back.replace("&#38;", "&"), path, "nothing of what was asked for is lost");
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use crate::seed;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_dashboard::{App, Hasher, Proxies, router, users};
-use rebound_db::Pool;
+use rebound_db::{Pool, sessions};
 use rebound_domain::{Clock, Role};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -85,6 +85,14 @@ impl World {
         self.send(Some(browser), path, &fields, Some(URL)).await
     }
 
+    /// Sends the upload form, whose parts end at `--b`.
+    pub(crate) async fn upload(&self, browser: &Browser, body: String) -> Answer {
+        let request = Request::post("/imports/new")
+            .header(header::COOKIE, &browser.cookie)
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+        self.ask(request.body(Body::from(body)).unwrap()).await
+    }
+
     pub(crate) async fn send(
         &self,
         browser: Option<&Browser>,
@@ -108,6 +116,15 @@ impl World {
         let email = format!("{}@fernhill.example", role.as_str());
         users::create(&self.db, &email, role.as_str(), role, PASSWORD, self.now).await.unwrap();
         self.sign_in(&email).await
+    }
+
+    /// Lets the one browser of `role` stand open, so that its password was given an hour ago.
+    pub(crate) async fn leave_open(&self, role: Role) {
+        let email = format!("{}@fernhill.example", role.as_str()).parse().unwrap();
+        let user = users::find(&self.db, &email).await.unwrap();
+        let session = sessions::of_user(&self.db, user.id, Utc::now()).await.unwrap().remove(0);
+        let long_ago = Utc::now() - TimeDelta::hours(1);
+        sessions::confirm(&self.db, &session.digest, long_ago).await.unwrap();
     }
 
     pub(crate) async fn sign_in(&self, email: &str) -> Browser {

@@ -56,6 +56,14 @@ impl Inverse {
         }
     }
 
+    /// Whether it changes who may sign in, which needs the password given lately.
+    pub(super) fn is_about_people(&self) -> bool {
+        match self {
+            Self::Lift(_) | Self::Suppress(_) => false,
+            Self::Reactivate(_) | Self::Deactivate(_) | Self::Role(..) => true,
+        }
+    }
+
     /// Does it, by the rules that hold for doing it elsewhere.
     pub(super) async fn act(self, app: &App, by: &User, now: DateTime<Utc>) -> Result<(), PageError> {
         let (db, actor) = (&app.db, by.email.as_str());

@@ -5,7 +5,7 @@ use super::{sentence, state};
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
-use crate::session::{Allowed, See};
+use crate::session::{Allowed, See, TakeAway};
 use crate::words::When;
 use askama::Template;
 use axum::body::Body;
@@ -14,6 +14,7 @@ use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
 use rebound_contacts::BadRows;
+use rebound_db::events::{self, Event};
 use rebound_db::imports::{self, BadRow, Import};
 use rebound_db::jobs::JobState;
 use rebound_db::lists;
@@ -76,11 +77,7 @@ pub(crate) fn percent(done: i64, total: i64) -> i64 {
     if total > 0 { (done.clamp(0, total) * 100) / total } else { 0 }
 }
 
-pub(crate) async fn show(
-    by: Allowed<See>,
-    State(app): State<App>,
-    Path(id): Path<i64>,
-) -> Result<Response, PageError> {
+pub(crate) async fn show(by: Allowed<See>, State(app): State<App>, Path(id): Path<i64>) -> Result<Response, PageError> {
     let import = imports::get(&app.db, ImportId(id)).await?.ok_or(PageError::NotFound)?;
     let list = lists::get(&app.db, import.list).await?.map(|list| list.name).unwrap_or_default();
     let frame = Frame::of(&app, &by, Place::Contacts).await?;
@@ -116,11 +113,14 @@ pub(crate) async fn progress(
 
 /// The rows that were not taken, with their reasons, as CSV.
 pub(crate) async fn bad_rows(
-    _by: Allowed<See>,
+    by: Allowed<TakeAway>,
     State(app): State<App>,
     Path(id): Path<i64>,
 ) -> Result<Response, PageError> {
     let import = imports::get(&app.db, ImportId(id)).await?.ok_or(PageError::NotFound)?;
+    let (at, actor, detail) = (app.now(), by.actor(), import.file.clone());
+    let (kind, subject, subject_id) = ("bad-rows.exported", "import", Some(import.id.0));
+    events::add(&app.db, &Event { at, kind, actor, subject, subject_id, key: None, detail }).await?;
     let name = format!("attachment; filename=\"import-{id}-to-correct.csv\"");
     let parts = try_unfold((BadRows::of(import.id), app.db), |(mut rows, db)| async move {
         let part = rows.next(&db).await?;

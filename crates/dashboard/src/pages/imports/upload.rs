@@ -15,6 +15,11 @@ use rebound_domain::{List, ListId};
 /// The largest file, in bytes: some two million rows.
 pub(crate) const LARGEST: usize = 256 << 20;
 
+/// The most fields that are read, the file among them; the form has five.
+const FIELDS: usize = 8;
+/// The longest field of words, in bytes.
+const WORDS: usize = 4 << 10;
+
 #[derive(Template)]
 #[template(path = "imports/new.html")]
 struct New {
@@ -70,10 +75,11 @@ pub(crate) async fn create(
 impl Filled {
     /// The words come before the file: nothing of a forged form is kept.
     async fn take_in(&mut self, parts: &mut Multipart, by: &Allowed<Write>, app: &App) -> Result<Upload, Refusal> {
-        while let Some(field) = parts.next_field().await.map_err(|_| PageError::Unreadable)? {
+        for _ in 0..FIELDS {
+            let Some(field) = parts.next_field().await.map_err(|_| PageError::Unreadable)? else { break };
             let name = field.name().unwrap_or_default().to_owned();
             if name != "file" {
-                self.write(&name, field.text().await.map_err(|_| PageError::TooLarge)?);
+                self.write(&name, words(field).await?);
                 continue;
             }
             if !by.wrote(&self.csrf) {
@@ -116,6 +122,19 @@ impl Filled {
         };
         chosen.map(|list| list.id).ok_or(Refusal::Fault("Choose a list, or name a new one."))
     }
+}
+
+/// A field of words, as far as it is short.
+async fn words(mut field: Field<'_>) -> Result<String, PageError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|_| PageError::TooLarge)? {
+        if bytes.len() + chunk.len() > WORDS {
+            return Err(PageError::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let words = String::from_utf8(bytes).map_err(|_| PageError::Unreadable)?;
+    if words.contains('\0') { Err(PageError::Nul) } else { Ok(words) }
 }
 
 /// Keeps a file as it comes. What breaks off is thrown away.

@@ -4,7 +4,7 @@ use super::{Figures, found, page};
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
-use crate::session::{Allowed, Submitted, Write};
+use crate::session::{Allowed, Submitted, TakeAway, Write};
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -113,11 +113,12 @@ pub(crate) async fn delete(
 
 /// Everybody who ever joined a list, as CSV, part by part.
 pub(crate) async fn export(
-    _by: Allowed<Write>,
+    by: Allowed<TakeAway>,
     State(app): State<App>,
     Path(id): Path<i64>,
 ) -> Result<Response, PageError> {
     let list = found(&app, id).await?;
+    note(&app, &app.db, &by, "list.exported", &list, list.name.clone()).await?;
     let export = Export::of(&app.db, list.id).await?;
     let parts = stream::try_unfold((export, app.db), |(mut export, db)| async move {
         let part = export.next(&db).await?;
@@ -128,10 +129,10 @@ pub(crate) async fn export(
     Ok((headers, Body::from_stream(parts)).into_response())
 }
 
-async fn note(
+async fn note<P>(
     app: &App,
     db: &impl Connection,
-    by: &Allowed<Write>,
+    by: &Allowed<P>,
     kind: &str,
     list: &List,
     detail: String,
