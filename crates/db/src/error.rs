@@ -5,7 +5,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 /// Why the database could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database refused, or could not be reached. Trying again later may help.
+    /// The database refused, or could not be reached. Trying again helps where it is an [`outage`](Self::outage).
     #[error("the database did not answer")]
     Unavailable(#[from] sea_orm::DbErr),
     /// A row was changed by hand, or by a newer version. Trying again will not help.
@@ -82,6 +82,8 @@ impl Outage {
             return match code {
                 "53100" => Some(Self::Full),
                 "53300" | "57P01" | "57P02" | "57P03" => Some(Self::Away),
+                // Others were in the way (a circle of waits, a lock), or a standby takes over.
+                "40001" | "40P01" | "55P03" | "25006" => Some(Self::Away),
                 _ => code.starts_with("08").then_some(Self::Away),
             };
         }

@@ -46,11 +46,42 @@ pub(crate) async fn number(
 
 fn statement(db: &impl ConnectionTrait, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     let backend = db.get_database_backend();
+    let values = values.into_iter().map(without_nul);
     match backend {
         DatabaseBackend::Postgres => Statement::from_sql_and_values(backend, sql, values),
         // SQLite numbers its parameters `?1`.
         _ => Statement::from_sql_and_values(backend, sql.replace('$', "?").replace('\u{1}', "$"), values),
     }
+}
+
+/// PostgreSQL takes no NUL into a text, and what hosts say may hold one: as it stands, or as JSON writes it. Where it
+/// was, U+FFFD shows it, in either engine.
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(Some(text)) if text.contains('\0') => text.replace('\0', "\u{fffd}").into(),
+        // Many rows, as JSON writes them. What a person types does not begin so.
+        Value::String(Some(text)) if text.starts_with("[{") && text.contains(NUL) => json_without_nul(&text).into(),
+        value => value,
+    }
+}
+
+const NUL: &str = "\\u0000";
+
+/// Behind an odd number of backslashes, `u0000` is the text itself and no NUL.
+fn json_without_nul(json: &str) -> String {
+    let mut clean = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        clean.push_str(before);
+        // An escape is a backslash and an ASCII character; those of four digits go on as plain text.
+        let put = if escape.starts_with(NUL) { Some("\\ufffd") } else { escape.get(..2) };
+        // No JSON: the database says so.
+        let Some(put) = put else { return clean + escape };
+        clean.push_str(put);
+        rest = &escape[put.len()..];
+    }
+    clean + rest
 }
 
 /// Many rows as the one JSON text that [`rows`] unpacks.
@@ -94,4 +125,31 @@ pub(crate) fn millis(time: DateTime<Utc>) -> i64 {
 /// The time that the database kept.
 pub(crate) fn time(millis: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds(millis.clamp(-8_000_000_000_000_000, 8_000_000_000_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn kept(text: &str) -> String {
+        let rows = serde_json::Value::from(vec![json!({ "words": text })]).to_string();
+        let Value::String(Some(json)) = without_nul(rows.into()) else { panic!("no text any more") };
+        let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+        rows[0]["words"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_nul_becomes_a_sign_that_any_database_takes() {
+        assert_eq!(without_nul("a\0b".into()), "a\u{fffd}b".into());
+        assert_eq!(kept("\0a\0\0b \\\0 \"\0"), "\u{fffd}a\u{fffd}\u{fffd}b \\\u{fffd} \"\u{fffd}");
+    }
+
+    #[test]
+    fn what_only_looks_like_one_stays() {
+        for text in ["\\u0000", "C:\\u0000\\", "\\\\u0000", "ünï\ncode \u{1} \\", ""] {
+            assert_eq!(kept(text), text);
+        }
+        assert_eq!(without_nul("write \\u0000 for NUL".into()), "write \\u0000 for NUL".into());
+    }
 }

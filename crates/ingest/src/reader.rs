@@ -122,16 +122,33 @@ impl Reader {
     async fn write_apart(&self, findings: &[Findings], now: DateTime<Utc>) -> Result<(), Error> {
         for found in findings {
             if let Err(error) = self.write(std::slice::from_ref(found), now).await {
-                if let rebound_contacts::Error::Database(error @ rebound_db::Error::Unavailable(_)) = error {
+                match error {
                     // Says nothing about the message: it stays unread and comes again.
-                    return Err(error.into());
+                    rebound_contacts::Error::Database(error) if error.outage().is_some() => return Err(error.into()),
+                    error => self.set_aside(&found.reading, &error, now).await?,
                 }
-                let reading = Reading { error: Some(error.to_string()), ..found.reading.clone() };
-                inbox::mark_read(&self.db, &[reading], now).await?;
             }
         }
         Ok(())
     }
+
+    /// What the database will never take must not come again and again, before all others.
+    async fn set_aside(
+        &self,
+        reading: &Reading,
+        error: &rebound_contacts::Error,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        tracing::error!(inbox.id = %reading.id, error = error as &dyn std::error::Error, "a report is set aside");
+        let reading = Reading { error: Some(in_words(error)), ..reading.clone() };
+        Ok(inbox::mark_read(&self.db, &[reading], now).await?)
+    }
+}
+
+/// What went wrong, and why, in one line.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Takes a message apart on a thread that nobody waits for longer than [`PATIENCE`].

@@ -4,6 +4,10 @@
 
 mod files;
 mod pages;
+mod poison;
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
+#[path = "../../../db/tests/db/postgres.rs"]
+mod postgres;
 mod reports;
 mod smtp;
 mod smuggling;

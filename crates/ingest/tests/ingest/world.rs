@@ -33,6 +33,11 @@ impl World {
     pub(crate) async fn with(people: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = rebound_db::temporary(folder.path()).await.unwrap();
+        Self::on(db, folder, people).await
+    }
+
+    /// The same in `db`, a database with nothing in it.
+    pub(crate) async fn on(db: Pool, folder: TempDir, people: &[&str]) -> Self {
         let (now, keys) = (Utc::now(), Keys::new(('a', b"a key for tests, and nothing else".to_vec()), vec![]));
         let sent = now - TimeDelta::hours(2);
         let list = lists::ensure(&db, "Newsletter", sent).await.unwrap().id;
