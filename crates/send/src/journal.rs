@@ -9,7 +9,7 @@
 //! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
 //! is written only after the commit that holds its mark.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use rebound_contacts::feedback;
 use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, leases};
@@ -21,6 +21,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Steps that may wait for a commit: more than connections, so that nobody waits to ask.
 const WAITING: usize = 1024;
+
+/// When a delivery is tried again whose step could not be written.
+const AGAIN: TimeDelta = TimeDelta::hours(1);
 
 /// What became of one try.
 #[derive(Clone, Debug)]
@@ -35,6 +38,16 @@ pub(crate) enum Heard {
     Doubt(DeliveryId),
     /// The line broke before the final dot, or its receiver rests: untried, due then.
     Back(DeliveryId, Option<chrono::DateTime<Utc>>),
+}
+
+impl Heard {
+    fn delivery(&self) -> Option<DeliveryId> {
+        match self {
+            Self::Accepted { of, .. } | Self::Refused { of, .. } => Some(of.id),
+            Self::GivenUp(bounce) => bounce.delivery,
+            Self::Doubt(id) | Self::Back(id, _) => Some(*id),
+        }
+    }
 }
 
 struct Step {
@@ -90,17 +103,66 @@ impl Writer {
         }
     }
 
-    /// The database may be away for a while: what was heard is kept and written when it is back.
+    /// One step that cannot be written must not hold up the others: then each is written by itself.
     async fn commit_until_done(&self, batch: &[Step]) -> HashSet<DeliveryId> {
+        match self.commit_patiently(batch).await {
+            Ok(marked) => marked,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "not written together; one by one");
+                let mut marked = HashSet::new();
+                for step in batch {
+                    marked.extend(self.commit_alone(step).await);
+                }
+                marked
+            }
+        }
+    }
+
+    /// Where a step cannot be written, an acceptance still counts, another answer is in doubt, and its mark goes back.
+    async fn commit_alone(&self, step: &Step) -> HashSet<DeliveryId> {
+        let error = match self.commit_patiently(std::slice::from_ref(step)).await {
+            Ok(marked) => return marked,
+            Err(error) => error,
+        };
+        tracing::error!(error = &error as &dyn std::error::Error, step = ?(&step.heard, &step.mark), "set aside");
+        if let Err(error) = self.set_aside(step).await {
+            // They are this worker's until it ends; whoever recovers them puts them in doubt.
+            tracing::error!(error = &error as &dyn std::error::Error, "its deliveries stay as they are");
+        }
+        HashSet::new()
+    }
+
+    async fn set_aside(&self, step: &Step) -> Result<(), rebound_db::Error> {
+        let now = self.clock.at(Utc::now());
+        let ids: Vec<DeliveryId> = step
+            .heard
+            .as_ref()
+            .and_then(Heard::delivery)
+            .into_iter()
+            .chain(step.mark.as_ref().map(|mark| mark.id))
+            .collect();
+        let later = Some(now + AGAIN);
+        let back: Vec<_> = ids.iter().map(|id| (*id, later)).collect();
+        if let Some(Heard::Accepted { of, .. }) = &step.heard {
+            leases::accept(&self.db, self.worker, std::slice::from_ref(of)).await?;
+        }
+        // What was handed over otherwise is in doubt; what was not yet goes back.
+        leases::doubt(&self.db, self.worker, &ids, now).await?;
+        leases::release(&self.db, self.worker, &back).await?;
+        Ok(())
+    }
+
+    /// The database may be away for a while: what was heard is kept and written when it is back.
+    async fn commit_patiently(&self, batch: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
         let mut pause = Duration::from_millis(100);
         loop {
             match self.commit(batch).await {
-                Ok(marked) => return marked,
-                Err(error) => {
-                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "the journal waits for the database");
+                Err(rebound_contacts::Error::Database(error)) if error.outage().is_some() => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the journal waits for the database");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
+                done => return done,
             }
         }
     }
