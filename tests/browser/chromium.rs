@@ -105,7 +105,9 @@ impl Chromium {
 
     /// Presses the button or follows the link whose name is `name`, or begins so.
     pub(crate) async fn press(&self, name: &str) {
-        self.find("pressable", name).await.click().await.unwrap();
+        // A page that is being replaced takes the button away under our hand.
+        let what = format!("to press “{name}”");
+        self.wait(&what, async || self.find("pressable", name).await.click().await.ok()).await;
     }
 
     /// Writes into the field with that label.

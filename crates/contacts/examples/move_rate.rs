@@ -33,5 +33,8 @@ async fn main() {
     });
     let rows: i64 = moved.await.unwrap().iter().map(|table| table.rows).sum();
     let (seconds, copying) = (start.elapsed().as_secs_f64(), copied.unwrap_or_default());
-    println!("{people} people, {rows} rows: {copying:.1} s to copy, {:.1} s to compare, {seconds:.1} s", seconds - copying);
+    println!(
+        "{people} people, {rows} rows: {copying:.1} s to copy, {:.1} s to compare, {seconds:.1} s",
+        seconds - copying
+    );
 }

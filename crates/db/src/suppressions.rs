@@ -180,11 +180,8 @@ pub async fn page(
 pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) -> Result<i64, Error> {
     let sql = "SELECT COUNT(*) FROM suppressions
          WHERE since <= $1 AND (until IS NULL OR until > $1) AND ($2 < 0 OR reason = $2) AND key LIKE $3 ESCAPE '!'";
-    let values: [Value; 3] = [
-        millis(now).into(),
-        filter.reason.map_or(-1, SuppressionReason::code).into(),
-        pattern(&filter.search).into(),
-    ];
+    let values: [Value; 3] =
+        [millis(now).into(), filter.reason.map_or(-1, SuppressionReason::code).into(), pattern(&filter.search).into()];
     number(db, sql, values).await
 }
 

@@ -5,8 +5,8 @@ use crate::keys;
 use crate::roles::Parts;
 use rebound_db::campaigns;
 use rebound_domain::CampaignState;
-use rebound_send::Relay;
 use rebound_send::servers::{self, ServerError};
+use rebound_send::{Relay, Worker, WorkerError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often another choice is looked for.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a worker waits at most before it tries a database again that was away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What campaigns wait for where nobody chose a server.
 const NO_SERVER: &str = "No sending server is in use. Choose one under Sending servers; then it goes on by itself.";
@@ -75,11 +78,29 @@ fn start(parts: &Parts, supply: Supply) -> Running {
     let worker = match &supply {
         Supply::Through(relay) => {
             let (worker, stop) = (parts.worker_for(relay.clone()), stop.clone());
-            Some(tokio::spawn(async move { Ok(worker.run(stop).await?) }))
+            Some(tokio::spawn(patiently(worker, stop)))
         }
         Supply::None(_) => None,
     };
     Running { supply, stop, worker }
+}
+
+/// A worker that waits for a database that is away, also where that happens while another server is chosen.
+async fn patiently(worker: Worker, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut pause = LOOK;
+    loop {
+        match worker.clone().run(stop.clone()).await {
+            Err(WorkerError::Database(rebound_contacts::Error::Database(error))) if error.outage().is_some() => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the worker waits for the database");
+            }
+            ended => return Ok(ended?),
+        }
+        // What it could not give back, the next worker takes from it.
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return Ok(());
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// What is in force. While the database does not answer, it is what it was.

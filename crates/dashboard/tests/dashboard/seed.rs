@@ -1,13 +1,13 @@
 //! A small installation: people, a campaign that is being sent, and what came back of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_dashboard::Installation;
 use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists};
 use rebound_domain::{
     Bounce, CampaignId, CampaignState, DeliveryId, DoubtPolicy, Draft, Fields, Grade, Keys, Policy, Refusal, StateName,
     WorkerId,
 };
-use rebound_dashboard::Installation;
 use rebound_send::Sender;
 use rebound_send::return_path::Way;
 use std::net::SocketAddr;

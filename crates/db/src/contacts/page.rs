@@ -115,7 +115,7 @@ pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) ->
         return Ok(Found { count: number(db, &sql, asked.values()).await?, how: How::Exactly });
     }
     let from = asked.from(db).await?;
-    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {}) some", COUNTED + 1);
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {}) sample", COUNTED + 1);
     let count = number(db, &sql, asked.values()).await?;
     let how = if count > COUNTED { How::MoreThan } else { How::Exactly };
     Ok(Found { count: count.min(COUNTED), how })
@@ -284,7 +284,7 @@ impl Asked {
     async fn small(&self, db: &impl Connection) -> Result<Option<usize>, Error> {
         for (n, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_most) {
             let sql = format!(
-                "SELECT count(*) FROM (SELECT 1 FROM ({}) one LIMIT {}) some WHERE {}",
+                "SELECT count(*) FROM (SELECT 1 FROM ({}) one LIMIT {}) sample WHERE {}",
                 set.ids,
                 SMALL + 1,
                 self.named()

@@ -138,7 +138,8 @@ mod tests {
     fn columns_are_what_was_chosen_for_them() {
         let form = [("h0", "Mail"), ("t0", "address"), ("n0", ""), ("h1", "First"), ("t1", "field"), ("n1", " Given ")];
         let form: Vec<_> = form.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let expected = vec![("Mail".to_owned(), Target::Address), ("First".to_owned(), Target::Field("Given".to_owned()))];
+        let expected =
+            vec![("Mail".to_owned(), Target::Address), ("First".to_owned(), Target::Field("Given".to_owned()))];
         assert_eq!(chosen(&form), expected);
     }
 
