@@ -9,7 +9,12 @@
 //!
 //! Elements are found as people find them: by their role, their label or the words on them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops, and says where"
+)]
 
 #[allow(dead_code, unused_imports, unused_macros, reason = "the stories use more of it")]
 #[path = "../stories/engine.rs"]

@@ -56,6 +56,7 @@ impl Browser {
     }
 
     /// Sends the form on the page at `path` with a file, as a browser does.
+    #[allow(dead_code, reason = "each program of tests uses a part of it")]
     pub(crate) async fn upload(
         &self,
         path: &str,

@@ -228,7 +228,7 @@ impl Fill {
     }
 
     async fn bounces(&self) {
-        let pick = |number: &str, of: &dyn Fn(&Failure) -> String| {
+        let pick = |number: &str, of: &dyn Fn(&Failure<'_>) -> String| {
             let cases: String =
                 CAUSES.iter().enumerate().map(|(n, cause)| format!(" WHEN {n} THEN {}", of(cause))).collect();
             format!("CASE ({number}) % {}{cases} END", CAUSES.len())
