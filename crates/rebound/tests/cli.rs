@@ -338,7 +338,7 @@ fn no_address_of_a_person_is_logged() {
     }
     drop(serving);
     let log = desk.read("log");
-    assert!(log.contains("a sign-in was refused"), "the log was read: {log}");
+    assert!(log.contains("a password was refused"), "the log was read: {log}");
     assert!(!log.contains("canary-7261"), "{log}");
 }
 
