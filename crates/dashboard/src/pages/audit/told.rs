@@ -133,7 +133,7 @@ mod tests {
         let noted = r#"{"bounce":73,"cause":"mailbox_unknown","policy":1,"until":null,"words":"550 5.1.1 unknown"}"#;
         assert!(told(noted).ends_with(": 550 5.1.1 unknown") && !told(noted).contains('{'), "{}", told(noted));
         assert_eq!(told("by hand: asked by phone"), "by hand: asked by phone");
-        assert_eq!(told(r#"{"version":2,"by":"Jo"}"#), "by Jo, version 2");
+        assert_eq!(told(r#"{"by":"Jo","version":2}"#), "by Jo, version 2");
         assert_eq!(told("two\r\nlines"), "two  lines");
     }
 }
