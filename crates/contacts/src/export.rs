@@ -98,7 +98,7 @@ fn cells(member: &Member, fields: &BTreeSet<String>) -> Vec<String> {
 /// A cell that no spreadsheet takes for a formula.
 #[must_use]
 pub fn guarded(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)

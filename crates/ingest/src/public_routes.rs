@@ -216,7 +216,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
 
 /// What browsers are told about every answer.
 async fn protect(request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
                           frame-ancestors 'none'";
     let told: [(HeaderName, &'static str); 6] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

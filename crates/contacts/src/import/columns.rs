@@ -216,7 +216,9 @@ fn value(cell: &str) -> Result<&str, String> {
 
 /// Without the quote that [`crate::export`] puts before what a spreadsheet would take for a formula.
 fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell)
+    cell.strip_prefix('\'')
+        .filter(|rest| rest.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']))
+        .unwrap_or(cell)
 }
 
 fn found(names: &[&str]) -> String {
