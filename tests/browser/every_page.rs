@@ -118,11 +118,10 @@ async fn every_page_serves_everybody(engine: Engine) {
 #[tokio::test]
 async fn the_pages_before_the_sign_in_serve_everybody() {
     let world = World::start(Engine::Sqlite).await;
-    let printed = world.printed();
-    let link = printed.split_whitespace().find(|word| word.contains("/setup/")).unwrap();
+    let link = world.setup_link().await;
     let browser = Chromium::start(&world).await;
     let mut faults = Vec::new();
-    for address in [link, "/sign-in"] {
+    for address in [&link, "/sign-in"] {
         faults.extend(visit(&browser, address).await);
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));

@@ -30,8 +30,7 @@ async fn everything_is_done_in_the_browser(engine: Engine) {
 }
 
 async fn sets_up(world: &World, browser: &Chromium) {
-    let printed = world.printed();
-    browser.open(printed.split_whitespace().find(|word| word.contains("/setup/")).unwrap()).await;
+    browser.open(&world.setup_link().await).await;
     browser.write("Your name", "Ines").await;
     browser.write("E-mail address", EMAIL).await;
     browser.write("Password", PASSWORD).await;

@@ -100,12 +100,11 @@ async fn nobody_sees_what_their_role_does_not_allow(engine: Engine) {
 
 async fn there_is_one_owner(engine: Engine) {
     let world = World::start(engine).await;
-    let printed = world.printed();
-    let link = printed.split_whitespace().find(|word| word.contains("/setup/")).unwrap();
+    let link = world.setup_link().await;
     let browser = Chromium::signed_in(&world).await;
 
     // The link is of no use once there is an owner.
-    browser.open(link).await;
+    browser.open(&link).await;
     browser.sees("To the overview").await;
     // Nor does an invitation offer that role, and a forged one is refused.
     browser.open("/users/new").await;

@@ -168,6 +168,13 @@ impl World {
         std::fs::read_to_string(self.folder().join("out")).unwrap_or_default()
     }
 
+    /// The link by which the owner is made.
+    pub(crate) async fn setup_link(&self) -> String {
+        let printed =
+            async || self.printed().split_whitespace().find(|word| word.contains("/setup/")).map(ToOwned::to_owned);
+        until("the link is printed", printed).await
+    }
+
     /// What `rebound serve` noted for its operator.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder().join("err")).unwrap_or_default()

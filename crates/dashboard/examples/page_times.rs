@@ -62,11 +62,11 @@ async fn main() {
     println!("{:<44} {:>7} {:>7} {:>7} {:>8}", "page", "first", "p50", "p95", "most");
     for (name, addresses) in std::iter::once(("overview", ["/"].as_slice())).chain(PAGES) {
         let mut times = Vec::new();
-        let mut page = String::new();
+        let (mut page, mut at) = (String::new(), String::new());
         for n in 0..requests {
             let number = (n as u64 * 7_919 + 17) % contacts + 1;
             let address = match addresses[n % addresses.len()] {
-                "+" => next(&page).unwrap_or_else(|| panic!("{name} has no further page")),
+                "+" => next(&page, &at).unwrap_or_else(|| panic!("{name} has no further page")),
                 // Domains of the long tail are fewer than contacts.
                 tail if tail.contains("firm#") => tail.replace('#', &(number % 20_011).to_string()),
                 search if search.contains("1#") => search.replace('#', &(number % 90).to_string()),
@@ -77,11 +77,12 @@ async fn main() {
             assert!(answer.status().is_success(), "{address}: {}", answer.status());
             page = answer.text().await.unwrap();
             times.push(start.elapsed());
+            at = address;
         }
         let first = times[0];
         times.sort();
-        let at = |part: usize| times[(times.len() * part).div_ceil(100).max(1) - 1];
-        println!("{name:<44} {:>7} {:>7} {:>7} {:>8}", ms(first), ms(at(50)), ms(at(95)), ms(at(100)));
+        let part = |part: usize| times[(times.len() * part).div_ceil(100).max(1) - 1];
+        println!("{name:<44} {:>7} {:>7} {:>7} {:>8}", ms(first), ms(part(50)), ms(part(95)), ms(part(100)));
     }
 }
 
@@ -89,10 +90,12 @@ fn ms(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1000.0)
 }
 
-/// The link to the page after this one.
-fn next(page: &str) -> Option<String> {
-    let at = page.find("after=")?;
-    let start = page[..at].rfind("href=\"")? + 6;
+/// The link to the page after this one, which is at `address`.
+fn next(page: &str, address: &str) -> Option<String> {
+    let found = page.find("after=")?;
+    let start = page[..found].rfind("href=\"")? + 6;
     let link = &page[start..start + page[start..].find('"')?];
-    Some(link.replace("&#38;", "&").replace("&amp;", "&"))
+    let link = link.replace("&#38;", "&").replace("&amp;", "&");
+    let path = address.split('?').next().unwrap_or_default();
+    Some(if link.starts_with('?') { format!("{path}{link}") } else { link })
 }

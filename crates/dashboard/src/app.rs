@@ -1,12 +1,13 @@
 //! What the pages are made with.
 
-use crate::Proxies;
 use crate::password::Hasher;
+use crate::{Counted, Proxies};
 use chrono::{DateTime, Utc};
 use rebound_db::Pool;
-use rebound_domain::Clock;
+use rebound_domain::{Clock, ListId};
 use rebound_send::Relay;
 use rebound_send::return_path::Way;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ pub struct App {
     pub proxies: Proxies,
     /// How the installation is set up, for the pages about it.
     pub installation: Installation,
+    /// How many of each list a suppression keeps from its mail.
+    pub suppressed: Counted<HashMap<ListId, i64>>,
 }
 
 /// How the installation is set up, outside of the database.

@@ -20,6 +20,7 @@ mod advice;
 mod app;
 mod assets;
 mod chart;
+mod counted;
 mod device;
 mod error;
 mod form;
@@ -38,6 +39,7 @@ mod words;
 
 pub use app::{App, DemoNotice, Installation};
 pub use assets::stylesheets;
+pub use counted::Counted;
 pub use password::{BadPassword, Hasher, LONGEST, SHORTEST};
 pub use proxies::Proxies;
 pub use routes::{Route, routes};

@@ -120,11 +120,11 @@ pub async fn suppressed(db: &impl Connection, now: DateTime<Utc>) -> Result<Hash
         list_id: i64,
         count: i64,
     }
-    // From the suppressions, which are far fewer than the members. `CROSS JOIN`: SQLite keeps to this order.
+    // From the suppressions, which are far fewer than the members. `CROSS JOIN` and `+`: SQLite keeps to this order.
     let sql = "SELECT s.list_id, COUNT(DISTINCT s.contact_id) AS count
         FROM suppressions x CROSS JOIN contacts c CROSS JOIN subscriptions s
         WHERE c.key = x.key AND s.contact_id = c.id AND s.state = 1 AND x.scope IN (0, s.list_id)
-          AND x.since <= $1 AND (x.until IS NULL OR x.until > $1) GROUP BY s.list_id";
+          AND +x.since <= $1 AND (x.until IS NULL OR x.until > $1) GROUP BY s.list_id";
     let counts = rows(db, sql, [millis(now).into()]).await?;
     Ok(counts.into_iter().map(|Count { list_id, count }| (ListId(list_id), count)).collect())
 }

@@ -53,17 +53,18 @@ struct Figures {
 }
 
 /// What the figures of all lists are made of.
-struct Counted {
+struct Tallies {
     sizes: HashMap<ListId, Size>,
     suppressed: HashMap<ListId, i64>,
     archived: HashMap<ListId, DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
-impl Counted {
-    async fn of(db: &Pool, now: DateTime<Utc>) -> Result<Self, PageError> {
-        let (sizes, suppressed) = (lists::sizes(db).await?, lists::suppressed(db, now).await?);
-        Ok(Self { sizes, suppressed, archived: lists::archived(db).await?, now })
+impl Tallies {
+    async fn of(app: &App, now: DateTime<Utc>) -> Result<Self, PageError> {
+        let db = &app.db;
+        let suppressed = app.suppressed.get(lists::suppressed(db, now)).await?;
+        Ok(Self { sizes: lists::sizes(db).await?, suppressed, archived: lists::archived(db).await?, now })
     }
 
     async fn figures(&self, db: &Pool, list: List) -> Result<Figures, PageError> {
@@ -85,7 +86,7 @@ impl Counted {
 }
 
 pub(crate) async fn index(by: Allowed<See>, State(app): State<App>) -> Result<Page<Index>, PageError> {
-    let counted = Counted::of(&app.db, app.now()).await?;
+    let counted = Tallies::of(&app, app.now()).await?;
     let mut all = Vec::new();
     for list in lists::all(&app.db).await? {
         all.push(counted.figures(&app.db, list).await?);
@@ -112,7 +113,7 @@ async fn page<P: Needs>(
     let all = campaigns::all(&app.db).await?;
     let campaigns = all.into_iter().filter(|one| one.draft.list == list.id).map(|one| (one.id, one.draft.name));
     let campaigns = campaigns.collect();
-    let figures = Counted::of(&app.db, app.now()).await?.figures(&app.db, list).await?;
+    let figures = Tallies::of(app, app.now()).await?.figures(&app.db, list).await?;
     Ok(Show { frame: Frame::of(app, by, Place::Lists).await?, figures, campaigns, fault })
 }
 

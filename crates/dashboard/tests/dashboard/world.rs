@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_dashboard::{App, Hasher, Proxies, router, users};
+use rebound_dashboard::{App, Counted, Hasher, Proxies, router, users};
 use rebound_db::{Pool, sessions};
 use rebound_domain::{Clock, Role};
 use std::sync::Arc;
@@ -51,6 +51,7 @@ impl World {
             work: Arc::default(),
             proxies: Proxies::default(),
             installation: seed::installation(),
+            suppressed: Counted::default(),
         };
         Self { db, router: router(app), now: Utc::now(), _folder: folder }
     }

@@ -114,7 +114,8 @@ pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) ->
         let sql = format!("SELECT count(*) FROM ({ids}) one WHERE {}", asked.named());
         return Ok(Found { count: number(db, &sql, asked.values()).await?, how: How::Exactly });
     }
-    let from = asked.from(db).await?;
+    // In no order, so that the narrowest set is gone through: fewer are passed over in it.
+    let from = asked.through(asked.narrowest());
     let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {}) sample", COUNTED + 1);
     let count = number(db, &sql, asked.values()).await?;
     let how = if count > COUNTED { How::MoreThan } else { How::Exactly };
@@ -146,8 +147,16 @@ struct Set {
     holds: String,
     /// Whether counting the ids is quick and counts everybody once.
     counts: bool,
-    /// Whether few are outside of it, so that it is never worth going through.
-    is_most: bool,
+    size: Size,
+}
+
+/// How many there usually are in a set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Size {
+    Few,
+    Many,
+    /// So few are outside of it that it is never worth going through.
+    Most,
 }
 
 /// A filter in SQL. Numbers stand in it as they are, so that PostgreSQL plans for the very ones; texts are parameters.
@@ -194,7 +203,8 @@ impl Asked {
         format!("1 = 1{}", named.collect::<String>())
     }
 
-    /// What keeps SQLite from starting at the index of a text; PostgreSQL knows how much it would find there.
+    /// What keeps SQLite to the walk: without it, it starts at the index of a text, or makes a join of `EXISTS` that
+    /// goes through a whole list for every contact. PostgreSQL knows how much it would find there.
     fn walked(&self) -> &'static str {
         if self.backend == DatabaseBackend::Sqlite { "+" } else { "" }
     }
@@ -205,7 +215,7 @@ impl Asked {
             ids: format!("SELECT id FROM contacts WHERE domain = {domain}"),
             holds: format!("c.domain = {domain}"),
             counts: true,
-            is_most: false,
+            size: Size::Few,
         });
     }
 
@@ -227,62 +237,67 @@ impl Asked {
             ),
             holds: either(&format!("{walked}c.")),
             counts: false,
-            is_most: false,
+            size: Size::Few,
         });
     }
 
     fn list(&mut self, list: ListId, confirmed: bool) {
         // 1 is confirmed, 2 left.
         let state = if confirmed { "s.state = 1" } else { "s.state IN (0, 1)" };
+        let walked = self.walked();
         self.sets.push(Set {
             ids: format!("SELECT s.contact_id AS id FROM subscriptions s WHERE s.list_id = {list} AND {state}"),
             holds: format!(
-                "EXISTS (SELECT 1 FROM subscriptions s WHERE s.list_id = {list} AND s.contact_id = c.id AND {state})"
+                "{walked}EXISTS (SELECT 1 FROM subscriptions s WHERE s.list_id = {list} AND s.contact_id = c.id AND {state})"
             ),
             counts: true,
-            is_most: false,
+            size: Size::Many,
         });
     }
 
     fn state(&mut self, state: State, list: Option<ListId>, now: DateTime<Utc>) {
         let (now, list) = (millis(now), list.map_or(0, |list| list.0));
         let stands = format!("x.scope IN (0, {list}) AND x.since <= {now} AND (x.until IS NULL OR x.until > {now})");
-        let reason = match state {
-            State::For(reason) => format!(" AND x.reason = {}", reason.code()),
-            State::Mailable | State::Suppressed => String::new(),
-        };
-        let not = if state == State::Mailable { "NOT " } else { "" };
+        let code = if let State::For(reason) = state { Some(reason.code()) } else { None };
+        let reason = code.map_or(String::new(), |code| format!(" AND x.reason = {code}"));
+        // `+`: asked of one contact, SQLite looks under its key, and not through all that stand for the reason.
+        let each = code.map_or(String::new(), |code| format!(" AND +x.reason = {code}"));
+        let not = if state == State::Mailable { "NOT " } else { self.walked() };
         self.sets.push(Set {
             ids: format!(
                 "SELECT k.id FROM suppressions x CROSS JOIN contacts k WHERE k.key = x.key AND {stands}{reason}"
             ),
-            holds: format!("{not}EXISTS (SELECT 1 FROM suppressions x WHERE x.key = c.key AND {stands}{reason})"),
+            holds: format!("{not}EXISTS (SELECT 1 FROM suppressions x WHERE x.key = c.key AND {stands}{each})"),
             counts: matches!(state, State::For(_)),
-            is_most: state == State::Mailable,
+            size: if state == State::Mailable { Size::Most } else { Size::Few },
         });
     }
 
     /// What the rows come from, and under which conditions: `FROM {}`, to which more can be added by `AND`.
     async fn from(&self, db: &impl Connection) -> Result<String, Error> {
-        let small = self.small(db).await?;
-        let rest = self.sets.iter().enumerate().filter(|(n, _)| Some(*n) != small).map(|(_, set)| set.holds.clone());
+        Ok(self.through(self.small(db).await?))
+    }
+
+    /// The same, going through set `n`, or walking contacts.
+    fn through(&self, n: Option<usize>) -> String {
+        let rest =
+            self.sets.iter().enumerate().filter(|(other, _)| Some(*other) != n).map(|(_, set)| set.holds.clone());
         let rest: Vec<String> = std::iter::once(self.named()).chain(rest).collect();
         let rest = rest.join(" AND ");
+        let Some(set) = n.map(|n| &self.sets[n]) else { return format!("contacts c WHERE {rest}") };
+        let once = if set.counts { "" } else { "DISTINCT " };
         // `CROSS JOIN`: SQLite keeps to this order.
-        Ok(match small {
-            Some(n) => {
-                let ids = &self.sets[n].ids;
-                format!(
-                    "(SELECT DISTINCT id FROM ({ids}) few) few CROSS JOIN contacts c WHERE c.id = few.id AND {rest}"
-                )
-            }
-            None => format!("contacts c WHERE {rest}"),
-        })
+        format!("(SELECT {once}id FROM ({}) few) few CROSS JOIN contacts c WHERE c.id = few.id AND {rest}", set.ids)
+    }
+
+    fn narrowest(&self) -> Option<usize> {
+        let sets = self.sets.iter().enumerate().filter(|(_, set)| set.size != Size::Most);
+        sets.min_by_key(|(_, set)| set.size).map(|(n, _)| n)
     }
 
     /// The first set that is small, if any is.
     async fn small(&self, db: &impl Connection) -> Result<Option<usize>, Error> {
-        for (n, set) in self.sets.iter().enumerate().filter(|(_, set)| !set.is_most) {
+        for (n, set) in self.sets.iter().enumerate().filter(|(_, set)| set.size != Size::Most) {
             let sql = format!(
                 "SELECT count(*) FROM (SELECT 1 FROM ({}) one LIMIT {}) sample WHERE {}",
                 set.ids,

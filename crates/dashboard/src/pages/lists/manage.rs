@@ -92,7 +92,7 @@ pub(crate) async fn delete_page(
 ) -> Result<Page<Delete>, PageError> {
     let list = found(&app, id).await?;
     let campaigns = lists::campaigns(&app.db, list.id).await?;
-    let figures = super::Counted::of(&app.db, app.now()).await?.figures(&app.db, list).await?;
+    let figures = super::Tallies::of(&app, app.now()).await?.figures(&app.db, list).await?;
     Ok(Page(Delete { frame: Frame::of(&app, &by, Place::Lists).await?, figures, campaigns }))
 }
 
