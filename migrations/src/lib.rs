@@ -24,6 +24,7 @@ mod m20261125_000009_indexes;
 mod m20261125_000010_campaigns;
 mod m20261125_000011_delays;
 mod m20261125_000012_corrected;
+mod m20261125_000013_providers;
 
 use sea_orm_migration::prelude::*;
 
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000010_campaigns::Migration),
             Box::new(m20261125_000011_delays::Migration),
             Box::new(m20261125_000012_corrected::Migration),
+            Box::new(m20261125_000013_providers::Migration),
         ]
     }
 }

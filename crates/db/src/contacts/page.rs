@@ -215,7 +215,7 @@ impl Asked {
             ids: format!("SELECT id FROM contacts WHERE domain = {domain}"),
             holds: format!("c.domain = {domain}"),
             counts: true,
-            size: Size::Few,
+            size: Size::Many,
         });
     }
 
@@ -260,9 +260,10 @@ impl Asked {
         let stands = format!("x.scope IN (0, {list}) AND x.since <= {now} AND (x.until IS NULL OR x.until > {now})");
         let code = if let State::For(reason) = state { Some(reason.code()) } else { None };
         let reason = code.map_or(String::new(), |code| format!(" AND x.reason = {code}"));
-        // `+`: asked of one contact, SQLite looks under its key, and not through all that stand for the reason.
-        let each = code.map_or(String::new(), |code| format!(" AND +x.reason = {code}"));
-        let not = if state == State::Mailable { "NOT " } else { self.walked() };
+        // Asked of one contact, SQLite is to look under its key, and not through all that stand for the reason.
+        let walked = self.walked();
+        let each = code.map_or(String::new(), |code| format!(" AND {walked}x.reason = {code}"));
+        let not = if state == State::Mailable { "NOT " } else { walked };
         self.sets.push(Set {
             ids: format!(
                 "SELECT k.id FROM suppressions x CROSS JOIN contacts k WHERE k.key = x.key AND {stands}{reason}"
