@@ -67,6 +67,9 @@ pub(super) struct Conditions {
     pub(super) values: Vec<Value>,
 }
 
+/// By their ids: SQLite would look through all that fit for these few.
+const CORRECTED: &str = "b.id IN (SELECT id FROM bounces WHERE corrected IS NOT NULL)";
+
 impl Conditions {
     /// What is asked of the verdicts, of those corrected too.
     pub(super) fn verdict(&self) -> String {
@@ -75,13 +78,12 @@ impl Conditions {
 
     /// The same of those that a person corrected.
     pub(super) fn overruled(&self) -> String {
-        // By their ids: SQLite would look through all of the cause for the few.
-        format!("b.id IN (SELECT id FROM bounces WHERE corrected IS NOT NULL) AND {}", self.verdict())
+        format!("{CORRECTED} AND {}", self.verdict())
     }
 
     /// What is asked of what people said.
     pub(super) fn said(&self) -> String {
-        format!("{} AND b.corrected IS NOT NULL AND {}", self.base, self.said)
+        format!("{CORRECTED} AND {} AND {}", self.base, self.said)
     }
 
     /// Whether it matters what the verdict is.

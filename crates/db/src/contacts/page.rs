@@ -292,7 +292,8 @@ impl Asked {
     }
 
     fn narrowest(&self) -> Option<usize> {
-        let sets = self.sets.iter().enumerate().filter(|(_, set)| set.size != Size::Most);
+        // One that holds somebody twice has to be gone through to its end before it can be counted.
+        let sets = self.sets.iter().enumerate().filter(|(_, set)| set.size != Size::Most && set.counts);
         sets.min_by_key(|(_, set)| set.size).map(|(n, _)| n)
     }
 
