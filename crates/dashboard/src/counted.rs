@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The last count of something: it is counted anew for whoever asks, unless that takes long. Then it is kept for
-/// [`PART`] times as long as it took, so that people who look at it cost a part of the database and not all of it.
+/// twenty times as long as it took, so that people who look at it cost a part of the database and not all of it.
 #[derive(Clone, Debug)]
 pub struct Counted<T>(Arc<Mutex<Option<Count<T>>>>);
 

@@ -121,15 +121,36 @@ impl Filter {
     }
 
     fn verdict(&self) -> Option<String> {
-        let causes = (self.cause.is_some() || self.group.is_some()).then(|| {
-            // Names of ours: nothing in them needs a parameter.
-            names("b.cause", BounceCause::ALL.into_iter().filter(|cause| self.wants(*cause)))
-        });
-        let hard = self.kind.permanence().map(|permanence| match permanence {
-            Permanence::Hard => "b.hard".to_owned(),
-            Permanence::Soft => "NOT b.hard".to_owned(),
-        });
+        // Names of ours: nothing in them needs a parameter.
+        let causes = self.asks_for_causes().then(|| names("b.cause", self.causes()));
+        let hard = self.hard().map(ToOwned::to_owned);
         causes.into_iter().chain(hard).reduce(|both, one| format!("{both} AND {one}"))
+    }
+
+    /// The same as alternatives, a cause each.
+    fn verdicts(&self) -> impl Iterator<Item = String> {
+        let hard = self.hard().unwrap_or("1 = 1");
+        let causes: Vec<String> = if self.asks_for_causes() {
+            self.causes().map(|cause| format!("b.cause = '{cause}'")).collect()
+        } else {
+            vec!["1 = 1".to_owned()]
+        };
+        causes.into_iter().map(move |cause| format!("{cause} AND {hard}"))
+    }
+
+    fn asks_for_causes(&self) -> bool {
+        self.cause.is_some() || self.group.is_some()
+    }
+
+    fn causes(&self) -> impl Iterator<Item = BounceCause> {
+        BounceCause::ALL.into_iter().filter(|cause| self.wants(*cause))
+    }
+
+    fn hard(&self) -> Option<&'static str> {
+        Some(match self.kind.permanence()? {
+            Permanence::Hard => "b.hard",
+            Permanence::Soft => "NOT b.hard",
+        })
     }
 
     fn said(&self) -> String {
@@ -193,12 +214,15 @@ pub async fn page(
         )
     };
     let sql = if conditions.ask_the_verdict() {
-        // Each way has its index: asked with OR, neither would be used.
+        // Each cause and each way has its place in an index: asked with OR or IN, all that fit would be sorted.
+        let by_verdict = filter
+            .verdicts()
+            .map(|verdict| newest(&format!("{} AND {verdict} AND b.corrected IS NULL", conditions.base)));
+        let parts: Vec<String> = by_verdict.chain([newest(&conditions.said())]).collect();
+        let parts = parts.iter().map(|part| format!("SELECT * FROM ({part}) one")).collect::<Vec<_>>();
         format!(
-            "SELECT {COLUMNS} FROM (SELECT * FROM ({}) v UNION ALL SELECT * FROM ({}) s) b
-             ORDER BY b.at DESC, b.id DESC LIMIT ${}",
-            newest(&format!("{} AND b.corrected IS NULL", conditions.verdict())),
-            newest(&conditions.said()),
+            "SELECT {COLUMNS} FROM ({}) b ORDER BY b.at DESC, b.id DESC LIMIT ${}",
+            parts.join(" UNION ALL "),
             n + 3
         )
     } else {
