@@ -58,23 +58,26 @@ pub(crate) fn rotate(file: &Path) -> anyhow::Result<(char, Keys)> {
     Ok((name, parse(&text)?))
 }
 
-/// Goes on with what is in `file` whenever that changes, so that a rotation needs no restart.
+/// Goes on with what is in `file` whenever that changes, so that a rotation needs no restart. It goes by what the file
+/// says and not by its time: two changes can bear the same time. A file that is gone leaves the keys as they are.
 pub(crate) async fn follow(file: PathBuf, keys: Keys, stop: CancellationToken) {
-    let changed = || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).ok();
-    let mut seen = changed();
+    let read = || std::fs::read_to_string(&file).map_err(|error| error.kind());
+    let mut seen = None;
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        let now = changed();
-        if now == seen {
+        let now = read();
+        if seen.as_ref() == Some(&now) {
             continue;
         }
-        seen = now;
-        match load(&file) {
+        match now.as_ref().map_err(|kind| anyhow::anyhow!("{kind}")).and_then(|text| parse(text)) {
             Ok(newer) => {
+                if newer.names() != keys.names() {
+                    tracing::info!(key = %newer.names().first().unwrap_or(&'?'), "the keys changed");
+                }
                 keys.replace(&newer);
-                tracing::info!(key = %keys.names().first().unwrap_or(&'?'), "the keys changed");
             }
-            Err(error) => tracing::error!(error = %format!("{error:#}"), "the keys changed and cannot be read"),
+            Err(error) => tracing::error!(error = %format!("{error:#}"), "the key file cannot be read; kept the keys"),
         }
+        seen = Some(now);
     }
 }
 
@@ -188,6 +191,9 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), follows).await.unwrap();
+        std::fs::remove_file(&file).unwrap();
+        tokio::time::sleep(2 * LOOK).await;
+        assert_eq!((keys.names(), file.exists()), (vec!['b', 'a'], false), "a lost file must not become a new key");
         stop.cancel();
         following.await.unwrap();
     }
