@@ -67,6 +67,26 @@ async fn another_program_holds_the_sqlite_file_for_half_a_minute() {
     everyone_has_it(&world, &browser).await;
 }
 
+#[tokio::test]
+async fn what_a_worker_took_and_does_not_know_of_is_given_back() {
+    let world = World::with(Engine::Sqlite, Settings::default(), RELAY).await;
+    let browser = in_the_middle(&world).await;
+    let rename = |from: &str, to: &str| {
+        let change = "import sqlite3, sys\n\
+                      db = sqlite3.connect('rebound.db', timeout=30)\n\
+                      db.execute(f'ALTER TABLE contacts RENAME COLUMN {sys.argv[1]} TO {sys.argv[2]}')\ndb.commit()";
+        let done = Command::new("python3").args(["-c", change, from, to]).current_dir(world.folder()).status();
+        assert!(done.unwrap().success());
+    };
+
+    // Deliveries can be taken, and what the next statement would have answered about them is lost.
+    rename("fields", "elsewhere");
+    until("it happened", async || world.log().contains("answer to a claim was lost").then_some(())).await;
+    rename("elsewhere", "fields");
+
+    everyone_has_it(&world, &browser).await;
+}
+
 async fn a_relay_that_is_started_again_loses_nobody(engine: Engine) {
     let mut world = World::asleep(engine.database(), Settings::default(), RELAY).await;
     let listen = crate::program::free_port();

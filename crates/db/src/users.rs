@@ -5,7 +5,7 @@
 use crate::entity::setup_links;
 use crate::entity::users::{ActiveModel, Column, Entity, Model};
 use crate::sql::{all as all_rows, execute, millis, number, one, time};
-use crate::{Connection, Error, Pool};
+use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, EmailAddress, Role, User, UserId};
 use sea_orm::sea_query::OnConflict;
@@ -266,20 +266,23 @@ pub async fn setup_is_open(db: &impl Connection, digest: &str) -> Result<bool, E
     Ok(number(db, sql, [digest.into()]).await? == 1 && !has_owner(db).await?)
 }
 
-/// Makes the owner by the link with `digest`; `None` where it was used, is not ours, or there is an owner.
+/// Makes the owner by the link with `digest`; `None` where it was used, is not ours, or there is an owner: then the
+/// transaction must not be committed.
 ///
 /// # Errors
 /// [`Error::Taken`] when the address signs in already; [`Error::Unavailable`].
-pub async fn set_up(db: &Pool, digest: &str, owner: &NewUser, now: DateTime<Utc>) -> Result<Option<UserId>, Error> {
-    let tx = db.begin().await?;
+pub async fn set_up(
+    tx: &Transaction,
+    digest: &str,
+    owner: &NewUser,
+    now: DateTime<Utc>,
+) -> Result<Option<UserId>, Error> {
     let sql = "UPDATE setup_links SET used = $1 WHERE digest = $2 AND used IS NULL";
-    let used = execute(&tx, sql, [millis(now).into(), digest.into()]).await?;
-    if used == 0 || has_owner(&tx).await? {
+    let used = execute(tx, sql, [millis(now).into(), digest.into()]).await?;
+    if used == 0 || has_owner(tx).await? {
         return Ok(None);
     }
-    let id = create(&tx, &NewUser { role: Role::Owner, ..owner.clone() }, now).await?;
-    tx.commit().await?;
-    Ok(Some(id))
+    create(tx, &NewUser { role: Role::Owner, ..owner.clone() }, now).await.map(Some)
 }
 
 impl TryFrom<Model> for User {
@@ -299,6 +302,15 @@ impl TryFrom<Model> for User {
 mod tests {
     use super::*;
 
+    async fn owner_by(db: &Pool, digest: &str, owner: &NewUser, now: DateTime<Utc>) -> Result<Option<UserId>, Error> {
+        let tx = db.begin().await?;
+        let made = set_up(&tx, digest, owner, now).await?;
+        if made.is_some() {
+            tx.commit().await?;
+        }
+        Ok(made)
+    }
+
     fn ines() -> NewUser {
         NewUser {
             email: "Ines@fernhill.example".parse().unwrap(),
@@ -316,15 +328,15 @@ mod tests {
         open_setup(&db, "first", now).await.unwrap();
         open_setup(&db, "second", now).await.unwrap();
 
-        assert!(set_up(&db, "first", &ines(), now).await.unwrap().is_none(), "a newer link replaces an older one");
+        assert!(owner_by(&db, "first", &ines(), now).await.unwrap().is_none(), "a newer link replaces an older one");
         assert!(setup_is_open(&db, "second").await.unwrap());
-        assert!(set_up(&db, "second", &ines(), now).await.unwrap().is_some());
+        assert!(owner_by(&db, "second", &ines(), now).await.unwrap().is_some());
         assert!(!setup_is_open(&db, "second").await.unwrap());
-        assert!(set_up(&db, "second", &ines(), now).await.unwrap().is_none());
+        assert!(owner_by(&db, "second", &ines(), now).await.unwrap().is_none());
 
         open_setup(&db, "third", now).await.unwrap();
         let other = NewUser { email: "jo@fernhill.example".parse().unwrap(), ..ines() };
-        assert!(set_up(&db, "third", &other, now).await.unwrap().is_none(), "there is an owner");
+        assert!(owner_by(&db, "third", &other, now).await.unwrap().is_none(), "there is an owner");
         assert_eq!(all(&db).await.unwrap().len(), 1);
     }
 

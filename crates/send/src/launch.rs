@@ -3,7 +3,7 @@
 use crate::Sender;
 use crate::check::{Depth, Finding, preflight};
 use chrono::{DateTime, Utc};
-use rebound_db::{Pool, Transaction, campaigns, events, incidents};
+use rebound_db::{Pool, Transaction, bounces, campaigns, events, incidents};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
 /// Why an order was not followed. Nothing was changed.
@@ -147,15 +147,18 @@ pub async fn pause(db: &Pool, id: CampaignId, actor: &str, now: DateTime<Utc>) -
 /// # Errors
 /// [`LaunchError`]
 pub async fn resume(db: &Pool, id: CampaignId, actor: &str, now: DateTime<Utc>) -> Result<(), LaunchError> {
-    let campaign = campaigns::get(db, id).await?.ok_or(LaunchError::Unknown)?;
-    campaign.state.after(CampaignAct::Resume)?;
-    campaigns::trust_from(db, id, now).await?;
-    for ((campaign, _), incident) in incidents::open_bursts(db).await? {
+    let tx = db.begin().await?;
+    // Whoever records bounces may be about to pause it for a burst: one of both is first.
+    bounces::one_at_a_time(&tx).await?;
+    let campaign = campaigns::get(&tx, id).await?.ok_or(LaunchError::Unknown)?;
+    follow(&tx, &campaign, CampaignAct::Resume, None, actor, now).await?;
+    campaigns::trust_from(&tx, id, now).await?;
+    for ((campaign, _), incident) in incidents::open_bursts(&tx).await? {
         if campaign == id {
-            incidents::close(db, incident, now).await?;
+            incidents::close(&tx, incident, now).await?;
         }
     }
-    order(db, &campaign, CampaignAct::Resume, actor, now).await
+    Ok(tx.commit().await?)
 }
 
 /// Stops a campaign for good: what has not been handed over stays unsent.

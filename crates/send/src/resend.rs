@@ -4,7 +4,7 @@
 //! be written to. So each message keeps its own Message-ID, and everything else works as for any campaign.
 
 use chrono::{DateTime, Utc};
-use rebound_db::{Audience, Pool, audience, campaigns, deliveries, doubts, events};
+use rebound_db::{Audience, Connection, Pool, audience, campaigns, deliveries, doubts, events};
 use rebound_domain::{BounceCause, Campaign, CampaignId, CampaignState, Draft, Remedy, Resend};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -124,8 +124,10 @@ pub async fn hurry(
     now: DateTime<Utc>,
 ) -> Result<u64, ResendError> {
     refuse_cancelled(db, id).await?;
-    let count = deliveries::hurry(db, id, cause, now).await?;
-    note(db, id, actor, format!("{count} people: {}", cause.title()), "campaign.hurried", now).await?;
+    let tx = db.begin().await?;
+    let count = deliveries::hurry(&tx, id, cause, now).await?;
+    note(&tx, id, actor, format!("{count} people: {}", cause.title()), "campaign.hurried", now).await?;
+    tx.commit().await?;
     Ok(count)
 }
 
@@ -141,8 +143,10 @@ pub async fn resend_doubts(
     now: DateTime<Utc>,
 ) -> Result<u64, ResendError> {
     refuse_cancelled(db, id).await?;
-    let count = doubts::resend(db, id, seen, now).await?;
-    note(db, id, actor, format!("{count} messages"), "campaign.doubts_resent", now).await?;
+    let tx = db.begin().await?;
+    let count = doubts::resend(&tx, id, seen, now).await?;
+    note(&tx, id, actor, format!("{count} messages"), "campaign.doubts_resent", now).await?;
+    tx.commit().await?;
     Ok(count)
 }
 
@@ -157,9 +161,10 @@ pub async fn leave_doubts(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), ResendError> {
-    doubts::leave(db, id, seen).await?;
-    note(db, id, actor, String::new(), "campaign.doubts_left", now).await?;
-    Ok(())
+    let tx = db.begin().await?;
+    doubts::leave(&tx, id, seen).await?;
+    note(&tx, id, actor, String::new(), "campaign.doubts_left", now).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn refuse_cancelled(db: &Pool, id: CampaignId) -> Result<(), ResendError> {
@@ -170,7 +175,7 @@ async fn refuse_cancelled(db: &Pool, id: CampaignId) -> Result<(), ResendError> 
 }
 
 async fn note(
-    db: &Pool,
+    db: &impl Connection,
     id: CampaignId,
     actor: &str,
     detail: String,

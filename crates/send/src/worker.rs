@@ -70,6 +70,18 @@ enum Left {
     Told,
     /// Others took it for dead.
     Forgotten,
+    /// It may have taken more than it knows of: the database's answer was lost.
+    Unsure,
+}
+
+impl Left {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Told => "it was told to stop",
+            Self::Forgotten => "others took it for dead",
+            Self::Unsure => "the database's answer to a claim was lost, and what it took is given back",
+        }
+    }
 }
 
 /// A campaign that is ready to be sent, or the reason why it cannot be.
@@ -82,10 +94,20 @@ impl Worker {
     /// [`WorkerError::Database`] when the database is not there at the start, or another worker sends from the SQLite
     /// file. Later it is waited for. [`WorkerError::Broken`] when a part ended by a fault of ours.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
-        while self.serve_once(&stop).await? == Left::Forgotten {
-            tracing::warn!("others took this worker for dead; it signs on anew");
+        let mut has_served = false;
+        loop {
+            match self.serve_once(&stop).await {
+                Ok(Left::Told) => return Ok(()),
+                Ok(left) => tracing::warn!(why = left.why(), "the worker signs on anew"),
+                // What it still had is taken back as a dead worker's once it is on again.
+                Err(WorkerError::Database(error)) if has_served && !stop.is_cancelled() => {
+                    tracing::error!(%error, "the worker waits for the database to sign on anew");
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
+                }
+                Err(error) => return Err(error),
+            }
+            has_served = true;
         }
-        Ok(())
     }
 
     /// Sends under one name.
@@ -112,6 +134,7 @@ impl Worker {
             ready: Ready::new(),
             silent: HashMap::new(),
             looked: None,
+            is_unsure: false,
         };
         // A part ends before it is told to only by a fault of ours: better to stop and be started anew.
         let mut is_whole = true;
@@ -131,10 +154,11 @@ impl Worker {
                 }
             }
             is_whole = lines.try_join_next().is_none() && !writer.is_finished();
-            if heart.is_finished() {
+            if heart.is_finished() || dispatch.is_unsure {
                 break;
             }
         }
+        let is_unsure = dispatch.is_unsure;
         drop(dispatch);
         drop(jobs);
         while lines.join_next().await.is_some() {}
@@ -142,12 +166,18 @@ impl Worker {
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
         time.abort();
         let was_forgotten = heart.is_finished();
-        self.leave(&presence, heart, writer).await?;
-        match (is_whole, was_forgotten) {
-            (false, _) => Err(WorkerError::Broken),
-            (true, true) if !stop.is_cancelled() => Ok(Left::Forgotten),
-            (true, _) => Ok(Left::Told),
+        match self.leave(&presence, heart, writer).await {
+            Err(error) if stop.is_cancelled() => return Err(error.into()),
+            Err(error) => tracing::error!(%error, "what it had is taken back when the database is there again"),
+            Ok(()) => {}
         }
+        Ok(match (is_whole, stop.is_cancelled()) {
+            (false, _) => return Err(WorkerError::Broken),
+            (true, true) => Left::Told,
+            (true, false) if was_forgotten => Left::Forgotten,
+            (true, false) if is_unsure => Left::Unsure,
+            (true, false) => Left::Told,
+        })
     }
 
     fn shared(
@@ -207,6 +237,9 @@ struct Dispatch<'a> {
     silent: HashMap<WorkerId, Instant>,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
+    /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
+    /// Then it finishes what it has in hand, and gives everything else back under its name.
+    is_unsure: bool,
 }
 
 impl Dispatch<'_> {
@@ -308,7 +341,7 @@ impl Dispatch<'_> {
             busy = launch::plan(db, &campaign, now).await?;
         }
         let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
-        let leases = self.claim(&campaign, now).await?;
+        let leases = self.claim(&campaign, now).await.inspect_err(|_| self.is_unsure = true)?;
         if leases.is_empty() {
             if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
                 campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;
@@ -316,7 +349,7 @@ impl Dispatch<'_> {
             }
             return Ok(busy);
         }
-        self.hand_out(leases, &composer, now).await?;
+        self.hand_out(leases, &composer, now).await.inspect_err(|_| self.is_unsure = true)?;
         Ok(true)
     }
 
@@ -350,16 +383,7 @@ impl Dispatch<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), rebound_contacts::Error> {
         let ids: Vec<ContactId> = leases.iter().map(|lease| lease.contact).collect();
-        let mut people = match contacts::recipients(&self.worker.db, &ids).await {
-            Ok(people) => people,
-            Err(error) => {
-                // Not known to whom: they go back, to be taken again in a minute.
-                let again = Some(now + TimeDelta::minutes(1));
-                let back: Vec<_> = leases.iter().map(|lease| (lease.id, again)).collect();
-                leases::release(&self.worker.db, self.id, &back).await?;
-                return Err(error.into());
-            }
-        };
+        let mut people = contacts::recipients(&self.worker.db, &ids).await?;
         let mut held = Vec::new();
         for lease in leases {
             let contact = match people.remove(&lease.contact) {

@@ -51,9 +51,11 @@ pub(crate) async fn make(
             Ok(Faulty(page).into_response())
         }
         Ok(user) => {
-            let id = users::set_up(&app.db, &digest, &user, Utc::now()).await?.ok_or(PageError::NotFound)?;
-            let owner = users::get(&app.db, id).await?.ok_or(PageError::NotFound)?;
-            note(&app.db, By::User(&owner), "owner.made", id, "by the set-up link", app.now()).await?;
+            let tx = app.db.begin().await?;
+            let id = users::set_up(&tx, &digest, &user, Utc::now()).await?.ok_or(PageError::NotFound)?;
+            let owner = users::get(&tx, id).await?.ok_or(PageError::NotFound)?;
+            note(&tx, By::User(&owner), "owner.made", id, "by the set-up link", app.now()).await?;
+            tx.commit().await?;
             Ok(Redirect::to("/sign-in").into_response())
         }
     }
