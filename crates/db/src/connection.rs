@@ -2,6 +2,7 @@
 
 use crate::Error;
 use rebound_migrations::{Migrator, MigratorTrait};
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
@@ -75,6 +76,12 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .pragma("temp_store", "memory")
+    });
+    // On a full disk SQLite may end a transaction by itself, or leave one open whose end failed. What the next one
+    // then writes would stand inside it and be lost with it: such a connection is closed, and another one opened.
+    options.map_sqlx_sqlite_before_acquire(|connection, _| {
+        let is_clean = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_clean) })
     });
     options
 }
@@ -198,9 +205,7 @@ impl ConnectionTrait for Pool {
         if Self::is_reading(&statement.sql) {
             return self.readers.query_one_raw(statement).await;
         }
-        if self.patience.is_none() {
-            return self.writer.query_one_raw(statement).await;
-        }
+        // Alone, it would answer with the row before it has failed to be written.
         let tx = self.begun().await?;
         let found = tx.query_one_raw(statement).await?;
         tx.commit().await.map(|()| found)
@@ -234,5 +239,65 @@ impl ConnectionTrait for Transaction {
     }
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.0.query_all_raw(statement).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{execute, number};
+
+    const LONG: &str = "INSERT INTO setup_links (digest, created) VALUES (hex(randomblob(100000)), 0)";
+    const SHORT: &str = "INSERT INTO setup_links (digest, created) VALUES ('short', 0) RETURNING digest";
+
+    /// Lets the writer's connection take no more room, as a full disk would.
+    async fn fill(pool: &Pool) {
+        let pages = number(pool, "SELECT page_count FROM pragma_page_count()", []).await.unwrap();
+        pool.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await.unwrap();
+    }
+
+    async fn rows(pool: &Pool) -> i64 {
+        number(pool, "SELECT count(*) FROM setup_links", []).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_write_that_found_no_room_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = temporary(folder.path()).await.unwrap();
+        for _ in 0..3 {
+            fill(&pool).await;
+            let tx = pool.begin().await.unwrap();
+            let full = execute(&tx, LONG, []).await.unwrap_err();
+            assert_eq!(full.outage(), Some(crate::Outage::Full), "{full:?}");
+            drop(tx);
+        }
+
+        let tx = pool.begin().await.unwrap();
+        execute(&tx, "INSERT INTO setup_links (digest, created) VALUES ('one', 0)", []).await.unwrap();
+        tx.commit().await.unwrap();
+
+        assert_eq!(rows(&pool).await, 1, "others see what was committed");
+        pool.query_one_raw(Statement::from_string(DatabaseBackend::Sqlite, SHORT)).await.unwrap();
+        assert_eq!(rows(&pool).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_transaction_has_no_end_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = temporary(folder.path()).await.unwrap();
+        let tx = pool.begin().await.unwrap();
+        // It ends behind our back, as on a full disk, and so does the next one that is opened in its place.
+        tx.execute_unprepared("ROLLBACK").await.unwrap();
+        drop(tx);
+        let tx = pool.begin().await.unwrap();
+        let transaction = tx.execute_unprepared("RELEASE _sqlx_savepoint_1").await;
+        assert!(transaction.is_err(), "a transaction of its own was begun, not a part of the one before");
+        drop(tx);
+
+        let tx = pool.begin().await.unwrap();
+        execute(&tx, "INSERT INTO setup_links (digest, created) VALUES ('one', 0)", []).await.unwrap();
+        tx.commit().await.unwrap();
+
+        assert_eq!(rows(&pool).await, 1);
     }
 }
