@@ -23,6 +23,7 @@ axe.run(document, { ...run, preload: false, iframes: false, resultTypes: ["viola
 /// The page that is open, in each size and colour; what is wrong with it.
 pub(crate) async fn faults(browser: &Chromium) -> Vec<String> {
     browser.run(&axe(), vec![]).await;
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true", vec![]).await;
     let mut faults = Vec::new();
     for (width, scheme) in [(PHONE, "dark"), (PHONE, "light"), (DESK, "dark"), (DESK, "light")] {
         browser.look(width, scheme).await;

@@ -3,7 +3,7 @@
 use crate::chromium::Chromium;
 use crate::engine::{Engine, on_both_engines};
 use crate::world::World;
-use crate::{accessibility, furnished};
+use crate::{accessibility, furnished, journey};
 use rebound_dashboard::routes;
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use Kind::{Else, File, Page};
 const PLACES: &[(&str, Kind)] = &[
     ("/assets/{file}", Else),
     ("/sign-in", Page(&["/sign-in"])),
-    ("/setup/{secret}", Else), // see `the_pages_before_the_sign_in`
+    ("/setup/{secret}", Else), // see `the_pages_before_the_sign_in`; and `/join`
     ("/account", Page(&["/account"])),
     ("/", Page(&["/"])),
     ("/campaigns", Page(&["/campaigns"])),
@@ -50,12 +50,12 @@ const PLACES: &[(&str, Kind)] = &[
     ("/lists/{id}/export", File("/lists/1/export")),
     ("/imports", Page(&["/imports"])),
     ("/imports/new", Page(&["/imports/new"])),
-    ("/imports/{id}", Page(&["/imports/1"])),
+    ("/imports/{id}", Page(&["/imports/1", "/imports/3"])),
     ("/imports/{id}/progress", Else),
     ("/imports/{id}/bad-rows", File("/imports/1/bad-rows")),
     ("/jobs", Page(&["/jobs"])),
     ("/jobs/progress", Else),
-    ("/jobs/{id}/cancel", Else), // only for a moment is there something to cancel
+    ("/jobs/{id}/cancel", Page(&["/jobs/3/cancel"])),
     ("/suppressions", Page(&["/suppressions"])),
     ("/suppressions/export", File("/suppressions/export")),
     ("/bounces", Page(&["/bounces"])),
@@ -63,10 +63,10 @@ const PLACES: &[(&str, Kind)] = &[
     ("/incidents", Page(&["/incidents"])),
     ("/incidents/{id}", Page(&["/incidents/1"])),
     ("/policies", Page(&["/policies"])),
-    ("/policies/effect", Else),             // a part of the page of policies
-    ("/policies/versions/{version}", Else), // there is none until somebody has saved one
+    ("/policies/effect", Page(&["/policies/effect"])),
+    ("/policies/versions/{version}", Page(&["/policies/versions/2"])),
     ("/settings", Page(&["/settings"])),
-    ("/join/{secret}", Else), // see `journey`
+    ("/join/{secret}", Else),
     ("/confirm", Page(&["/confirm"])),
     ("/users", Page(&["/users"])),
     ("/users/new", Page(&["/users/new"])),
@@ -118,12 +118,12 @@ async fn every_page_serves_everybody(engine: Engine) {
 #[tokio::test]
 async fn the_pages_before_the_sign_in_serve_everybody() {
     let world = World::start(Engine::Sqlite).await;
-    let link = world.setup_link().await;
     let browser = Chromium::start(&world).await;
-    let mut faults = Vec::new();
-    for address in [&link, "/sign-in"] {
-        faults.extend(visit(&browser, address).await);
-    }
+    let mut faults = visit(&browser, &world.setup_link().await).await;
+    faults.extend(visit(&browser, "/sign-in").await);
+    journey::sets_up(&world, &browser).await;
+    let link = journey::makes_a_link(&browser).await;
+    faults.extend(visit(&Chromium::start(&world).await, &link).await);
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 

@@ -2,6 +2,7 @@
 
 use crate::chromium::Chromium;
 use crate::engine::Engine;
+use crate::journey;
 use crate::world::{LIST, World, people};
 
 /// Some whose hosts take everything, some who cannot be reached, and why; then two rows that are no people.
@@ -43,6 +44,14 @@ pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
     world.create_to("Neighbours", "Autumn").await;
     world.rebound(&["campaign", "launch", "Autumn"]).await;
     world.reaches("Autumn", "waiting").await;
+    journey::changes_a_policy(&browser).await;
+    // A file that was looked at, and waits for somebody to say go.
+    let file = world.write("more.csv", people(5, &["not an address"]));
+    browser.open("/imports/new").await;
+    browser.write("Name of the new list", "Friends").await;
+    browser.attach("CSV file", &file).await;
+    browser.press("Look at the file").await;
+    browser.sees("Import into").await;
     (world, browser)
 }
 

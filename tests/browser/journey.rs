@@ -29,7 +29,8 @@ async fn everything_is_done_in_the_browser(engine: Engine) {
     signs_out(&browser).await;
 }
 
-async fn sets_up(world: &World, browser: &Chromium) {
+/// Makes the first account, by the set-up link, and signs in.
+pub(crate) async fn sets_up(world: &World, browser: &Chromium) {
     browser.open(&world.setup_link().await).await;
     browser.write("Your name", "Ines").await;
     browser.write("E-mail address", EMAIL).await;
@@ -159,7 +160,8 @@ async fn restores_an_incident(world: &World, browser: &Chromium) {
     .await;
 }
 
-async fn changes_a_policy(browser: &Chromium) {
+/// Saves another version of the policy.
+pub(crate) async fn changes_a_policy(browser: &Chromium) {
     browser.open("/policies").await;
     let field = "return document.querySelector('fieldset input[type=number]').id";
     let id = browser.run(field, vec![]).await;
@@ -169,7 +171,8 @@ async fn changes_a_policy(browser: &Chromium) {
     browser.sees("Version 2 In force").await;
 }
 
-async fn invites_a_colleague(world: &World, browser: &Chromium) {
+/// Adds a colleague; the link by which they choose their password.
+pub(crate) async fn makes_a_link(browser: &Chromium) -> String {
     browser.open("/users/new").await;
     if browser.path().await.starts_with("/confirm") {
         browser.write("Password of", PASSWORD).await;
@@ -179,8 +182,11 @@ async fn invites_a_colleague(world: &World, browser: &Chromium) {
     browser.write("E-mail address", "bo@fernhill.test").await;
     browser.press_field("marketer").await;
     browser.press("Make the link").await;
-    let link = browser.find("field", "One-time link").await.prop("value").await.unwrap().unwrap();
+    browser.find("field", "One-time link").await.prop("value").await.unwrap().unwrap()
+}
 
+async fn invites_a_colleague(world: &World, browser: &Chromium) {
+    let link = makes_a_link(browser).await;
     let other = Chromium::start(world).await;
     other.open(&link).await;
     other.write("New password", "daffodils in the rain").await;
