@@ -69,7 +69,7 @@ async fn another_program_holds_the_sqlite_file_for_half_a_minute() {
 
 #[tokio::test]
 async fn what_a_worker_took_and_does_not_know_of_is_given_back() {
-    let world = World::with(Engine::Sqlite, Settings::default(), RELAY).await;
+    let world = World::with(Engine::Sqlite, Settings::default(), "per_second = 40\nconnections = 4").await;
     let browser = in_the_middle(&world).await;
     let rename = |from: &str, to: &str| {
         let change = "import sqlite3, sys\n\

@@ -1,7 +1,7 @@
 //! Who is sending: a row, a lease that a heartbeat renews, and a lock that dies with its holder.
 
 use crate::sql::{all, execute, number};
-use crate::{Connection, Error, Pool};
+use crate::{Connection, Error, Pool, Transaction};
 use chrono::TimeDelta;
 use rebound_domain::WorkerId;
 use sea_orm::{
@@ -149,12 +149,17 @@ pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<bool
     Ok(renewed > 0)
 }
 
-/// Whether a worker is signed on still: one that was taken for dead must not claim what it has in hand from before.
+/// Whether a worker is signed on still, and stays so until `tx` ends: one that was taken for dead must not claim.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn is_known(db: &impl Connection, id: WorkerId) -> Result<bool, Error> {
-    Ok(number(db, "SELECT COUNT(*) FROM workers WHERE id = $1", [id.0.into()]).await? > 0)
+pub async fn is_known(tx: &Transaction, id: WorkerId) -> Result<bool, Error> {
+    let kept = match tx.get_database_backend() {
+        DatabaseBackend::Postgres => "FOR KEY SHARE",
+        _ => "",
+    };
+    let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM workers WHERE id = $1 {kept}) AS known");
+    Ok(number(tx, &sql, [id.0.into()]).await? > 0)
 }
 
 /// Signs a worker off; what it had must have been given back.

@@ -124,7 +124,10 @@ impl Writer {
             Ok(marked) => return marked,
             Err(error) => error,
         };
-        tracing::error!(error = &error as &dyn std::error::Error, step = ?(&step.heard, &step.mark), "set aside");
+        // What a host said may quote the address: only numbers go into the log.
+        let heard = step.heard.as_ref().and_then(Heard::delivery);
+        let mark = step.mark.as_ref().map(|mark| mark.id);
+        tracing::error!(error = &error as &dyn std::error::Error, ?heard, ?mark, "set aside");
         if let Err(error) = self.set_aside(step).await {
             // They are this worker's until it ends; whoever recovers them puts them in doubt.
             tracing::error!(error = &error as &dyn std::error::Error, "its deliveries stay as they are");

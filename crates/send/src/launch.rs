@@ -3,6 +3,7 @@
 use crate::Sender;
 use crate::check::{Depth, Finding, preflight};
 use chrono::{DateTime, Utc};
+use rebound_contacts::feedback;
 use rebound_db::{Pool, Transaction, bounces, campaigns, events, incidents};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
@@ -155,7 +156,7 @@ pub async fn resume(db: &Pool, id: CampaignId, actor: &str, now: DateTime<Utc>) 
     campaigns::trust_from(&tx, id, now).await?;
     for ((campaign, _), incident) in incidents::open_bursts(&tx).await? {
         if campaign == id {
-            incidents::close(&tx, incident, now).await?;
+            feedback::close(&tx, incident, actor, now).await?;
         }
     }
     Ok(tx.commit().await?)

@@ -98,7 +98,11 @@ impl Worker {
         loop {
             match self.serve_once(&stop).await {
                 Ok(Left::Told) => return Ok(()),
-                Ok(left) => tracing::warn!(why = left.why(), "the worker signs on anew"),
+                Ok(left) => {
+                    tracing::warn!(why = left.why(), "the worker signs on anew");
+                    // What keeps it from knowing may last.
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
+                }
                 // What it still had is taken back as a dead worker's once it is on again.
                 Err(WorkerError::Database(error)) if has_served && !stop.is_cancelled() => {
                     tracing::error!(%error, "the worker waits for the database to sign on anew");
@@ -112,16 +116,17 @@ impl Worker {
 
     /// Sends under one name.
     async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
+        let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
+        let resting = lanes::resting(&self.db).await?;
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
         let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
         let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
-        let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
         let (journal, writer) = Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock);
         let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
         let shared = Arc::new(self.shared(journal, policy, waiting, stop.clone()));
-        self.remember_lanes(&shared).await?;
+        remember_lanes(&shared, resting);
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
         tracing::info!(worker.id = %presence.id, "sending");
@@ -203,14 +208,6 @@ impl Worker {
         }
     }
 
-    async fn remember_lanes(&self, shared: &Shared) -> Result<(), rebound_contacts::Error> {
-        for lane in lanes::resting(&self.db).await? {
-            let verdict = Verdict { cause: lane.cause, ..crate::attempt::plain_verdict(lane.cause, &lane.words) };
-            shared.lanes.remember(lane.receiver, lane.until, lane.rests, verdict);
-        }
-        Ok(())
-    }
-
     async fn leave(
         &self,
         presence: &Presence,
@@ -219,8 +216,10 @@ impl Worker {
     ) -> Result<(), rebound_contacts::Error> {
         // The journal ends when nobody holds it any more; what it holds is stored first.
         let _ = writer.await;
+        // It holds the presence too: the lock is free only when it is gone.
         heart.abort();
-        leases::recover(&self.db, presence.id, self.clock.at(Utc::now())).await?;
+        let _ = heart.await;
+        give_up(&self.db, presence.id, self.clock.at(Utc::now())).await?;
         workers::sign_off(&self.db, presence).await?;
         Ok(())
     }
@@ -264,13 +263,12 @@ impl Dispatch<'_> {
     /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
     async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
         let tx = self.worker.db.begin().await?;
-        let leases = leases::claim(&tx, self.id, campaign.id, BATCH, now).await?;
-        if workers::is_known(&tx, self.id).await? {
-            tx.commit().await?;
-            Ok(leases)
-        } else {
-            Ok(Vec::new())
+        if !workers::is_known(&tx, self.id).await? {
+            return Ok(Vec::new());
         }
+        let leases = leases::claim(&tx, self.id, campaign.id, BATCH, now).await?;
+        tx.commit().await?;
+        Ok(leases)
     }
 
     /// Where the clock was put back, before this start or since the last look, what was due by then is due now.
@@ -296,11 +294,7 @@ impl Dispatch<'_> {
             if dead.is_silent && self.silent.entry(dead.id).or_insert_with(Instant::now).elapsed() < 2 * HEARTBEAT {
                 continue;
             }
-            // Both or neither: while its name is known it may still claim, and afterwards what it had is others'.
-            let tx = db.begin().await?;
-            let doubts = leases::recover(&tx, dead.id, now).await?;
-            workers::forget(&tx, dead.id).await?;
-            tx.commit().await?;
+            let doubts = give_up(db, dead.id, now).await?;
             tracing::warn!(worker.id = %dead.id, doubts, "a worker died; its deliveries were taken back");
         }
         Ok(())
@@ -429,6 +423,23 @@ impl Dispatch<'_> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
         let spread = ((until - now).num_milliseconds() as f64 * 0.05 * rand::random::<f64>()) as i64;
         Some(Heard::Back(job.lease.id, Some((until + TimeDelta::milliseconds(spread)).min(end))))
+    }
+}
+
+/// Gives back what a worker has and strikes out its name, both or neither; how many are in doubt by it. The name goes
+/// first: that waits for a claim which is on its way, so that nothing is claimed under a name that nobody has.
+async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, rebound_db::Error> {
+    let tx = db.begin().await?;
+    workers::forget(&tx, id).await?;
+    let doubts = leases::recover(&tx, id, now).await?;
+    tx.commit().await?;
+    Ok(doubts)
+}
+
+fn remember_lanes(shared: &Shared, resting: Vec<lanes::RestingLane>) {
+    for lane in resting {
+        let verdict = Verdict { cause: lane.cause, ..crate::attempt::plain_verdict(lane.cause, &lane.words) };
+        shared.lanes.remember(lane.receiver, lane.until, lane.rests, verdict);
     }
 }
 
