@@ -11,7 +11,7 @@ const KILLS: usize = 10;
 const CONNECTIONS: usize = 8;
 /// Letters from one end to the next. Counted from the beginning, so that what goes out while a slow machine starts the
 /// program again brings the campaign no nearer to its own end.
-const BETWEEN: u64 = 200;
+const BETWEEN: u64 = 150;
 
 #[tokio::test]
 async fn nobody_is_lost_by_twenty_ends_of_the_one_process_on_sqlite() {

@@ -51,8 +51,18 @@ impl Jobs {
     /// [`Error::Database`] when the database is not there at the start. Later it is waited for.
     pub async fn run(self, wake: Arc<Notify>, stop: CancellationToken) -> Result<(), Error> {
         let name = format!("jobs:{}", std::process::id());
+        let mut has_served = false;
         while !stop.is_cancelled() {
-            let presence = workers::sign_on(&self.db, &self.url, &name).await?;
+            let presence = match workers::sign_on(&self.db, &self.url, &name).await {
+                Ok(presence) => presence,
+                Err(error) if has_served => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "work waits for the database");
+                    stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            has_served = true;
             let mut at_work = JoinSet::new();
             let serving = self.serve(&presence, &wake, &mut at_work, &stop);
             tokio::select! {
@@ -60,7 +70,10 @@ impl Jobs {
                 () = lives(&self.db, &presence) => {}
             }
             while at_work.join_next().await.is_some() {}
-            workers::sign_off(&self.db, &presence).await?;
+            if let Err(error) = workers::sign_off(&self.db, &presence).await {
+                // Others take what it had as soon as its lock is gone.
+                tracing::error!(error = &error as &dyn std::error::Error, "could not sign off");
+            }
         }
         Ok(())
     }

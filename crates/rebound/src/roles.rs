@@ -206,8 +206,12 @@ impl Parts {
         let all = async { while parts.join_next().await.is_some() {} };
         if tokio::time::timeout(std::time::Duration::from_secs(30), all).await.is_err() {
             tracing::error!("a part did not stop within 30 seconds");
+            parts.abort_all();
         }
-        self.db.close().await;
+        // A database that hangs does not keep us here: what it has not confirmed was not said either.
+        if tokio::time::timeout(std::time::Duration::from_secs(5), self.db.close()).await.is_err() {
+            tracing::error!("the database did not let go within 5 seconds");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use rebound_domain::Role;
 
 /// A path of the table with its names filled in.
 fn filled(path: &str) -> String {
-    path.replace("{id}", "2").replace("{secret}", "unknown").replace("{file}", "unknown.css")
+    path.replace("{id}", "2").replace("{secret}", "unknown").replace("{file}", "unknown.css").replace("{version}", "2")
 }
 
 /// Asks without a token: a permission is asked for before the form is read, and nothing is ever changed.
