@@ -1,4 +1,5 @@
-//! How long the pages of a running installation take: `page_times URL EMAIL PASSWORD [REQUESTS] [CONTACTS]`.
+//! How long the pages of a running installation take: `page_times URL EMAIL PASSWORD [REQUESTS] [CONTACTS] [LIMIT]`.
+//! Fails where one page in twenty takes longer than LIMIT milliseconds.
 //!
 //! `make bench-pages` runs it over a million contacts.
 #![allow(
@@ -54,6 +55,8 @@ async fn main() {
     let [url, email, password] = [0, 1, 2].map(|n| arguments[n].clone());
     let requests: usize = arguments.get(3).map_or(100, |text| text.parse().unwrap());
     let contacts: u64 = arguments.get(4).map_or(1_000_000, |text| text.parse().unwrap());
+    let limit: u64 = arguments.get(5).map_or(u64::MAX, |text| text.parse().unwrap());
+    let mut late = Vec::new();
     let browser = reqwest::Client::builder().cookie_store(true).build().unwrap();
     let form = [("email", email), ("password", password)];
     let signed = browser.post(format!("{url}/sign-in")).header("origin", &url).form(&form).send().await.unwrap();
@@ -83,7 +86,11 @@ async fn main() {
         times.sort();
         let part = |part: usize| times[(times.len() * part).div_ceil(100).max(1) - 1];
         println!("{name:<44} {:>7} {:>7} {:>7} {:>8}", ms(first), ms(part(50)), ms(part(95)), ms(part(100)));
+        if part(95) > Duration::from_millis(limit) {
+            late.push(name);
+        }
     }
+    assert!(late.is_empty(), "over {limit} ms for one in twenty: {late:?}");
 }
 
 fn ms(time: Duration) -> String {

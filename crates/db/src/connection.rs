@@ -133,7 +133,12 @@ impl Pool {
         let Some(patience) = self.patience else { return begun.await };
         // Nothing has been written yet, so that nothing is half done when we turn away.
         let begun = tokio::time::timeout(patience, begun).await;
-        begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
+        let tx = begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))?;
+        if self.get_database_backend() == DatabaseBackend::Postgres {
+            // There it is rows that others hold, later.
+            tx.execute_unprepared(&format!("SET LOCAL lock_timeout = {}", patience.as_millis())).await?;
+        }
+        Ok(tx)
     }
 
     /// The same for pages: it waits a few seconds for the writer, where others wait for as long as it takes.
