@@ -25,6 +25,7 @@ mod m20261125_000010_campaigns;
 mod m20261125_000011_delays;
 mod m20261125_000012_corrected;
 mod m20261125_000013_providers;
+mod m20261125_000015_import_people;
 
 use sea_orm_migration::prelude::*;
 
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000011_delays::Migration),
             Box::new(m20261125_000012_corrected::Migration),
             Box::new(m20261125_000013_providers::Migration),
+            Box::new(m20261125_000015_import_people::Migration),
         ]
     }
 }

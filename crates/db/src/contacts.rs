@@ -2,7 +2,7 @@
 
 mod page;
 
-pub use page::{Filter, Found, How, Sort, State, count, page, total};
+pub use page::{Filter, Found, How, Membership, Sort, State, count, page, total};
 
 use crate::sql::{all, execute, json, keys_json, millis, one, rows};
 use crate::{Connection, Error};

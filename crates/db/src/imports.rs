@@ -1,10 +1,10 @@
 //! Imports: what became of every line of a file. How far each is, its job says.
 
 use crate::jobs::JobState;
-use crate::sql::{all, execute, millis, one, rows, time};
+use crate::sql::{all, execute, json, millis, one, rows, time};
 use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
-use rebound_domain::{ImportId, JobId, ListId};
+use rebound_domain::{AddressKey, ImportId, JobId, ListId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 
 /// A file that was, or is being, read into a list.
@@ -55,6 +55,39 @@ pub struct Counts {
     pub suppressed: i64,
     /// Rows that were refused.
     pub bad: i64,
+}
+
+/// What became of a person in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They are new, or new to the list.
+    Added,
+    /// Something new was learnt about them.
+    Updated,
+    /// All about them was known.
+    Unchanged,
+    /// They are suppressed or have left.
+    Suppressed,
+}
+
+impl Fate {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Added, Self::Updated, Self::Unchanged, Self::Suppressed];
+
+    /// Its name in addresses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
+    pub(crate) fn code(self) -> i16 {
+        self as i16
+    }
 }
 
 /// A row that was refused.
@@ -145,6 +178,27 @@ pub async fn piece(db: &impl Connection, id: ImportId, number: i64) -> Result<Op
 /// [`Error::Unavailable`]
 pub async fn forget_file(db: &impl Connection, id: ImportId) -> Result<(), Error> {
     execute(db, "DELETE FROM uploads WHERE import_id = $1", [id.0.into()]).await?;
+    Ok(())
+}
+
+/// Notes what became of people; who is no contact is passed over.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn add_people(db: &impl Connection, id: ImportId, fates: &[(AddressKey, Fate)]) -> Result<(), Error> {
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        key: &'a AddressKey,
+        fate: i16,
+    }
+    let lines = json(fates.iter().map(|(key, fate)| Line { key, fate: fate.code() }))?;
+    let sql = format!(
+        "INSERT INTO import_people (import_id, fate, contact_id)
+         SELECT CAST($2 AS BIGINT), rows.fate, c.id FROM {} CROSS JOIN contacts c WHERE c.key = rows.key
+         ON CONFLICT DO NOTHING",
+        rows(db, 1, &[("key", "TEXT"), ("fate", "SMALLINT")])
+    );
+    execute(db, &sql, [lines.into(), id.0.into()]).await?;
     Ok(())
 }
 

@@ -100,6 +100,7 @@ pub async fn delete(tx: &Transaction, id: ListId) -> Result<bool, Error> {
     }
     for sql in [
         "DELETE FROM import_errors WHERE import_id IN (SELECT id FROM imports WHERE list_id = $1)",
+        "DELETE FROM import_people WHERE import_id IN (SELECT id FROM imports WHERE list_id = $1)",
         "DELETE FROM imports WHERE list_id = $1",
         "DELETE FROM subscriptions WHERE list_id = $1",
         "DELETE FROM suppressions WHERE scope = $1",

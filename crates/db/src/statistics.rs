@@ -123,6 +123,25 @@ pub async fn by_day(
     found.into_iter().map(read).collect()
 }
 
+/// How many messages of each campaign found their fate on `day`: taken, or refused and not tried again. What came back
+/// after it was taken is counted once.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn sent_on(db: &impl Connection, day: NaiveDate) -> Result<Vec<(CampaignId, i64)>, Error> {
+    #[derive(FromQueryResult)]
+    struct Sent {
+        campaign_id: i64,
+        sent: i64,
+    }
+    // 0 accepted, 1 hard, 2 soft, 4 returned.
+    let sql = "SELECT campaign_id,
+            CAST(SUM(CASE WHEN kind IN (0, 1, 2) THEN count WHEN kind = 4 THEN -count ELSE 0 END) AS BIGINT) AS sent
+        FROM daily WHERE day = $1 GROUP BY campaign_id ORDER BY campaign_id DESC";
+    let sent: Vec<Sent> = all(db, sql, [day_number(day).into()]).await?;
+    Ok(sent.into_iter().filter(|row| row.sent > 0).map(|row| (CampaignId(row.campaign_id), row.sent)).collect())
+}
+
 fn day_number(day: NaiveDate) -> i64 {
     (day - DateTime::UNIX_EPOCH.date_naive()).num_days()
 }

@@ -143,6 +143,28 @@ pub struct Filter {
     pub reason: Option<SuppressionReason>,
     /// Only addresses that begin with this, or, where it begins with `@`, of this domain.
     pub search: String,
+    /// Only those that end at this time or later.
+    pub ends_from: Option<DateTime<Utc>>,
+    /// Only those that end before this time.
+    pub ends_before: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// What a row fulfils that stands and fits; of `$1` to `$5`.
+    const FITS: &str = "since <= $1 AND (until IS NULL OR until > $1) AND ($2 < 0 OR reason = $2)
+         AND key LIKE $3 ESCAPE '!' AND ($4 < 0 OR until >= $4) AND ($5 < 0 OR until < $5)";
+
+    fn values(&self, now: DateTime<Utc>) -> Vec<Value> {
+        let time = |at: Option<DateTime<Utc>>| Value::from(at.map_or(-1, millis));
+        let reason = self.reason.map_or(-1, SuppressionReason::code);
+        vec![
+            millis(now).into(),
+            reason.into(),
+            pattern(&self.search).into(),
+            time(self.ends_from),
+            time(self.ends_before),
+        ]
+    }
 }
 
 /// Those that stand at `now`, newest first, that come after `after`.
@@ -156,21 +178,20 @@ pub async fn page(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Suppression>, Error> {
-    let sql = "SELECT * FROM suppressions
-         WHERE since <= $1 AND (until IS NULL OR until > $1) AND ($2 < 0 OR reason = $2) AND key LIKE $3 ESCAPE '!'
-           AND (since, key, scope, reason) < ($4, $5, $6, $7)
-         ORDER BY since DESC, key DESC, scope DESC, reason DESC LIMIT $8";
-    let values: [Value; 8] = [
-        millis(now).into(),
-        filter.reason.map_or(-1, SuppressionReason::code).into(),
-        pattern(&filter.search).into(),
+    let sql = format!(
+        "SELECT * FROM suppressions WHERE {} AND (since, key, scope, reason) < ($6, $7, $8, $9)
+         ORDER BY since DESC, key DESC, scope DESC, reason DESC LIMIT $10",
+        Filter::FITS
+    );
+    let mut values = filter.values(now);
+    values.extend([
         after.map_or(i64::MAX, |last| millis(last.since)).into(),
         after.map_or("", |last| last.address.as_str()).into(),
         after.map_or(0, |last| scope_number(last.scope)).into(),
         after.map_or(0, |last| last.reason.code()).into(),
         i64::from(limit).into(),
-    ];
-    read(all(db, sql, values).await?)
+    ]);
+    read(all(db, &sql, values).await?)
 }
 
 /// How many of those there are.
@@ -178,11 +199,7 @@ pub async fn page(
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn count(db: &impl Connection, filter: &Filter, now: DateTime<Utc>) -> Result<i64, Error> {
-    let sql = "SELECT COUNT(*) FROM suppressions
-         WHERE since <= $1 AND (until IS NULL OR until > $1) AND ($2 < 0 OR reason = $2) AND key LIKE $3 ESCAPE '!'";
-    let values: [Value; 3] =
-        [millis(now).into(), filter.reason.map_or(-1, SuppressionReason::code).into(), pattern(&filter.search).into()];
-    number(db, sql, values).await
+    number(db, &format!("SELECT COUNT(*) FROM suppressions WHERE {}", Filter::FITS), filter.values(now)).await
 }
 
 /// How many stand at `now`, by reason; a reason that none has is left out.

@@ -5,7 +5,7 @@ use super::columns::Person;
 use super::read::Parcel;
 use crate::Error;
 use chrono::{DateTime, Utc};
-use rebound_db::imports::Counts;
+use rebound_db::imports::{Counts, Fate};
 use rebound_db::jobs::{self, Job};
 use rebound_db::{Pool, Transaction, contacts, imports, subscriptions, suppressions};
 use rebound_domain::{Contact, ImportId, SubscriptionState, SuppressionReason};
@@ -31,7 +31,7 @@ pub(super) async fn write(
     }
     if !parcel.people.is_empty() {
         imports::one_at_a_time(&tx, settings.list).await?;
-        write_people(&tx, settings, parcel.people, &mut after).await?;
+        write_people(&tx, id, settings, parcel.people, &mut after).await?;
     }
     imports::progress(&tx, id, &after).await?;
     job.done = share_done(&after, bytes, job.total);
@@ -53,6 +53,7 @@ fn share_done(counts: &Counts, bytes: u64, total: i64) -> i64 {
 
 async fn write_people(
     tx: &Transaction,
+    id: ImportId,
     settings: &Import,
     people: Vec<Person>,
     counts: &mut Counts,
@@ -62,17 +63,17 @@ async fn write_people(
     let states = subscriptions::states(tx, settings.list, known.values().map(|contact| contact.id)).await?;
     let standing = suppressions::standing(tx, &keys, Some(settings.list), settings.now).await?;
 
-    let (mut added, mut changed, mut joining) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut added, mut changed, mut joining, mut fates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for person in people {
         let reason = standing.get(&person.key).map(|suppression| suppression.reason);
         let contact = known.get(&person.key);
         let state = contact.and_then(|contact| states.get(&contact.id).copied());
         let changes = contact.is_some_and(|contact| teaches(&person, contact));
         let fate = fate(reason, state, changes);
-        *fate.counter(counts) += 1;
-        if fate == Fate::Forgotten {
-            continue;
-        }
+        *counter(fate, counts) += 1;
+        // Who asked to be forgotten: nothing is kept.
+        let Some(fate) = fate else { continue };
+        fates.push((person.key.clone(), fate));
         if may_join(reason, state) {
             joining.push(person.key);
         }
@@ -88,6 +89,7 @@ async fn write_people(
     }
     contacts::add(tx, &added, settings.now).await?;
     contacts::set_fields(tx, &changed).await?;
+    imports::add_people(tx, id, &fates).await?;
     Ok(subscriptions::confirm_all(tx, settings.list, &joining, &settings.consent, settings.now).await?)
 }
 
@@ -96,37 +98,25 @@ fn teaches(person: &Person, contact: &Contact) -> bool {
     person.fields.iter().any(|(name, value)| contact.fields.get(name) != Some(value))
 }
 
-/// What a row comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// Asked to be forgotten: nothing is kept.
-    Forgotten,
-    Suppressed,
-    Added,
-    Updated,
-    Unchanged,
-}
-
-impl Fate {
-    fn counter(self, counts: &mut Counts) -> &mut i64 {
-        match self {
-            Self::Forgotten | Self::Suppressed => &mut counts.suppressed,
-            Self::Added => &mut counts.added,
-            Self::Updated => &mut counts.updated,
-            Self::Unchanged => &mut counts.unchanged,
-        }
+fn counter(fate: Option<Fate>, counts: &mut Counts) -> &mut i64 {
+    match fate {
+        None | Some(Fate::Suppressed) => &mut counts.suppressed,
+        Some(Fate::Added) => &mut counts.added,
+        Some(Fate::Updated) => &mut counts.updated,
+        Some(Fate::Unchanged) => &mut counts.unchanged,
     }
 }
 
-fn fate(reason: Option<SuppressionReason>, state: Option<SubscriptionState>, changes: bool) -> Fate {
-    match (reason, state) {
-        (Some(SuppressionReason::Erased), _) => Fate::Forgotten,
+/// What becomes of a person; nothing of one who asked to be forgotten.
+fn fate(reason: Option<SuppressionReason>, state: Option<SubscriptionState>, changes: bool) -> Option<Fate> {
+    Some(match (reason, state) {
+        (Some(SuppressionReason::Erased), _) => return None,
         (Some(_), _) | (None, Some(SubscriptionState::Left)) => Fate::Suppressed,
         (None, None) => Fate::Added,
         (None, Some(SubscriptionState::Pending)) => Fate::Updated,
         (None, Some(SubscriptionState::Confirmed)) if changes => Fate::Updated,
         (None, Some(SubscriptionState::Confirmed)) => Fate::Unchanged,
-    }
+    })
 }
 
 /// Whether a row may put someone on the list: a rest or a dead mailbox may end one day, but who left or complained
@@ -150,15 +140,15 @@ mod tests {
         use SubscriptionState::{Confirmed, Left, Pending};
         use SuppressionReason::{Complaint, Erased, Hard, Unsubscribe};
         for (reason, state, fate_expected, joins) in [
-            (None, None, Fate::Added, true),
-            (None, Some(Pending), Fate::Updated, true),
-            (None, Some(Confirmed), Fate::Unchanged, false),
-            (None, Some(Left), Fate::Suppressed, false),
-            (Some(Hard), None, Fate::Suppressed, true),
-            (Some(Hard), Some(Left), Fate::Suppressed, false),
-            (Some(Unsubscribe), None, Fate::Suppressed, false),
-            (Some(Complaint), Some(Pending), Fate::Suppressed, false),
-            (Some(Erased), None, Fate::Forgotten, false),
+            (None, None, Some(Fate::Added), true),
+            (None, Some(Pending), Some(Fate::Updated), true),
+            (None, Some(Confirmed), Some(Fate::Unchanged), false),
+            (None, Some(Left), Some(Fate::Suppressed), false),
+            (Some(Hard), None, Some(Fate::Suppressed), true),
+            (Some(Hard), Some(Left), Some(Fate::Suppressed), false),
+            (Some(Unsubscribe), None, Some(Fate::Suppressed), false),
+            (Some(Complaint), Some(Pending), Some(Fate::Suppressed), false),
+            (Some(Erased), None, None, false),
         ] {
             assert_eq!(fate(reason, state, false), fate_expected, "{reason:?} {state:?}");
             assert_eq!(may_join(reason, state), joins, "{reason:?} {state:?}");

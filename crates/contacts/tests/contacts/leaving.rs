@@ -207,7 +207,11 @@ async fn suppressions_are_paged_counted_and_the_strongest_rules() {
     }
     assert_eq!(seen.len(), 50);
     assert!(seen.windows(2).all(|pair| pair[0].since >= pair[1].since && pair[0] != pair[1]));
-    let complaints = suppressions::Filter { reason: Some(SuppressionReason::Complaint), search: "P1".to_owned() };
+    let complaints = suppressions::Filter {
+        reason: Some(SuppressionReason::Complaint),
+        search: "P1".to_owned(),
+        ..suppressions::Filter::default()
+    };
     assert_eq!(suppressions::page(db, &complaints, None, 99, place.now).await.unwrap().len(), 10);
     let counts = suppressions::counts(db, place.now).await.unwrap();
     assert_eq!(

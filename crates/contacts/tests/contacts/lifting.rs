@@ -28,7 +28,8 @@ async fn suppressed(db: &Pool) {
 
 async fn check(db: &Pool) {
     suppressed(db).await;
-    let (all, hard) = (Filter::default(), Filter { reason: Some(Why::Hard), search: "@d1.example".to_owned() });
+    let (all, hard) =
+        (Filter::default(), Filter { reason: Some(Why::Hard), search: "@d1.example".to_owned(), ..Filter::default() });
     let left = async |filter: &Filter| suppressions::count(db, filter, now()).await.unwrap();
 
     // Complaints want a reason; without one nothing at all is lifted.

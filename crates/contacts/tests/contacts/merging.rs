@@ -74,8 +74,12 @@ async fn people_are_found_by_address_name_domain_and_list() {
         .await;
     let other = lists::ensure(&place.db, "Other", place.now).await.unwrap();
     let found = async |search: &str, domain: Option<&str>, list| {
-        let filter =
-            contacts::Filter { search: search.to_owned(), domain: domain.map(str::to_owned), list, state: None };
+        let filter = contacts::Filter {
+            search: search.to_owned(),
+            domain: domain.map(str::to_owned),
+            list,
+            ..contacts::Filter::default()
+        };
         let mut page = contacts::page(&place.db, &filter, Sort::Newest, None, 10, place.now).await.unwrap();
         let count = contacts::count(&place.db, &filter, place.now).await.unwrap();
         assert_eq!((count.count, count.how), (i64::try_from(page.len()).unwrap(), How::Exactly));

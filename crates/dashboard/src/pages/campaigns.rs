@@ -32,10 +32,11 @@ use crate::tally::{Tally, after_resends, campaign_state};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Query, State};
-use rebound_db::{Pool, campaigns, deliveries, lists, outcomes};
+use chrono::NaiveDate;
+use rebound_db::{Pool, campaigns, deliveries, lists, outcomes, statistics};
 use rebound_domain::{Campaign, CampaignId, CampaignState};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Campaigns on one page.
 const ROWS: usize = 50;
@@ -48,6 +49,8 @@ pub(crate) struct Index {
     states: &'static [CampaignState],
     rows: Vec<Line>,
     any: bool,
+    /// How many went on the day that is asked for.
+    of_day: Option<(String, Count)>,
     more: Option<i64>,
 }
 
@@ -64,6 +67,8 @@ struct Line {
     is_written: bool,
     is_draft: bool,
     resend: bool,
+    /// How many of it went on the day that is asked for.
+    on_day: Option<Count>,
 }
 
 /// What the filter bar holds.
@@ -73,6 +78,9 @@ pub(crate) struct Asked {
     q: String,
     #[serde(default)]
     state: String,
+    /// Only those of which something went on this day, in UTC.
+    #[serde(default)]
+    day: String,
     after: Option<i64>,
 }
 
@@ -97,8 +105,14 @@ pub(crate) async fn index(
     let any = !all.is_empty();
     let parents: BTreeSet<CampaignId> = all.iter().filter_map(|one| one.resend).map(|resend| resend.of).collect();
     let names = lists::all(&app.db).await?;
+    let day: Option<NaiveDate> = asked.day.parse().ok();
+    let sent: Option<BTreeMap<CampaignId, i64>> = match day {
+        Some(day) => Some(statistics::sent_on(&app.db, day).await?.into_iter().collect()),
+        None => None,
+    };
     let after = asked.after.unwrap_or(i64::MAX);
-    let mut found = all.into_iter().filter(|one| one.id.0 < after && asked.lets_through(one));
+    let of_day = |one: &Campaign| sent.as_ref().is_none_or(|sent| sent.contains_key(&one.id));
+    let mut found = all.into_iter().filter(|one| one.id.0 < after && asked.lets_through(one) && of_day(one));
     let mut rows = Vec::new();
     for campaign in found.by_ref().take(ROWS) {
         let mut counts = deliveries::counts(&app.db, campaign.id).await?;
@@ -130,10 +144,12 @@ pub(crate) async fn index(
             is_written: matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled),
             is_draft: campaign.state == CampaignState::Draft,
             resend: campaign.resend.is_some(),
+            on_day: sent.as_ref().and_then(|sent| sent.get(&campaign.id)).map(|count| Count(*count)),
         });
     }
     let more = found.next().and(rows.last()).map(|line| line.id.0);
-    Ok(Page(Index { frame, asked, states: &CampaignState::ALL, rows, any, more }))
+    let of_day = day.zip(sent).map(|(day, sent)| (day.format("%-d %B %Y").to_string(), Count(sent.values().sum())));
+    Ok(Page(Index { frame, asked, states: &CampaignState::ALL, rows, any, of_day, more }))
 }
 
 /// The campaign with `id`, or no page.

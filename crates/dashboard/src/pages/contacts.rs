@@ -15,13 +15,18 @@ use crate::session::{Allowed, See};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Query, State};
-use chrono::{DateTime, Utc};
-use rebound_db::contacts::{self, Filter, Found, How, Sort, State as Mailability};
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::contacts::{self, Filter, Found, How, Membership, Sort, State as Mailability};
+use rebound_db::imports::{self, Fate};
 use rebound_db::{lists, subscriptions, suppressions};
-use rebound_domain::{AddressKey, Contact, ContactId, List, ListId, Suppression, SuppressionReason, full_name};
+use rebound_domain::{
+    AddressKey, Contact, ContactId, ImportId, IncidentId, List, ListId, Suppression, SuppressionReason, full_name,
+};
 use serde::Deserialize;
 
 const ROWS: u32 = 50;
+/// Who came to a list or left it lately did so in so many days.
+const LATELY: i64 = 30;
 
 #[derive(Template)]
 #[template(path = "contacts/index.html")]
@@ -34,6 +39,8 @@ pub(crate) struct Index {
     is_empty: bool,
     found: Option<String>,
     chips: Vec<Chip>,
+    /// What else narrows it: its words, and a way to all without it.
+    narrowed: Vec<(String, String)>,
     next: Option<String>,
     done: Option<String>,
 }
@@ -70,6 +77,12 @@ pub(crate) struct Asked {
     state: String,
     domain: String,
     sort: String,
+    /// How they stand in the list, where they are not just on it: `pending`, `came`, `gone`, `left`.
+    member: String,
+    /// An import, and what became of them in it.
+    import: String,
+    fate: String,
+    incident: String,
     after: Option<i64>,
     /// What a selection was just made to do, and to how many: for one line of words, nothing else.
     done: String,
@@ -77,13 +90,56 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    fn filter(&self) -> Filter {
+    fn filter(&self, now: DateTime<Utc>) -> Filter {
+        let lately = now - TimeDelta::days(LATELY);
+        let import = self.import.parse().ok().map(ImportId);
         Filter {
             search: self.q.clone(),
             domain: Some(self.domain.trim().to_lowercase()).filter(|domain| !domain.is_empty()),
             list: self.list.parse().ok().map(ListId),
             state: state(&self.state),
+            membership: match self.member.as_str() {
+                "pending" => Membership::Pending,
+                "came" => Membership::Since(lately),
+                "gone" => Membership::Left(Some(lately)),
+                "left" => Membership::Left(None),
+                _ => Membership::On,
+            },
+            import: import.zip(Fate::ALL.into_iter().find(|fate| fate.as_str() == self.fate)),
+            incident: self.incident.parse().ok().map(IncidentId),
         }
+    }
+
+    /// What narrows it beside what the filter bar shows: in words, and an address without it.
+    async fn narrowed(&self, app: &App, filter: &Filter) -> Result<Vec<(String, String)>, PageError> {
+        let mut narrowed = Vec::new();
+        let member = match filter.membership {
+            Membership::On => None,
+            _ if filter.list.is_none() => None,
+            Membership::Pending => Some("Not confirmed yet".to_owned()),
+            Membership::Since(_) => Some(format!("Came in the last {LATELY} days")),
+            Membership::Left(Some(_)) => Some(format!("Left in the last {LATELY} days")),
+            Membership::Left(None) => Some("Left the list".to_owned()),
+        };
+        if let Some(words) = member {
+            narrowed.push((words, Self { member: String::new(), ..self.clone() }.href()));
+        }
+        if let Some((id, fate)) = filter.import {
+            let file = imports::get(&app.db, id).await?.map_or_else(String::new, |import| import.file);
+            let words = match fate {
+                Fate::Added => "new by",
+                Fate::Updated => "brought up to date by",
+                Fate::Unchanged => "known already to",
+                Fate::Suppressed => "left suppressed by",
+            };
+            let without = Self { import: String::new(), fate: String::new(), ..self.clone() };
+            narrowed.push((format!("Only those {words} the import of {file}"), without.href()));
+        }
+        if let Some(incident) = filter.incident {
+            let without = Self { incident: String::new(), ..self.clone() };
+            narrowed.push((format!("Touched by incident {incident}"), without.href()));
+        }
+        Ok(narrowed)
     }
 
     fn sort(&self) -> Sort {
@@ -92,6 +148,13 @@ impl Asked {
             "address" => Sort::Address,
             _ => Sort::Newest,
         }
+    }
+
+    /// What the filter bar does not show, but keeps.
+    fn hidden(&self) -> Vec<(&'static str, &str)> {
+        let pairs =
+            [("member", &self.member), ("import", &self.import), ("fate", &self.fate), ("incident", &self.incident)];
+        pairs.into_iter().map(|(name, value)| (name, value.as_str())).filter(|(_, value)| !value.is_empty()).collect()
     }
 
     /// The filters as an address, without the page.
@@ -103,7 +166,9 @@ impl Asked {
             ("domain", &self.domain),
             ("sort", &self.sort),
         ];
-        let pairs: Vec<(&str, &String)> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let shown =
+            pairs.into_iter().map(|(name, value)| (name, value.as_str())).filter(|(_, value)| !value.is_empty());
+        let pairs: Vec<(&str, &str)> = shown.chain(self.hidden()).collect();
         format!("/contacts?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
     }
 
@@ -133,7 +198,7 @@ pub(crate) async fn index(
     Query(asked): Query<Asked>,
 ) -> Result<Page<Index>, PageError> {
     let now = app.now();
-    let filter = asked.filter();
+    let filter = asked.filter(now);
     let after = asked.after.map(ContactId);
     let people = contacts::total(&app.db).await?;
     let found = match filter == Filter::default() {
@@ -152,6 +217,7 @@ pub(crate) async fn index(
         is_empty: people.count == 0,
         found,
         chips: chips(&app, &asked, people.count, now).await?,
+        narrowed: asked.narrowed(&app, &filter).await?,
         next,
         done: asked.done(),
         lists,

@@ -59,10 +59,18 @@ struct Cause {
     colour: &'static str,
     count: Count,
     bar: Vec<Slice>,
-    fate: String,
+    fate: Vec<Fate>,
+}
+
+/// So many tries led to this.
+struct Fate {
+    kind: &'static str,
+    words: &'static str,
+    count: Count,
 }
 
 struct ComingBack {
+    href: String,
     label: String,
     count: Count,
     bar: Vec<Slice>,
@@ -204,18 +212,14 @@ fn causes(counts: &[statistics::Count], today: NaiveDate) -> Vec<Cause> {
     let most = CauseGroup::ALL.into_iter().map(|group| sum(group, &all)).max().unwrap_or_default();
     let cause = |group: CauseGroup| {
         let parts = [
-            (Kind::Deferred, "put off and tried again"),
-            (Kind::Soft, "given up, for a reason that passes"),
-            (Kind::Hard, "refused for good"),
+            (Kind::Deferred, "deferred", "put off and tried again"),
+            (Kind::Soft, "soft", "given up, for a reason that passes"),
+            (Kind::Hard, "hard", "refused for good"),
         ];
-        let fate: Vec<String> = parts
-            .into_iter()
-            .map(|(kind, words)| (sum(group, &[kind]), words))
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, words)| format!("{} {words}", Count(count)))
-            .collect();
+        let parts = parts.into_iter().map(|(of, kind, words)| Fate { kind, words, count: Count(sum(group, &[of])) });
+        let fate = parts.filter(|fate| fate.count.0 > 0).collect();
         let (count, colour) = (sum(group, &all), colour(group));
-        Cause { group, colour, count: Count(count), bar: bar(colour, count, most), fate: fate.join("; ") }
+        Cause { group, colour, count: Count(count), bar: bar(colour, count, most), fate }
     };
     let mut causes: Vec<Cause> = CauseGroup::ALL.into_iter().map(cause).filter(|cause| cause.count.0 > 0).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.count));
@@ -225,14 +229,16 @@ fn causes(counts: &[statistics::Count], today: NaiveDate) -> Vec<Cause> {
 /// Addresses that rest: the next days one by one, what is further away together.
 fn coming_back(rests: &[(DateTime<Utc>, i64)], now: DateTime<Utc>) -> Vec<ComingBack> {
     let (near, far) = rests.split_at(rests.len().min(3));
-    let mut rows: Vec<(String, i64)> =
-        near.iter().map(|(until, count)| (When::new(*until, now).day(), *count)).collect();
+    let href = |until: &DateTime<Utc>| format!("/suppressions?reason=soft&back={}", until.date_naive());
+    let mut rows: Vec<(String, String, i64)> =
+        near.iter().map(|(until, count)| (href(until), When::new(*until, now).day(), *count)).collect();
     if let Some((until, _)) = far.first() {
-        rows.push((format!("From {} on", When::new(*until, now).day()), far.iter().map(|(_, count)| count).sum()));
+        let (href, label) = (format!("{}&later=1", href(until)), format!("From {} on", When::new(*until, now).day()));
+        rows.push((href, label, far.iter().map(|(_, count)| count).sum()));
     }
-    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    let most = rows.iter().map(|(_, _, count)| *count).max().unwrap_or_default();
     rows.into_iter()
-        .map(|(label, count)| ComingBack { label, count: Count(count), bar: bar("s-soft", count, most) })
+        .map(|(href, label, count)| ComingBack { href, label, count: Count(count), bar: bar("s-soft", count, most) })
         .collect()
 }
 

@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rebound_contacts::SuppressionExport;
 use rebound_db::events::{self, Event};
 use rebound_db::suppressions::{self, Filter};
@@ -70,6 +70,9 @@ struct Line {
 pub(crate) struct Asked {
     reason: String,
     q: String,
+    /// Only those that come back on this day, in UTC; or, where `later` is set, on it or later.
+    back: String,
+    later: String,
     after: String,
     /// How many were just lifted, to be said once.
     lifted: String,
@@ -78,14 +81,40 @@ pub(crate) struct Asked {
 
 impl Asked {
     fn filter(&self) -> Filter {
-        filter(&self.reason, &self.q)
+        let day: Option<NaiveDate> = self.back.parse().ok();
+        let from = day.map(|day| day.and_time(NaiveTime::MIN).and_utc());
+        let before =
+            from.filter(|_| self.later.is_empty()).and_then(|from| from.checked_add_signed(TimeDelta::days(1)));
+        Filter { reason: named(&self.reason), search: self.q.clone(), ends_from: from, ends_before: before }
+    }
+
+    fn is_filtered(&self) -> bool {
+        [&self.reason, &self.q, &self.back].into_iter().any(|text| !text.is_empty())
+    }
+
+    /// The filters as pairs of a form, without the page.
+    fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let pairs = [("reason", &self.reason), ("q", &self.q), ("back", &self.back), ("later", &self.later)];
+        pairs.into_iter().map(|(name, value)| (name, value.as_str())).filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    fn query(&self) -> String {
+        serde_urlencoded::to_string(self.pairs()).unwrap_or_default()
+    }
+
+    /// `Comes back on 30 Nov`.
+    fn return_day(&self) -> Option<String> {
+        let day: NaiveDate = self.back.parse().ok()?;
+        let later = if self.later.is_empty() { "" } else { " or later" };
+        Some(format!("Comes back on {}{later}", day.format("%-d %B %Y")))
     }
 
     /// What is asked for, as the audit log tells it.
     fn words(&self) -> String {
         let reason = named(&self.reason).map(|reason| format!("for “{}”", reason.as_str()));
         let search = Some(self.q.trim()).filter(|q| !q.is_empty()).map(|q| format!("with “{q}”"));
-        let parts: Vec<String> = [reason, search].into_iter().flatten().collect();
+        let back = self.return_day().map(|words| words.to_lowercase());
+        let parts: Vec<String> = [reason, search, back].into_iter().flatten().collect();
         if parts.is_empty() { "all of them".to_owned() } else { parts.join(", ") }
     }
 
@@ -259,10 +288,6 @@ pub(crate) async fn export(
     let name = "attachment; filename=\"suppressions.csv\"";
     let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(parts)).into_response())
-}
-
-fn filter(reason: &str, search: &str) -> Filter {
-    Filter { reason: named(reason), search: search.to_owned() }
 }
 
 fn named(reason: &str) -> Option<SuppressionReason> {

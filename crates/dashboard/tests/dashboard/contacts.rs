@@ -2,8 +2,9 @@
 
 use crate::world::{Browser, World};
 use axum::http::{StatusCode, header};
+use chrono::TimeDelta;
 use rebound_db::{contacts, events, lists, subscriptions, suppressions};
-use rebound_domain::{Contact, EmailAddress, Role, SubscriptionState};
+use rebound_domain::{Contact, EmailAddress, Role, Scope, SubscriptionState, Suppression, SuppressionReason};
 
 async fn person(world: &World, address: &str) -> Contact {
     let key = address.parse::<EmailAddress>().unwrap().key();
@@ -37,6 +38,55 @@ async fn people_are_found_by_how_they_stand_and_in_the_order_asked_for() {
     assert_eq!(addresses(&first).len() + addresses(&second).len(), 96);
     assert!(addresses(&first).last() < addresses(&second).first());
     assert!(page("q=nobody+like+this").await.contains("No contact matches"));
+}
+
+/// Each link of a page to `place`, with the figure that it stands for.
+fn figures(page: &str, place: &str) -> Vec<(String, usize)> {
+    let begins = format!("href=\"{place}");
+    let links = page.split(begins.as_str()).skip(1);
+    let figure = |link: &str| {
+        let (rest, words) = link.split_once('"')?;
+        let words = words.split_once("</a>")?.0;
+        let figure = words.split("class=\"figure\">").nth(1).or_else(|| words.split_once('>').map(|(_, rest)| rest))?;
+        let digits: String = figure.chars().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+        Some((format!("{place}{rest}").replace("&#38;", "&"), digits.replace(',', "").parse().ok()?))
+    };
+    links.filter_map(figure).collect()
+}
+
+#[tokio::test]
+async fn figures_lead_to_as_many_rows() {
+    let world = World::seeded().await;
+    let browser = world.browser(Role::Marketer).await;
+    let page = async |path: &str| world.get(Some(&browser), path).await.text;
+    let keys = [0, 4, 8].map(|n| format!("person{n}@orchard.test").parse::<EmailAddress>().unwrap().key());
+    for (key, days) in keys.iter().zip([3, 3, 5]) {
+        let (scope, reason, since) = (Scope::Everywhere, SuppressionReason::Soft, world.now);
+        let until = Some(world.now + TimeDelta::days(days));
+        let rest = Suppression { address: key.clone(), scope, reason, since, until, evidence: String::new() };
+        suppressions::add(&world.db, &rest).await.unwrap();
+    }
+
+    let (import, list) = (page("/imports/1").await, page("/lists/1").await);
+    let people = [figures(&import, "/contacts?import="), figures(&list, "/contacts?list=1")].concat();
+    assert!(people.iter().any(|(_, figure)| *figure == 96) && people.len() > 6, "{people:?}");
+    for (path, figure) in people {
+        let found = page(&path).await;
+        let words = if figure == 1 { "1 person found".to_owned() } else { format!("{figure} people found") };
+        assert!(found.contains(&words), "{path} does not show {words}");
+    }
+
+    let overview = page("/").await;
+    let days = figures(&overview, "/campaigns?day=");
+    assert!(!days.is_empty());
+    for (path, figure) in days {
+        assert!(page(&path).await.contains(&format!("{figure} message")), "{path}: {figure}");
+    }
+    let back = figures(&overview, "/suppressions?reason=soft&#38;back=");
+    assert!(!back.is_empty());
+    for (path, figure) in back {
+        assert_eq!(addresses(&page(&path).await).len(), figure, "{path}");
+    }
 }
 
 #[tokio::test]

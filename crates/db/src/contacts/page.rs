@@ -5,10 +5,11 @@
 //! until it is full, which large sets make short.
 
 use super::read;
+use crate::imports::Fate;
 use crate::sql::{all, millis, number};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
-use rebound_domain::{Contact, ContactId, ListId, SuppressionReason};
+use rebound_domain::{Contact, ContactId, ImportId, IncidentId, ListId, SuppressionReason};
 use sea_orm::{DatabaseBackend, Value};
 
 /// A set of no more than so many contacts is gone through whole.
@@ -25,10 +26,30 @@ pub struct Filter {
     pub search: String,
     /// Only those at this domain.
     pub domain: Option<String>,
-    /// Only those who are on this list, and have not left it.
+    /// Only those who stand in this list as `membership` says.
     pub list: Option<ListId>,
+    /// How they stand in `list`.
+    pub membership: Membership,
     /// Only those who stand so: for all mail, or, where a list is given, for mail to it.
     pub state: Option<State>,
+    /// Only those of whom this came in an import.
+    pub import: Option<(ImportId, Fate)>,
+    /// Only those whom an incident touched.
+    pub incident: Option<IncidentId>,
+}
+
+/// How somebody stands in a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Membership {
+    /// They are on it.
+    #[default]
+    On,
+    /// They asked to join, and have not confirmed.
+    Pending,
+    /// They are on it since this time or later.
+    Since(DateTime<Utc>),
+    /// They left it; at this time or later, where there is one.
+    Left(Option<DateTime<Utc>>),
 }
 
 /// Whether somebody can be written to.
@@ -89,8 +110,8 @@ pub async fn page(
     let asked = Asked::of(filter, db.get_database_backend(), now);
     let from = asked.from(db).await?;
     let (after, order) = match (sort, after) {
-        (Sort::Newest, after) => (after.map(|id| format!(" AND c.id < {id}")), "c.id DESC"),
-        (Sort::Oldest, after) => (after.map(|id| format!(" AND c.id > {id}")), "c.id"),
+        (Sort::Newest, after) => (Some(asked.id_below(after)), "c.id DESC"),
+        (Sort::Oldest, after) => (Some(asked.id_above(after)), "c.id"),
         (Sort::Address, after) => {
             (after.map(|id| format!(" AND c.key > (SELECT key FROM contacts WHERE id = {id})")), "c.key")
         }
@@ -164,11 +185,13 @@ struct Asked {
     backend: DatabaseBackend,
     sets: Vec<Set>,
     texts: Vec<String>,
+    /// The ids of the people of an import: they lie together, and a walk is to begin there.
+    imported: Option<String>,
 }
 
 impl Asked {
     fn of(filter: &Filter, backend: DatabaseBackend, now: DateTime<Utc>) -> Self {
-        let mut asked = Self { backend, sets: vec![], texts: vec![] };
+        let mut asked = Self { backend, sets: vec![], texts: vec![], imported: None };
         let search = filter.search.trim().to_lowercase();
         match search.strip_prefix('@') {
             Some(domain) => asked.domain(domain),
@@ -179,7 +202,13 @@ impl Asked {
             asked.domain(&domain.to_lowercase());
         }
         if let Some(list) = filter.list {
-            asked.list(list, filter.state == Some(State::Mailable));
+            asked.list(list, filter.membership, filter.state == Some(State::Mailable));
+        }
+        if let Some((import, fate)) = filter.import {
+            asked.import(import, fate);
+        }
+        if let Some(incident) = filter.incident {
+            asked.incident(incident);
         }
         if let Some(state) = filter.state {
             asked.state(state, filter.list, now);
@@ -241,9 +270,16 @@ impl Asked {
         });
     }
 
-    fn list(&mut self, list: ListId, confirmed: bool) {
-        // 1 is confirmed, 2 left.
-        let state = if confirmed { "s.state = 1" } else { "s.state IN (0, 1)" };
+    fn list(&mut self, list: ListId, membership: Membership, confirmed: bool) {
+        // 0 is pending, 1 confirmed, 2 left.
+        let since = |from: DateTime<Utc>| format!(" AND s.since >= {}", millis(from));
+        let state = match membership {
+            Membership::On if confirmed => "s.state = 1".to_owned(),
+            Membership::On => "s.state IN (0, 1)".to_owned(),
+            Membership::Pending => "s.state = 0".to_owned(),
+            Membership::Since(from) => format!("s.state IN (0, 1){}", since(from)),
+            Membership::Left(from) => format!("s.state = 2{}", from.map(since).unwrap_or_default()),
+        };
         let walked = self.walked();
         self.sets.push(Set {
             ids: format!("SELECT s.contact_id AS id FROM subscriptions s WHERE s.list_id = {list} AND {state}"),
@@ -253,6 +289,44 @@ impl Asked {
             counts: true,
             size: Size::Many,
         });
+    }
+
+    fn import(&mut self, import: ImportId, fate: Fate) {
+        let of = format!("p.import_id = {import} AND p.fate = {}", fate.code());
+        let walked = self.walked();
+        self.sets.push(Set {
+            ids: format!("SELECT p.contact_id AS id FROM import_people p WHERE {of}"),
+            holds: format!("{walked}EXISTS (SELECT 1 FROM import_people p WHERE {of} AND p.contact_id = c.id)"),
+            counts: true,
+            size: Size::Many,
+        });
+        self.imported = Some(format!("(p.contact_id) FROM import_people p WHERE {of}"));
+    }
+
+    fn incident(&mut self, incident: IncidentId) {
+        let walked = self.walked();
+        self.sets.push(Set {
+            ids: format!(
+                "SELECT k.id FROM bounces b CROSS JOIN contacts k WHERE k.key = b.key AND b.incident_id = {incident}"
+            ),
+            holds: format!(
+                "{walked}EXISTS (SELECT 1 FROM bounces b WHERE b.key = c.key AND {walked}b.incident_id = {incident})"
+            ),
+            counts: false,
+            size: Size::Few,
+        });
+    }
+
+    /// Where a walk from the newest begins: after the page before, and not before the newest of an import.
+    fn id_below(&self, after: Option<ContactId>) -> String {
+        let newest = self.imported.as_ref().map(|of| format!(" AND c.id <= (SELECT max{of})"));
+        after.map(|id| format!(" AND c.id < {id}")).or(newest).unwrap_or_default()
+    }
+
+    /// The same from the oldest.
+    fn id_above(&self, after: Option<ContactId>) -> String {
+        let oldest = self.imported.as_ref().map(|of| format!(" AND c.id >= (SELECT min{of})"));
+        after.map(|id| format!(" AND c.id > {id}")).or(oldest).unwrap_or_default()
     }
 
     fn state(&mut self, state: State, list: Option<ListId>, now: DateTime<Utc>) {

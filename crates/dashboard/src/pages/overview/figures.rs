@@ -56,7 +56,7 @@ impl Sums {
 
     /// Messages whose fate is known: what came back after it was taken is counted once.
     fn sent(&self) -> i64 {
-        self.delivered() + self.hard + self.soft
+        (self.accepted - self.returned + self.hard + self.soft).max(0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/suppressions/lift`: ends one, those that are ticked, or all that fit; first it says which and how many.
 
-use super::{filter, named, scope_number, scope_of};
+use super::{Asked, named, scope_number, scope_of};
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
@@ -29,8 +29,8 @@ struct Ask {
     /// What is ticked, to be sent again.
     picked: Vec<String>,
     all: bool,
-    reason: String,
-    q: String,
+    /// The filter, where all that fit are meant.
+    asked: Asked,
     asks_why: bool,
     fault: Option<String>,
     why: String,
@@ -41,8 +41,7 @@ struct Said {
     picked: Vec<Suppression>,
     /// Set where all that fit the filter are meant.
     all: bool,
-    reason: String,
-    q: String,
+    asked: Asked,
     why: String,
     is_sure: bool,
 }
@@ -54,8 +53,13 @@ impl Said {
         Self {
             picked: all("pick").filter_map(|text| picked(text, now)).take(MOST).collect(),
             all: all("all").next().is_some(),
-            reason: one("reason"),
-            q: one("q"),
+            asked: Asked {
+                reason: one("reason"),
+                q: one("q"),
+                back: one("back"),
+                later: one("later"),
+                ..Asked::default()
+            },
             why: one("why"),
             is_sure: all("sure").next().is_some(),
         }
@@ -82,7 +86,7 @@ pub(crate) async fn lift(
     use SuppressionReason::{Complaint, Unsubscribe};
     let now = app.now();
     let said = Said::read(&form, now);
-    let filter = filter(&said.reason, &said.q);
+    let filter = said.asked.filter();
     let mut fault = None;
     if said.is_sure {
         let lifted = match said.all {
@@ -105,7 +109,7 @@ pub(crate) async fn lift(
         return Ok(Redirect::to("/suppressions").into_response());
     }
     let asks_why = match said.all {
-        true => named(&said.reason).is_none_or(|reason| matches!(reason, Complaint | Unsubscribe)),
+        true => named(&said.asked.reason).is_none_or(|reason| matches!(reason, Complaint | Unsubscribe)),
         false => said.picked.iter().any(|one| matches!(one.reason, Complaint | Unsubscribe)),
     };
     let names: Vec<String> = match said.all {
@@ -123,8 +127,7 @@ pub(crate) async fn lift(
         named: names,
         picked: said.picked.iter().map(pick).collect(),
         all: said.all,
-        reason: said.reason,
-        q: said.q,
+        asked: said.asked,
         asks_why,
         fault,
         why: said.why,
