@@ -72,6 +72,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/users/new", Page(&["/users/new"])),
     ("/users/{id}", Page(&["/users/1"])),
     ("/audit", Page(&["/audit"])),
+    ("/audit/{id}/undo", Else), // see `furnished::undo_pages`
     ("/audit/export", File("/audit/export")),
     ("/servers", Page(&["/servers"])),
     ("/servers/new", Page(&["/servers/new"])),
@@ -107,8 +108,11 @@ on_both_engines!(every_page_serves_everybody);
 async fn every_page_serves_everybody(engine: Engine) {
     let (world, browser) = furnished::world(engine).await;
     let letters = furnished::letter_pages(&world, "ada@sandbox.test").await;
+    let undo = furnished::undo_pages(&browser).await;
+    let others = letters.iter().chain(undo.first()).map(String::as_str);
+    assert!(!undo.is_empty());
     let mut faults = Vec::new();
-    for address in addresses().into_iter().chain(letters.iter().map(String::as_str)) {
+    for address in addresses().into_iter().chain(others) {
         faults.extend(visit(&browser, address).await);
     }
     faults.extend(visit(&browser, "/nothing-is-here").await);

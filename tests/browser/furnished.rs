@@ -27,6 +27,10 @@ const OTHERS: [&str; 14] = [
 pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
     let world = World::start(engine).await;
     let browser = Chromium::signed_in(&world).await;
+    browser.open("/suppressions").await;
+    browser.write("Addresses, one to a line", "asked-by-phone@sandbox.test").await;
+    browser.press("Suppress them").await;
+    browser.sees("1 address suppressed").await;
     import(&world, &browser, LIST, &people(20, &OTHERS)).await;
     world.launch("Spring").await;
     for recipient in ["gone@sandbox.test", "forwards@sandbox.test"] {
@@ -64,6 +68,13 @@ pub(crate) async fn import(world: &World, browser: &Chromium, list: &str, csv: &
     browser.press("Look at the file").await;
     browser.press("Import into").await;
     browser.sees("Write to these people").await;
+}
+
+/// The pages that ask before something is taken back, of what people did last.
+pub(crate) async fn undo_pages(browser: &Chromium) -> Vec<String> {
+    browser.open("/audit?by=people&kind=suppressed").await;
+    let script = "return [...document.querySelectorAll('a[href$=\"/undo\"]')].map(a => a.getAttribute('href'))";
+    serde_json::from_value(browser.run(script, vec![]).await).unwrap()
 }
 
 /// The pages to which a letter leads whoever got it: leaving the list, and choosing among lists.

@@ -41,6 +41,9 @@ async fn nothing_that_others_wrote_is_ever_run(engine: Engine) {
     let rows = ["/contacts", "/lists", "/bounces", "/campaigns", "/imports"].map(own).concat();
     let pages = every_page::addresses().into_iter().map(str::to_owned).chain(rows).collect::<Vec<_>>();
     let mut pages = pages.into_iter().chain(furnished::letter_pages(&world, &address(0)).await).collect::<Vec<_>>();
+    let undo = furnished::undo_pages(&Chromium::signed_in(&world).await).await;
+    assert!(!undo.is_empty());
+    pages.extend(undo.into_iter().step_by(6));
     let half = pages.split_off(pages.len() / 2);
     let (one, other) = tokio::join!(look_at_all(&world, &pages), look_at_all(&world, &half));
     let mut findings = [one, other].concat();

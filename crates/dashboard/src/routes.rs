@@ -125,6 +125,7 @@ pub fn routes() -> Vec<Route> {
         post("/users/{id}/sign-out", Some(Administer), users::sign_out),
         get("/audit", Some(Audit), audit::index),
         get("/audit/export", Some(Audit), audit::export),
+        get("/audit/{id}/undo", Some(Administer), audit::undo_page),
         post("/audit/{id}/undo", Some(Administer), audit::undo),
         get("/servers", Some(Administer), servers::index),
         get("/servers/new", Some(Administer), servers::blank),

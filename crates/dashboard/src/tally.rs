@@ -68,6 +68,11 @@ impl Tally {
         self.deferred + self.yours + self.lost
     }
 
+    /// Who has not had it yet, and is still to.
+    pub(crate) fn unsent(&self) -> Count {
+        Count(self.waiting + self.deferred)
+    }
+
     /// `9,412 of 10,000 reached`.
     pub(crate) fn headline(&self) -> String {
         if self.people == 0 {

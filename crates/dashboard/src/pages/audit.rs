@@ -101,7 +101,7 @@ pub(crate) struct Index {
     export: String,
 }
 
-struct Row {
+pub(crate) struct Row {
     id: i64,
     at: When,
     actor: String,
@@ -159,6 +159,40 @@ fn row(entry: Entry, undoes: bool, now: DateTime<Utc>) -> Row {
     }
 }
 
+#[derive(Template)]
+#[template(path = "audit/undo.html")]
+pub(crate) struct UndoPage {
+    frame: Frame,
+    row: Row,
+    words: &'static str,
+    /// Whom it is about, and what it comes to.
+    consequences: Vec<String>,
+}
+
+/// Says what the opposite of an entry is, and for whom.
+pub(crate) async fn undo_page(
+    by: Allowed<Administer>,
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Page<UndoPage>, PageError> {
+    let (entry, now) = (events::get(&app.db, id).await?.ok_or(PageError::NotFound)?, app.now());
+    let inverse = Inverse::of(&entry, now).ok_or_else(too_late)?;
+    let person = match inverse.person() {
+        Some(id) => users::person(&app.db, id).await?.map(|person| person.user.name),
+        None => None,
+    };
+    Ok(Page(UndoPage {
+        frame: Frame::of(&app, &by, Place::Audit).await?,
+        words: inverse.words(),
+        consequences: inverse.consequences(person.as_deref().unwrap_or("They")),
+        row: row(entry, false, now),
+    }))
+}
+
+fn too_late() -> PageError {
+    PageError::NotNow("this cannot be taken back, or not any more".to_owned())
+}
+
 /// Does the opposite of an entry. That is an act of its own, with an entry of its own.
 pub(crate) async fn undo(
     State(app): State<App>,
@@ -166,7 +200,6 @@ pub(crate) async fn undo(
     Submitted { by, form: Nothing {} }: Submitted<Administer, Nothing>,
 ) -> Result<Response, PageError> {
     let (entry, now) = (events::get(&app.db, id).await?.ok_or(PageError::NotFound)?, app.now());
-    let too_late = || PageError::NotNow("this cannot be taken back, or not any more".to_owned());
     let inverse = Inverse::of(&entry, now).ok_or_else(too_late)?;
     if inverse.is_about_people() && !by.confirmed_lately() {
         return Err(PageError::Confirm { back: "/audit".to_owned() });

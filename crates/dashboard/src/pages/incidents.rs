@@ -5,6 +5,7 @@ use crate::advice;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
 use crate::session::{Administer, Allowed, Launch, See, Submitted};
+use crate::tally::Tally;
 use crate::words::{Count, When, colour};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -13,7 +14,7 @@ use rebound_contacts::feedback;
 use rebound_db::bounces::{self, NotedBounce};
 use rebound_db::incidents::Which;
 use rebound_db::jobs::{self, Job, JobKind, JobState};
-use rebound_db::{campaigns, events, incidents, lanes};
+use rebound_db::{campaigns, deliveries, events, incidents, lanes};
 use rebound_domain::{Campaign, CampaignState, CauseGroup, Incident, IncidentId, IncidentSubject, Receiver};
 use serde::Deserialize;
 
@@ -88,6 +89,8 @@ pub(crate) struct Show {
     doing: (&'static str, &'static str),
     change: &'static str,
     waiting: Option<Campaign>,
+    /// How many of that campaign have not had their message.
+    unsent: Count,
     campaign: Option<Campaign>,
     examples: Vec<NotedBounce>,
     log: Vec<(When, String)>,
@@ -118,6 +121,11 @@ pub(crate) async fn show(
         }
         _ => None,
     };
+    let waiting = campaign.clone().filter(|one| one.state == CampaignState::Waiting);
+    let unsent = match &waiting {
+        Some(waiting) => Tally::of(&deliveries::counts(&app.db, waiting.id).await?, &[]).unsent(),
+        None => Count(0),
+    };
     let filter = bounces::Filter { incident: Some(incident.id), ..bounces::Filter::default() };
     let log = events::of_subject(&app.db, "incident", id, 50).await?;
     let page = Show {
@@ -127,7 +135,8 @@ pub(crate) async fn show(
         closed: incident.closed.map(|at| When::new(at, now)),
         doing: doing(&incident),
         change: change(&incident),
-        waiting: campaign.clone().filter(|one| one.state == CampaignState::Waiting),
+        waiting,
+        unsent,
         campaign,
         examples: bounces::page(&app.db, &filter, None, EXAMPLES).await?,
         log: log.into_iter().map(|entry| (When::new(entry.at, now), told(&entry))).collect(),

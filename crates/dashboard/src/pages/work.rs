@@ -144,6 +144,9 @@ pub(crate) struct CancelPage {
     what: String,
     link: String,
     done: Count,
+    /// Whom a restore has not come to; of an import, how much of the file is read, in percent.
+    left: Count,
+    percent: i64,
     is_import: bool,
 }
 
@@ -161,7 +164,16 @@ pub(crate) async fn cancel_page(
         (JobKind::Restore, _) => job.done,
     };
     let frame = Frame::of(&app, &by, Place::Work).await?;
-    Ok(Page(CancelPage { frame, id: job.id, what, link, done: Count(done), is_import }))
+    Ok(Page(CancelPage {
+        frame,
+        id: job.id,
+        what,
+        link,
+        done: Count(done),
+        left: Count((job.total - job.done).max(0)),
+        percent: percent(job.done, job.total),
+        is_import,
+    }))
 }
 
 #[derive(Deserialize)]

@@ -252,8 +252,10 @@ async fn the_log_is_filtered_exported_and_taken_back() {
 
     let log = events::newest(&world.db, None, 100).await.unwrap();
     let entry = |kind: &str| log.iter().find(|entry| entry.kind == kind).unwrap().id;
-    for kind in ["suppressed", "user.role"] {
+    for (kind, about) in [("suppressed", "1 address, person1@larkfield.test,"), ("user.role", "is marketer again")] {
         let path = format!("/audit/{}/undo", entry(kind));
+        let asked = world.get(Some(&owner), &path).await.text;
+        assert!(asked.contains(about) && asked.contains("stays in the log"), "{asked}");
         assert_eq!(world.post(&owner, &path, &[]).await.status, StatusCode::SEE_OTHER, "{kind}");
     }
     let key = "person1@larkfield.test".parse::<rebound_domain::EmailAddress>().unwrap().key();

@@ -56,6 +56,42 @@ impl Inverse {
         }
     }
 
+    /// The person who signs in here whom it is about.
+    pub(super) fn person(&self) -> Option<UserId> {
+        match self {
+            Self::Lift(_) | Self::Suppress(_) => None,
+            Self::Reactivate(id) | Self::Deactivate(id) | Self::Role(id, _) => Some(*id),
+        }
+    }
+
+    /// What it comes to, a sentence each; `name` is that person's.
+    pub(super) fn consequences(&self, name: &str) -> Vec<String> {
+        let sentences = match self {
+            Self::Lift(key) => [
+                format!("The suppression by hand of 1 address, {key}, is lifted. Others that stand for it stay."),
+                "Campaigns reach it again from the next one on.".to_owned(),
+            ],
+            Self::Suppress(key) => [
+                format!("1 address, {key}, is suppressed by hand, for all mail and for good."),
+                "The reason that stood before the lifting does not come back: by hand is what the list will say."
+                    .to_owned(),
+            ],
+            Self::Reactivate(_) => [
+                format!("1 person, {name}, may sign in again, with their old role and password."),
+                "Their browsers have to sign in anew.".to_owned(),
+            ],
+            Self::Deactivate(_) => [
+                format!("1 person, {name}, may not sign in any more, and is signed out everywhere."),
+                "Nothing they made is removed.".to_owned(),
+            ],
+            Self::Role(_, role) => [
+                format!("1 person, {name}, is {} again.", role.as_str()),
+                "All their browsers are signed out.".to_owned(),
+            ],
+        };
+        sentences.into()
+    }
+
     /// Whether it changes who may sign in, which needs the password given lately.
     pub(super) fn is_about_people(&self) -> bool {
         match self {

@@ -92,7 +92,7 @@ pub(crate) async fn cancel_page(
     let campaign = found(&app.db, id).await?;
     let tally = Tally::of(&deliveries::counts(&app.db, campaign.id).await?, &[]);
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
-    Ok(Page(CancelPage { frame, campaign, unsent: Count(tally.waiting + tally.deferred) }))
+    Ok(Page(CancelPage { frame, campaign, unsent: tally.unsent() }))
 }
 
 pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {

@@ -154,6 +154,11 @@ impl Report {
         matches!(self.campaign.state, Planning | Sending | Waiting)
     }
 
+    /// Who has not had it yet, and is still to.
+    pub(super) fn unsent(&self) -> Count {
+        self.progress.tally.unsent()
+    }
+
     pub(super) fn can_resume(&self) -> bool {
         matches!(self.campaign.state, CampaignState::Paused | CampaignState::Waiting)
     }
