@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 /// Pages, and the addresses that each is asked for in turn; `#` is a number that changes, `+` follows "more" to the next page.
-const PAGES: [(&str, &[&str]); 20] = [
+const PAGES: [(&str, &[&str]); 25] = [
     ("contacts", &["/contacts"]),
     (
         "contacts: search by address",
@@ -25,6 +25,10 @@ const PAGES: [(&str, &[&str]); 20] = [
     ("contacts: hard, at one provider, 5 deep", &["/contacts?state=hard&domain=post.example", "+", "+", "+", "+"]),
     ("contacts: mailable on a list, oldest", &["/contacts?list=2&state=mailable&sort=oldest", "+", "+", "+", "+"]),
     ("contacts: complained", &["/contacts?state=complaint&sort=address", "+"]),
+    (
+        "contacts: came, left",
+        &["/contacts?list=1&member=came", "/contacts?list=1&member=gone", "/contacts?list=2&member=left"],
+    ),
     ("profile", &["/contacts/#"]),
     ("lists", &["/lists"]),
     ("campaigns", &["/campaigns"]),
@@ -46,6 +50,13 @@ const PAGES: [(&str, &[&str]); 20] = [
     ("bounces: by provider", &["/bounces?domain=post.example", "/bounces?domain=firm#.example"]),
     ("bounces: by campaign", &["/bounces?campaign=49", "+", "/bounces?campaign=31&cause=greylisted"]),
     ("bounces: by day", &["/bounces?days=1", "/bounces?days=7", "/bounces?days=30"]),
+    ("campaigns: of a day", &["/campaigns?day=2026-11-20"]),
+    ("audit log", &["/audit", "/audit?by=people", "/audit?kind=suppressed"]),
+    ("incidents", &["/incidents", "/incidents?state=open"]),
+    (
+        "suppressions: of a day",
+        &["/suppressions?reason=soft&back=2026-12-01", "/suppressions?reason=soft&back=2026-11-28&later=1"],
+    ),
     ("suppressions", &["/suppressions", "+", "/suppressions?reason=soft", "/suppressions?q=mira.holt"]),
 ];
 

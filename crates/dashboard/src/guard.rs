@@ -54,13 +54,44 @@ fn is_ours(headers: &HeaderMap, public_url: &str) -> bool {
         return matches!(site, "same-origin" | "none");
     }
     let Some(origin) = text(header::ORIGIN) else { return true };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    origin == public_url || (host.is_some() && host == text(header::HOST))
+    if origin == public_url {
+        return true;
+    }
+    // By its own address too, on the machine itself. Any other name may be another's that leads here.
+    let Some((_, host)) = origin.split_once("://") else { return false };
+    is_loopback(host) && text(header::HOST) == Some(host)
+}
+
+/// Whether `host`, with or without a port, names this machine and nothing else.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, _)) => name,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_anothers_that_leads_here_is_not_ours() {
+        for (host, ours) in [
+            ("127.0.0.1:8025", true),
+            ("localhost:8025", true),
+            ("[::1]:8025", true),
+            ("rebinds.example:8025", false),
+            ("127.0.0.1.rebinds.example", false),
+            ("localhost.rebinds.example", false),
+            ("192.0.2.7:8025", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            headers.insert(header::ORIGIN, format!("http://{host}").parse().unwrap());
+            assert_eq!(is_ours(&headers, "https://mail.example"), ours, "{host}");
+        }
+    }
 
     #[test]
     fn only_our_own_pages_send_forms() {
