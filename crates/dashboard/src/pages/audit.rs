@@ -9,10 +9,12 @@ use crate::page::{Frame, Page, Place};
 use crate::session::{Administer, Allowed, Audit, Export, Submitted};
 use crate::words::When;
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use futures_util::stream::try_unfold;
 use rebound_contacts::guarded;
 use rebound_db::events::{self, Entry, Event, Filter};
 use rebound_db::users;
@@ -211,7 +213,7 @@ pub(crate) async fn undo(
 #[derive(Deserialize)]
 pub(crate) struct Nothing {}
 
-/// The entries that fit, as CSV.
+/// The entries that fit, as CSV, however many: one part is in memory at a time.
 pub(crate) async fn export(
     by: Allowed<Export>,
     State(app): State<App>,
@@ -221,19 +223,22 @@ pub(crate) async fn export(
     let (at, actor, detail) = (app.now(), by.actor(), asked.query());
     let (kind, subject) = ("audit.exported", "audit");
     events::add(&app.db, &Event { at, kind, actor, subject, subject_id: None, key: None, detail }).await?;
-    let mut csv = String::from("id,when,who,what,subject,subject id,address,detail\n");
-    let mut before = None;
-    loop {
-        let chunk = events::find(&app.db, &filter, before, CHUNK).await?;
-        let Some(last) = chunk.last() else { break };
-        before = Some(last.id);
-        chunk.iter().for_each(|entry| csv += &line(entry));
-    }
+    let first = "id,when,who,what,subject,subject id,address,detail\n".to_owned();
+    let parts = try_unfold((None, first), move |(before, begun)| {
+        let (db, filter) = (app.db.clone(), filter.clone());
+        async move {
+            let chunk = events::find(&db, &filter, before, CHUNK).await?;
+            let csv = chunk.iter().fold(begun, |csv, entry| csv + &line(entry));
+            let before = chunk.last().map(|last| last.id);
+            // The first part is sent also where no entry fits, for its headings.
+            Ok::<_, rebound_db::Error>((!csv.is_empty()).then(|| (csv, (before.or(Some(0)), String::new()))))
+        }
+    });
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
     ];
-    Ok((headers, csv).into_response())
+    Ok((headers, Body::from_stream(parts)).into_response())
 }
 
 fn line(entry: &Entry) -> String {

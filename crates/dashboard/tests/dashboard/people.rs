@@ -3,6 +3,7 @@
 use crate::world::{Browser, PASSWORD, World};
 use axum::http::{StatusCode, header};
 use rebound_dashboard::users::{self, By};
+use rebound_db::events::Event;
 use rebound_db::{events, sessions};
 use rebound_domain::Role;
 
@@ -264,4 +265,22 @@ async fn the_log_is_filtered_exported_and_taken_back() {
     assert_eq!(user.role, Role::Marketer, "the old role is back");
     let twice = world.post(&owner, &format!("/audit/{}/undo", entry("suppressed")), &[]).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_long_log_is_exported_to_its_last_entry() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let tx = world.db.begin().await.unwrap();
+    for number in 0..4_500 {
+        let (kind, actor, subject, detail) = ("tested", "rebound", "contact", format!("number {number};"));
+        let event = Event { at: world.now, kind, actor, subject, subject_id: None, key: None, detail };
+        events::add(&tx, &event).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let csv = world.get(Some(&owner), "/audit/export?kind=tested").await.text;
+    assert_eq!(csv.lines().count(), 4_501, "each once, and the headings");
+    assert!(csv.starts_with("id,when,who") && csv.contains("number 0;") && csv.contains("number 4499;"));
+    let none = world.get(Some(&owner), "/audit/export?kind=never-done").await.text;
+    assert_eq!(none.lines().count(), 1, "the headings");
 }
