@@ -147,7 +147,9 @@ impl Worker {
             let busy = match dispatch.round(stop).await {
                 Ok(busy) => busy,
                 Err(error) => {
-                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "the worker waits for the database");
+                    // Not as `Debug`: with it, drivers print the row that they could not write.
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the worker waits for the database");
                     false
                 }
             };

@@ -69,7 +69,14 @@ async fn next(mut cursor: Cursor) -> Option<(Result<Event, Infallible>, Cursor)>
             Some((Ok(event), cursor))
         }
         Err(error) => {
-            tracing::warn!(campaign.id = cursor.id, ?error, "the progress cannot be told");
+            // Not as `Debug`: with it, drivers print the row that they could not write.
+            if let PageError::Broken(error) = &error {
+                tracing::warn!(
+                    campaign.id = cursor.id,
+                    error = error.as_ref() as &dyn std::error::Error,
+                    "the progress cannot be told"
+                );
+            }
             None
         }
     }
