@@ -30,6 +30,7 @@ pub(crate) async fn faults(browser: &Chromium) -> Vec<String> {
         let found = browser.run_on(CHECK, vec![json!(scheme == "dark")]).await;
         faults.extend(strings(&found).into_iter().map(|fault| format!("{width} {scheme}: {fault}")));
         faults.extend(wider(browser).await.map(|fault| format!("{width}: {fault}")));
+        faults.extend(overlapping(browser).await.map(|fault| format!("{width}: {fault}")));
     }
     faults
 }
@@ -41,6 +42,26 @@ async fn wider(browser: &Chromium) -> Option<String> {
         if (document.scrollingElement.scrollWidth <= width) return null;
         const over = [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > width + 1);
         return `scrolls sideways, ${document.scrollingElement.scrollWidth} px: ${over.slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).join(" … ")}`;
+    "#;
+    browser.run(script, vec![]).await.as_str().map(str::to_owned)
+}
+
+/// Two links that lie over each other, so that neither can be read.
+async fn overlapping(browser: &Chromium) -> Option<String> {
+    let script = r#"
+        const links = [...document.querySelectorAll("main :is(.n, .t)")];
+        const boxes = links.flatMap((link) => [...link.getClientRects()].map((box) => ({ link, box })));
+        boxes.sort((one, other) => one.box.top - other.box.top);
+        for (const [at, { link, box }] of boxes.entries()) {
+            for (const other of boxes.slice(at + 1)) {
+                if (other.box.top > box.bottom - 6) break;
+                const across = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
+                const down = Math.min(box.bottom, other.box.bottom) - other.box.top;
+                if (other.link !== link && across > 4 && down > 6)
+                    return `${link.outerHTML.slice(0, 120)} lies over ${other.link.outerHTML.slice(0, 120)}`;
+            }
+        }
+        return null;
     "#;
     browser.run(script, vec![]).await.as_str().map(str::to_owned)
 }
