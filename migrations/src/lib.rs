@@ -26,6 +26,7 @@ mod m20261125_000011_delays;
 mod m20261125_000012_corrected;
 mod m20261125_000013_providers;
 mod m20261125_000015_import_people;
+mod m20261126_000020_rules;
 
 use sea_orm_migration::prelude::*;
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000012_corrected::Migration),
             Box::new(m20261125_000013_providers::Migration),
             Box::new(m20261125_000015_import_people::Migration),
+            Box::new(m20261126_000020_rules::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! Verdicts as JSON: one object for each message or reply.
 
-use rebound_domain::{BounceCause, Evidence, Permanence, ReportKind, Verdict};
+use rebound_domain::{BounceCause, Evidence, Permanence, ReportKind, SmtpCommand, Verdict};
 use serde::Serialize;
 
 use crate::{FailedRecipient, Report};
@@ -51,6 +51,20 @@ pub struct VerdictAnswer<'a> {
     pub reply_code: Option<u16>,
     /// Something finer than the cause.
     pub detail: Option<&'a str>,
+    /// The command that was answered.
+    pub command: Option<SmtpCommand>,
+    /// The host's own code beside the standard ones.
+    pub provider_code: Option<&'a str>,
+    /// The blocklist that the host names.
+    pub blocklist: Option<&'a str>,
+    /// The pages that the host points to.
+    pub links: &'a [String],
+    /// In how many seconds the host wants to be asked again.
+    pub retry_after: Option<u32>,
+    /// The next best cause, and how sure that would be in percent.
+    pub second: Option<(BounceCause, u8)>,
+    /// The version of the rules that judged.
+    pub rules: &'a str,
     /// The host's own words.
     pub diagnostic: &'a str,
     /// What in those words led to the cause.
@@ -101,6 +115,13 @@ impl<'a> VerdictAnswer<'a> {
             status: verdict.status.map(|status| status.to_string()),
             reply_code: verdict.reply_code,
             detail: verdict.detail.as_deref(),
+            command: verdict.command,
+            provider_code: verdict.provider_code.as_deref(),
+            blocklist: verdict.blocklist.as_deref(),
+            links: &verdict.links,
+            retry_after: verdict.retry_after,
+            second: verdict.second,
+            rules: &verdict.rules,
             diagnostic: &verdict.diagnostic,
             evidence: &verdict.evidence,
         }

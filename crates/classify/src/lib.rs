@@ -17,18 +17,21 @@
 //! assert_eq!(bounce.cause, BounceCause::MailboxUnknown);
 //! ```
 //!
-//! A verdict says why: each piece of [`Evidence`](rebound_domain::Evidence) names the rule and the words it
-//! recognised. The rules are built into the program: `rules/status.toml` (what codes mean), `rules/phrases.toml`
-//! (what words mean) and `rules/shapes.toml` (how reports look).
+//! A verdict says why: each piece of [`Evidence`](rebound_domain::Evidence) names the rule, the words it recognised
+//! and where they stand. The rules are data, built into the program: `rules/*.toml` (what words mean, grouped by who
+//! says them), `rules/codes.toml` (what codes mean) and `rules/shapes.toml` (how reports look). A user's own rules
+//! are laid over them by [`Rules::with`].
 
 mod answer;
 mod auto_reply;
 mod blocks;
 mod dsn;
+mod facts;
 mod feedback;
+mod judge;
 mod message;
 mod original;
-mod phrases;
+mod place;
 mod plain;
 mod reply;
 mod report;
@@ -41,3 +44,4 @@ pub use dsn::Action;
 pub use original::Original;
 pub use reply::reply;
 pub use report::{FailedRecipient, Report, report};
+pub use rules::{Fault, Rules};

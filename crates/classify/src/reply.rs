@@ -1,9 +1,11 @@
 //! An SMTP reply to our own attempt.
 
-use rebound_domain::{BounceCause, Verdict};
+use rebound_domain::{BounceCause, EvidenceField, Verdict};
 
+use crate::judge::{Heard, judge};
 use crate::message::TEXT_BYTES;
-use crate::rules::{Context, judge};
+use crate::place;
+use crate::rules::Rules;
 
 /// What a host's reply to our attempt means; `None` when it is a `2yz` or `3yz`, so no refusal.
 ///
@@ -19,16 +21,24 @@ use crate::rules::{Context, judge};
 /// ```
 #[must_use]
 pub fn reply(bytes: &[u8]) -> Option<Verdict> {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT_BYTES)]);
+    read(Rules::built_in(), bytes)
+}
+
+/// As [`reply`], by `rules`.
+pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Option<Verdict> {
+    let bytes = &bytes[..bytes.len().min(TEXT_BYTES)];
+    let text = String::from_utf8_lossy(bytes);
     let words = text.trim();
     let code = words.get(..3).and_then(|code| code.parse::<u16>().ok()).filter(|code| (200..600).contains(code));
     if code.is_some_and(|code| code < 400) {
         return None;
     }
-    let mut verdict = judge(words, Context { status: None, reply_code: code });
+    let heard = Heard { reply_code: code, ..Heard::default() };
+    let mut verdict = judge(rules, &[(EvidenceField::Reply, words)], &heard);
     if verdict.cause == BounceCause::TimeoutExpired && code.is_some_and(|code| code < 500) {
         // "Not now" cannot be the end of trying: a host behind the relay did not answer in time.
         verdict.cause = BounceCause::HostUnreachable;
     }
+    place::fill(&mut verdict.evidence, bytes);
     Some(verdict)
 }

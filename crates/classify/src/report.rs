@@ -1,17 +1,20 @@
 //! Which kind of message came back, and what it says about whom.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rebound_domain::{BounceCause, ReportKind, Verdict};
+use rebound_domain::{BounceCause, EvidenceField, ReportKind, SmtpCommand, Verdict};
 use serde::Serialize;
 
 use crate::auto_reply::{is_auto_reply, is_challenge};
 use crate::dsn::{Action, Dsn, Fields};
+use crate::facts::command_in;
 use crate::feedback::Feedback;
+use crate::judge::{Heard, judge};
 use crate::message::{Message, Part, unify_line_ends};
 use crate::original::{Original, first_address, split_quoted};
+use crate::place;
 use crate::plain::{self, Plain};
-use crate::rules::{Context, judge};
+use crate::rules::Rules;
 
 /// A message that came back, understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,26 +72,40 @@ pub struct FailedRecipient {
 /// ```
 #[must_use]
 pub fn report(bytes: &[u8]) -> Report {
+    read_safely(Rules::built_in(), bytes)
+}
+
+/// As [`report`], by `rules`.
+pub(crate) fn read_safely(rules: &Rules, bytes: &[u8]) -> Report {
     // Strangers write these bytes and a decoder is not ours: a fault in it costs one message its meaning, no more.
-    catch_unwind(|| read(bytes)).unwrap_or_else(|_| Report::of(ReportKind::NotBounce, &Message::default(), ""))
+    let read = catch_unwind(AssertUnwindSafe(|| read(rules, bytes)));
+    read.unwrap_or_else(|_| Report::of(ReportKind::NotBounce, &Message::default(), ""))
 }
 
 /// As [`report`], but a fault shows.
-pub(crate) fn read(bytes: &[u8]) -> Report {
-    let bytes = unify_line_ends(bytes);
-    let message = Message::read(&bytes);
+pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Report {
+    let unified = unify_line_ends(bytes);
+    let message = Message::read(&unified);
     let text = message.text();
-    if let Some(feedback) = Feedback::read(&message) {
-        return complaint(&message, &text, feedback);
+    let mut report = understand(rules, &message, &text);
+    for failed in &mut report.recipients {
+        place::fill(&mut failed.verdict.evidence, bytes);
+    }
+    report
+}
+
+fn understand(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
+    if let Some(feedback) = Feedback::read(message) {
+        return complaint(message, text, feedback);
     }
     // Dovecot's sieve rejects by such a notification; the others are read receipts (RFC 8098).
     if message.part(&["message/disposition-notification"]).is_some() && !text.contains("automatically rejected") {
-        return Report::of(ReportKind::NotBounce, &message, &text);
+        return Report::of(ReportKind::NotBounce, message, text);
     }
-    if let Some(dsn) = status_fields(&message, &text) {
-        return from_dsn(&message, &text, &dsn);
+    match status_fields(message, text) {
+        Some(dsn) => from_dsn(rules, message, text, &dsn),
+        None => from_words(rules, message, text),
     }
-    from_words(&message, &text)
 }
 
 /// The delivery status part, or its fields where a broken report left them: in the text.
@@ -131,7 +148,7 @@ fn complaint(message: &Message<'_>, text: &str, feedback: Feedback) -> Report {
     report
 }
 
-fn from_dsn(message: &Message<'_>, text: &str, dsn: &Dsn) -> Report {
+fn from_dsn(rules: &Rules, message: &Message<'_>, text: &str, dsn: &Dsn) -> Report {
     let outcomes: Vec<Action> = dsn.recipients.iter().map(Fields::outcome).collect();
     let challenged = dsn.recipients.iter().any(|fields| is_challenge(&fields.diagnostic));
     let kind = match () {
@@ -144,26 +161,33 @@ fn from_dsn(message: &Message<'_>, text: &str, dsn: &Dsn) -> Report {
     if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
         let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
         let told = dsn.recipients.iter().filter(|fields| fields.outcome() == wanted);
-        report.recipients = told.map(|fields| failed_recipient(fields, text, dsn, &report.original)).collect();
+        report.recipients = told.map(|fields| failed_recipient(rules, fields, text, dsn, &report.original)).collect();
+        report.name_whom_we_wrote_to();
     }
     report
 }
 
-fn failed_recipient(fields: &Fields, text: &str, dsn: &Dsn, original: &Original) -> FailedRecipient {
+fn failed_recipient(rules: &Rules, fields: &Fields, text: &str, dsn: &Dsn, original: &Original) -> FailedRecipient {
     let named = fields.recipient.clone().filter(|name| name.contains('@'));
     let named = named
         .or_else(|| fields.original_recipient.clone())
         .or_else(|| fields.recipient.clone())
         .or_else(|| original.to.clone());
-    let context = Context { status: fields.status, reply_code: None };
-    let verdict = judge(&fields.diagnostic, context);
-    let verdict = if says_little(&verdict) {
+    let hosts = [host_of(named.as_deref()), fields.remote_mta.clone().unwrap_or_default().to_ascii_lowercase()];
+    let hosts = hosts.each_ref().map(String::as_str);
+    let heard = Heard {
+        status: fields.status,
+        reply_code: None,
+        command: command_for(&fields.diagnostic, text),
+        hosts: &hosts,
+    };
+    let said = (EvidenceField::DiagnosticCode, fields.diagnostic.as_str());
+    let mut verdict = judge(rules, &[said], &heard);
+    if says_little(&verdict) {
         // The words for people may say more than the field.
         let about = plain::words_about(text, named.as_deref().unwrap_or_default());
-        surer(verdict, judge(&format!("{} {about}", fields.diagnostic), context))
-    } else {
-        verdict
-    };
+        verdict = surer(verdict, judge(rules, &[said, (EvidenceField::Text, &about)], &heard));
+    }
     FailedRecipient {
         recipient: named,
         original_recipient: fields.original_recipient.clone(),
@@ -174,10 +198,44 @@ fn failed_recipient(fields: &Fields, text: &str, dsn: &Dsn, original: &Original)
     }
 }
 
+fn host_of(address: Option<&str>) -> String {
+    address.and_then(|address| address.rsplit_once('@')).map_or_else(String::new, |(_, host)| host.to_ascii_lowercase())
+}
+
+/// The command that was answered with `diagnostic`, which the words for people may say when the field does not.
+fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
+    /// Characters of the reply by which it is found again.
+    const KNOWN_BY: usize = 24;
+    /// Bytes around it that can name the command.
+    const NEAR: usize = 400;
+    let folded = diagnostic.to_ascii_lowercase();
+    command_in(&folded).or_else(|| {
+        let words: String = folded.chars().take(KNOWN_BY).collect();
+        let text = text.to_ascii_lowercase();
+        if words.len() < 6 {
+            return None;
+        }
+        // A transcript has the command before the reply, Postfix has it behind.
+        let (at, _) = text.match_indices(&words).last()?;
+        let end = text.floor_char_boundary((at + NEAR).min(text.len()));
+        let start = text.floor_char_boundary(at.saturating_sub(NEAR));
+        let before = text.get(start..at).unwrap_or_default();
+        let transcript = before.rfind(">>> ").and_then(|from| command_in(before.get(from..).unwrap_or_default()));
+        let behind = || {
+            let rest = text.get(at..end)?.replace('\n', " ");
+            let mut rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+            rest.truncate(rest.find(" --").unwrap_or(rest.len()));
+            rest.contains("in reply to ").then(|| command_in(&rest))?
+        };
+        transcript.or_else(behind)
+    })
+}
+
 /// Whether no word, but at most a code of broad use, led to the verdict.
 fn says_little(verdict: &Verdict) -> bool {
     const PLAIN_CODE: u8 = 55;
-    verdict.confidence < PLAIN_CODE && !verdict.evidence.iter().any(|evidence| evidence.rule.starts_with("phrase:"))
+    let by_code = |rule: &str| rule.starts_with("status.") || rule.starts_with("reply.");
+    verdict.confidence < PLAIN_CODE && verdict.evidence.iter().all(|evidence| by_code(&evidence.rule))
 }
 
 /// The second verdict if words led to it, else the first.
@@ -185,27 +243,32 @@ fn surer(first: Verdict, second: Verdict) -> Verdict {
     if says_little(&second) && first.cause != BounceCause::Undetermined { first } else { second }
 }
 
-fn from_words(message: &Message<'_>, text: &str) -> Report {
+fn from_words(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
     let subject = message.headers.text("subject").unwrap_or_default();
     // Many mail systems mark their reports as automatic replies, and sign them.
     if !plain::is_by_machine(message) && is_auto_reply(message, &subject, text) {
         return Report::of(ReportKind::AutoReply, message, text);
     }
     match plain::read(message, &subject, text) {
-        Some(plain) => from_plain(message, &subject, text, plain),
+        Some(plain) => from_plain(rules, message, &subject, text, plain),
         None => Report::of(ReportKind::NotBounce, message, text),
     }
 }
 
-fn from_plain(message: &Message<'_>, subject: &str, text: &str, plain: Plain) -> Report {
+fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &str, plain: Plain) -> Report {
     let kind = if plain.is_delay { ReportKind::Delay } else { ReportKind::Bounce };
     let mut report = Report::of(kind, message, text);
     let action = if plain.is_delay { Action::Delayed } else { Action::Failed };
     for (recipient, said) in plain.recipients {
-        let mut verdict = judge(&said, Context::default());
+        let host = host_of(recipient.as_deref());
+        let hosts = [host.as_str()];
+        let heard = Heard { hosts: &hosts, ..Heard::default() };
+        let mut verdict = judge(rules, &[(EvidenceField::Text, &said)], &heard);
         if says_little(&verdict) {
             let (words, _) = split_quoted(text);
-            verdict = surer(verdict, judge(&format!("{said} {words} {subject}"), Context::default()));
+            let all =
+                [(EvidenceField::Text, said.as_str()), (EvidenceField::Text, words), (EvidenceField::Subject, subject)];
+            verdict = surer(verdict, judge(rules, &all, &heard));
         }
         report.recipients.push(FailedRecipient {
             recipient: recipient.or_else(|| report.original.to.clone()),
@@ -216,10 +279,24 @@ fn from_plain(message: &Message<'_>, subject: &str, text: &str, plain: Plain) ->
             remote_mta: None,
         });
     }
+    report.name_whom_we_wrote_to();
     report
 }
 
 impl Report {
+    /// A message to one person that failed at another address was sent on: the one in its `To` is ours.
+    fn name_whom_we_wrote_to(&mut self) {
+        let to = self.original.to.clone();
+        if let [failed] = self.recipients.as_mut_slice()
+            && failed.original_recipient.is_none()
+            && let (Some(to), Some(recipient)) = (to, &failed.recipient)
+            && !to.eq_ignore_ascii_case(recipient)
+            && recipient.contains('@')
+        {
+            failed.original_recipient = Some(to);
+        }
+    }
+
     fn of(kind: ReportKind, message: &Message<'_>, text: &str) -> Self {
         Self {
             kind,

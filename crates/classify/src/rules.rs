@@ -1,219 +1,304 @@
-//! Words, codes and context become weighted candidates; the best and the second-best are the verdict.
+//! The rules: what words and codes mean, compiled once.
 
+mod codes;
+mod file;
+mod lint;
+mod phrase;
+
+use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use rebound_domain::{BounceCause, EnhancedStatusCode, Evidence, Permanence, Verdict};
-use serde::Deserialize;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use rebound_domain::{BounceCause, EnhancedStatusCode, Permanence, SmtpCommand, Verdict};
 
-use crate::phrases::Phrases;
-use crate::words::{reply_code_in, retry_after_in, say_codes_once, status_in, tidy};
+use crate::report::Report;
+use crate::words::addresses_in;
 
-/// Pieces of evidence that are kept.
-const EVIDENCE: usize = 6;
+pub(crate) use codes::{CodeRule, Codes};
+use file::{Entry, File};
+use phrase::Phrase;
 
-/// A score below this is a hint, and no address is lost to a hint.
-const HARD_SCORE: u32 = 33;
+/// The rule files in their order. A rule's id begins with the name of its file.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("common", include_str!("../rules/common.toml")),
+    ("languages", include_str!("../rules/languages.toml")),
+    ("blocklists", include_str!("../rules/blocklists.toml")),
+    ("google", include_str!("../rules/google.toml")),
+];
 
-/// What is known about a failure besides the host's words.
+const CODES: &str = include_str!("../rules/codes.toml");
+
+/// What a rule of the user's is worth beside those built in: it decides.
+const LOCAL: u32 = 200;
+
+/// A set of compiled rules: those built into the program, with a user's own laid over them if there are any.
+///
+/// ```
+/// use rebound_classify::Rules;
+/// use rebound_domain::BounceCause;
+///
+/// let rules = Rules::with(r#"
+///     [[rule]]
+///     id = "local.intranet-filter"
+///     cause = "spam_suspected"
+///     why = "the filter of our biggest customer says no more than this"
+///     words = ["computer says no"]
+///     example = "550 5.7.1 Computer says no"
+///     not = "550 5.1.1 no such computer"
+/// "#).unwrap();
+/// assert_eq!(rules.reply(b"550 Computer says no").unwrap().cause, BounceCause::SpamSuspected);
+/// ```
+#[derive(Debug)]
+pub struct Rules {
+    version: String,
+    rules: Vec<Rule>,
+    phrases: Vec<Phrase>,
+    automaton: Option<AhoCorasick>,
+    codes: Codes,
+}
+
+/// One rule: phrases that mean the same, and when they do.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) cause: BounceCause,
+    pub(crate) weight: u32,
+    pub(crate) detail: Option<String>,
+    pub(crate) blocklist: Option<String>,
+    pub(crate) permanence: Option<Permanence>,
+    answers: Option<SmtpCommand>,
+    status: Vec<String>,
+    unless_status: Vec<String>,
+    hosts: Vec<String>,
+    example: String,
+    not: String,
+    is_local: bool,
+}
+
+/// Something wrong with a rule, in words for whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fault {
+    /// The rule's id; empty where the file as a whole cannot be read.
+    pub rule: String,
+    /// What is wrong, and where.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rule.is_empty() { f.write_str(&self.what) } else { write!(f, "{}: {}", self.rule, self.what) }
+    }
+}
+
+/// What else is known where the words of a rule were found.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Context {
-    /// The status a report gives in a field of its own.
+pub(crate) struct Beside<'a> {
+    pub(crate) command: Option<SmtpCommand>,
     pub(crate) status: Option<EnhancedStatusCode>,
-    /// The reply, when known from elsewhere than the words.
-    pub(crate) reply_code: Option<u16>,
+    /// Names of hosts and domains that took part, in lower case.
+    pub(crate) hosts: &'a [&'a str],
 }
 
-/// A code and what it usually means.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CodeRule {
-    /// `x` stands for any class; several codes may share a rule.
-    codes: Vec<String>,
-    cause: BounceCause,
-    weight: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CodeFile {
-    status: Vec<CodeRule>,
-    reply: Vec<CodeRule>,
-}
-
-static CODES: LazyLock<CodeFile> = LazyLock::new(|| {
-    toml::from_str(include_str!("../rules/status.toml")).unwrap_or(CodeFile { status: Vec::new(), reply: Vec::new() })
-});
-
-/// Something that speaks for a cause.
-struct Candidate {
-    cause: BounceCause,
-    weight: u32,
-    detail: Option<String>,
-    evidence: Evidence,
-}
-
-/// Judges what a host said.
-pub(crate) fn judge(words: &str, context: Context) -> Verdict {
-    let diagnostic = say_codes_once(tidy(words));
-    let said_status = status_in(&diagnostic);
-    let reply_code = reply_code_in(&diagnostic).or(context.reply_code);
-    let telling = context.status.filter(|status| (status.subject, status.detail) != (0, 0));
-    let status = telling.or(said_status.as_ref().map(|(code, _)| *code)).or(context.status);
-
-    let mut candidates = from_phrases(&diagnostic);
-    candidates.extend(said_status.and_then(|(code, range)| from_status(code, range)));
-    candidates.extend(telling.and_then(|code| from_status(code, 0..0)));
-    candidates.extend(reply_code.and_then(from_reply));
-    refine(&mut candidates, &diagnostic);
-    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.weight));
-
-    let ranked = rank(&candidates);
-    let (cause, best) = ranked.first().copied().unwrap_or((BounceCause::Undetermined, 0));
-    let second = ranked.get(1).copied();
-    let runner_up = second.map_or(0, |(_, score)| score);
-    let passing = is_passing(reply_code, said_status_class(&diagnostic), context.status);
-    Verdict {
-        cause,
-        permanence: permanence(cause, best, passing, &candidates),
-        confidence: confidence(best, runner_up),
-        second: second.map(|(cause, score)| (cause, confidence(score, best))),
-        status,
-        reply_code,
-        retry_after: retry_after_in(&diagnostic),
-        detail: candidates.iter().filter(|c| c.cause == cause).find_map(|c| c.detail.clone()),
-        evidence: candidates.into_iter().filter(|c| c.cause == cause).take(EVIDENCE).map(|c| c.evidence).collect(),
-        diagnostic,
+impl Rules {
+    /// The rules built into the program.
+    #[must_use]
+    pub fn built_in() -> &'static Self {
+        // A test lints the files, so that unreadable ones never leave the workshop.
+        static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::compile(None).unwrap_or_else(|_| Rules::none()));
+        &RULES
     }
-}
 
-fn from_phrases(diagnostic: &str) -> Vec<Candidate> {
-    let found = Phrases::built_in().find(diagnostic);
-    let candidate = |(phrase, range): (&crate::phrases::Phrase, std::ops::Range<usize>)| Candidate {
-        cause: phrase.cause,
-        weight: phrase.weight,
-        detail: phrase.detail.clone(),
-        evidence: Evidence {
-            rule: format!("phrase:{}", phrase.words),
-            matched: diagnostic.get(range.clone()).unwrap_or_default().to_owned(),
-            start: range.start,
-            end: range.end,
-        },
-    };
-    found.into_iter().map(candidate).collect()
-}
-
-fn from_status(code: EnhancedStatusCode, range: std::ops::Range<usize>) -> Option<Candidate> {
-    let exact = code.to_string();
-    let any_class = format!("x.{}.{}", code.subject, code.detail);
-    let any_detail = format!("x.{}.x", code.subject);
-    let rule_for = |wanted: &str| CODES.status.iter().find(|rule| rule.codes.iter().any(|code| code == wanted));
-    let (name, rule) = [exact.clone(), any_class, any_detail].into_iter().find_map(|name| {
-        let rule = rule_for(&name)?;
-        Some((name, rule))
-    })?;
-    Some(rule.candidate(format!("status:{name}"), exact, range))
-}
-
-fn from_reply(code: u16) -> Option<Candidate> {
-    let name = code.to_string();
-    let rule = CODES.reply.iter().find(|rule| rule.codes.contains(&name))?;
-    Some(rule.candidate(format!("reply:{name}"), name, 0..0))
-}
-
-impl CodeRule {
-    fn candidate(&self, rule: String, matched: String, range: std::ops::Range<usize>) -> Candidate {
-        let evidence = Evidence { rule, matched, start: range.start, end: range.end };
-        Candidate { cause: self.cause, weight: self.weight, detail: None, evidence }
+    /// The built-in rules with the rules of `local` laid over them. A rule with the id of a built-in one takes its
+    /// place; any other stands beside them, and decides where it matches.
+    ///
+    /// # Errors
+    /// Every [`Fault`] of the local rules: what cannot be read, what can never match, an example that does not come
+    /// out as the rule says, a counter-example that matches, and words that our own mail has.
+    pub fn with(local: &str) -> Result<Self, Vec<Fault>> {
+        let rules = Self::compile(Some(local))?;
+        let faults: Vec<Fault> = rules.faults().filter(|(is_local, _)| *is_local).map(|(_, fault)| fault).collect();
+        if faults.is_empty() { Ok(rules) } else { Err(faults) }
     }
-}
 
-/// Where several things speak at once, one of them explains the others.
-fn refine(candidates: &mut [Candidate], diagnostic: &str) {
-    // A host that took RCPT TO and denies the user after DATA has filtered by the recipient's own rules.
-    if answers_data(diagnostic) {
-        for candidate in candidates.iter_mut().filter(|c| c.cause == BounceCause::MailboxUnknown && c.weight <= 80) {
-            candidate.cause = BounceCause::RecipientRefused;
+    /// What is wrong with any rule, built in or local: nothing, if the tests of this crate pass.
+    #[must_use]
+    pub fn lint(&self) -> Vec<Fault> {
+        self.faults().map(|(_, fault)| fault).collect()
+    }
+
+    /// The version of these rules, such as `2026.11-4f1c09ab`; local rules add `+local-` and a digest of their text.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What a host's reply means, by these rules. See [`reply`](crate::reply()).
+    #[must_use]
+    pub fn reply(&self, bytes: &[u8]) -> Option<Verdict> {
+        crate::reply::read(self, bytes)
+    }
+
+    /// What a message that came back means, by these rules. See [`report`](crate::report()).
+    #[must_use]
+    pub fn report(&self, bytes: &[u8]) -> Report {
+        crate::report::read_safely(self, bytes)
+    }
+
+    fn none() -> Self {
+        Self {
+            version: String::new(),
+            rules: Vec::new(),
+            phrases: Vec::new(),
+            automaton: None,
+            codes: Codes::default(),
         }
     }
-}
 
-/// Whether the words name the content of the message as what was answered. Sendmail sends RCPT and DATA in one
-/// breath; a `503` to DATA then only follows from the refused RCPT.
-fn answers_data(diagnostic: &str) -> bool {
-    const SAID: &[&str] =
-        &["after end of data", "end of data command", "in reply to data", "after data", "smtp command data"];
-    let folded = diagnostic.to_ascii_lowercase();
-    SAID.iter().any(|words| folded.contains(words)) || (folded.contains(">>> data") && !folded.contains("<<< 503"))
-}
-
-/// Causes with their scores, best first: the strongest word counts in full, echoes elsewhere in the text a fifth.
-fn rank(candidates: &[Candidate]) -> Vec<(BounceCause, u32)> {
-    let mut ranked: Vec<(BounceCause, u32)> = Vec::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        let before = candidates.get(..index).unwrap_or_default();
-        match ranked.iter_mut().find(|(cause, _)| *cause == candidate.cause) {
-            Some(_) if before.iter().any(|other| candidate.repeats(other)) => {}
-            Some((_, score)) => *score += candidate.weight / 5,
-            None => ranked.push((candidate.cause, candidate.weight)),
-        }
-    }
-    ranked.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
-    ranked
-}
-
-impl Candidate {
-    /// Whether another candidate says the same with the same words.
-    fn repeats(&self, other: &Self) -> bool {
-        let (mine, theirs) = (&self.evidence, &other.evidence);
-        self.cause == other.cause && mine.start < theirs.end && theirs.start < mine.end
-    }
-}
-
-/// How far the score stands out from the next one, in percent.
-fn confidence(score: u32, rival: u32) -> u8 {
-    let share = score.min(100) * 2 * score / (2 * score + rival).max(1);
-    u8::try_from(share.clamp(1, 99)).unwrap_or(99)
-}
-
-fn said_status_class(diagnostic: &str) -> Option<EnhancedStatusCode> {
-    status_in(diagnostic).map(|(code, _)| code)
-}
-
-/// Whether the host spoke of a passing failure; its own words come before the report's fields.
-fn is_passing(reply: Option<u16>, said: Option<EnhancedStatusCode>, field: Option<EnhancedStatusCode>) -> bool {
-    match (reply, said.or(field)) {
-        (Some(reply), _) => reply < 500,
-        (None, Some(status)) => status.is_transient(),
-        (None, None) => false,
-    }
-}
-
-/// Only a cause about the address can be hard, and only when nothing speaks of a passing failure.
-fn permanence(cause: BounceCause, score: u32, passing: bool, candidates: &[Candidate]) -> Permanence {
-    let lasting = match cause {
-        BounceCause::MailboxUnknown | BounceCause::AddressMoved => true,
-        // "Host not found" may be a name server that did not answer: ask for plain words or a plain code.
-        BounceCause::DomainUnknown => {
-            candidates.iter().filter(|c| c.cause == cause).any(|c| !c.evidence.rule.ends_with("x.4.4"))
-        }
-        _ => false,
-    };
-    if lasting && !passing && score >= HARD_SCORE { Permanence::Hard } else { Permanence::Soft }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_code_rules_can_be_read() {
-        let file: CodeFile = toml::from_str(include_str!("../rules/status.toml")).unwrap();
-        assert!(file.status.len() > 20 && file.reply.len() > 3);
-        for rule in file.status {
-            for code in rule.codes {
-                let shape = code.replacen('x', "5", 1).replace('x', "0");
-                assert!(shape.parse::<EnhancedStatusCode>().is_ok(), "{code}");
+    fn compile(local: Option<&str>) -> Result<Self, Vec<Fault>> {
+        let mut rules: Vec<(Rule, Vec<String>)> = Vec::new();
+        let mut faults = Vec::new();
+        let files = BUILT_IN.iter().map(|(name, text)| (*name, *text, false));
+        for (name, text, is_local) in files.chain(local.map(|text| ("", text, true))) {
+            let file = match File::read(text) {
+                Ok(file) => file,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            for entry in file.rules {
+                if let Some(fault) = entry.fault(name) {
+                    faults.push(fault);
+                } else {
+                    lay(&mut rules, entry, is_local, &mut faults);
+                }
             }
         }
+        let codes = Codes::read(CODES).map_err(|fault| vec![fault])?;
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self::of(rules, codes, version(local)))
     }
+
+    fn of(entries: Vec<(Rule, Vec<String>)>, codes: Codes, version: String) -> Self {
+        let mut rules = Vec::with_capacity(entries.len());
+        let mut phrases = Vec::new();
+        for (rule, words) in entries {
+            phrases.extend(words.into_iter().map(|words| Phrase::new(rules.len(), &words)));
+            rules.push(rule);
+        }
+        let heads = phrases.iter().map(Phrase::head);
+        let automaton =
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::Standard).build(heads).ok();
+        Self { version, rules, phrases, automaton, codes }
+    }
+
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
+    /// Every phrase that occurs in a text, each once, with its rule and its place. `folded` is the text in ASCII
+    /// lower case.
+    pub(crate) fn find(&self, text: &str, folded: &str, beside: &Beside<'_>) -> Vec<Found<'_>> {
+        let mut found = self.find_words(text, folded);
+        found.retain(|found| found.rule.holds(folded, beside));
+        explain(&mut found);
+        found
+    }
+
+    fn find_words(&self, text: &str, folded: &str) -> Vec<Found<'_>> {
+        let Some(automaton) = &self.automaton else { return Vec::new() };
+        let addresses = addresses_in(text);
+        let mut found: Vec<Found<'_>> = Vec::new();
+        for head in automaton.find_overlapping_iter(folded) {
+            let index = head.pattern().as_usize();
+            let Some(phrase) = self.phrases.get(index) else { continue };
+            let Some(range) = phrase.complete(folded, head.start()) else { continue };
+            let in_address = addresses.iter().any(|address| address.start <= range.start && range.end <= address.end);
+            let Some(rule) = self.rules.get(phrase.rule) else { continue };
+            // An address is a name and no statement; but a blocklist or a page may well be named by one.
+            if !in_address && !found.iter().any(|known| known.phrase == index) {
+                found.push(Found { rule, phrase: index, range, is_whole: phrase.is_whole() });
+            }
+        }
+        found
+    }
+}
+
+/// A phrase found in a text.
+#[derive(Debug)]
+pub(crate) struct Found<'r> {
+    pub(crate) rule: &'r Rule,
+    phrase: usize,
+    pub(crate) range: Range<usize>,
+    is_whole: bool,
+}
+
+/// Words within longer words are explained by them: the `blacklisted` of `blacklisted url` names no sender.
+fn explain(found: &mut Vec<Found<'_>>) {
+    let longer: Vec<(Range<usize>, BounceCause, u32)> = found
+        .iter()
+        .filter(|one| one.is_whole)
+        .map(|one| (one.range.clone(), one.rule.cause, one.rule.weight))
+        .collect();
+    found.retain(|one| {
+        !longer.iter().any(|(range, cause, weight)| {
+            *cause != one.rule.cause
+                && *weight >= 50
+                && range.start <= one.range.start
+                && one.range.end <= range.end
+                && range.len() > one.range.len()
+        })
+    });
+}
+
+impl Rule {
+    fn holds(&self, folded: &str, beside: &Beside<'_>) -> bool {
+        let has_status = |wanted: &[String]| {
+            beside.status.is_some_and(|status| wanted.iter().any(|code| codes::is_like(code, status)))
+        };
+        let at_host = || {
+            self.hosts.iter().any(|host| {
+                folded.contains(host.as_str())
+                    || beside.hosts.iter().any(|name| name.trim_end_matches('.').ends_with(host.as_str()))
+            })
+        };
+        self.answers.is_none_or(|command| beside.command == Some(command))
+            && (self.status.is_empty() || has_status(&self.status))
+            && !has_status(&self.unless_status)
+            && (self.hosts.is_empty() || at_host())
+    }
+}
+
+/// Adds a rule, or puts a local one in the place of the built-in one of its id.
+fn lay(rules: &mut Vec<(Rule, Vec<String>)>, entry: Entry, is_local: bool, faults: &mut Vec<Fault>) {
+    let place = rules.iter().position(|(rule, _)| rule.id == entry.id);
+    match place {
+        Some(place) if is_local && !rules.get(place).is_some_and(|(rule, _)| rule.is_local) => {
+            if let Some(old) = rules.get_mut(place) {
+                *old = entry.into_rule(is_local);
+            }
+        }
+        Some(_) => faults.push(Fault { rule: entry.id, what: "another rule has this id".to_owned() }),
+        None => rules.push(entry.into_rule(is_local)),
+    }
+}
+
+/// The month of the last change, and a digest of every file, so that no two sets share a version.
+fn version(local: Option<&str>) -> String {
+    let built_in = BUILT_IN.iter().flat_map(|(_, text)| text.bytes()).chain(CODES.bytes());
+    let mine = digest(built_in);
+    match local {
+        Some(text) => format!("{MONTH}-{mine:08x}+local-{:08x}", digest(text.bytes())),
+        None => format!("{MONTH}-{mine:08x}"),
+    }
+}
+
+const MONTH: &str = "2026.11";
+
+/// FNV-1a, 32 bits: tells versions apart, and keeps nothing safe.
+fn digest(bytes: impl Iterator<Item = u8>) -> u32 {
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

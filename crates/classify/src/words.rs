@@ -32,19 +32,55 @@ pub(crate) fn tidy(text: &str) -> String {
 /// Takes out the codes that every line of a reply repeats, so that sentences are whole again:
 /// `550-5.7.1 Mail from 550 5.7.1 here is refused` says its codes once.
 pub(crate) fn say_codes_once(text: String) -> String {
-    static FIRST: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\b([245]\d\d)[ -](?:([245]\.\d{1,3}\.\d{1,3}) )?").ok());
-    let Some(first) = FIRST.as_ref().and_then(|first| first.captures(&text)) else { return text };
-    let (Some(whole), Some(code)) = (first.get(0), first.get(1)) else { return text };
-    let status = first.get(2).map_or(String::new(), |status| format!("{} ", status.as_str()));
-    let (head, tail) = text.split_at(whole.end());
-    let mut once = format!("{}{} {status}", &head[..whole.start()], code.as_str());
-    let mut rest = tail.replace(&format!("{}-{status}", code.as_str()), "");
-    if !status.is_empty() {
-        rest = rest.replace(&format!("{} {status}", code.as_str()), "");
+    let Some((at, code)) = triples(&text).find(|(at, _)| matches!(text.as_bytes().get(at + 3), Some(b' ' | b'-')))
+    else {
+        return text;
+    };
+    let (head, tail) = text.split_at(at + 4);
+    let status = status_at(tail).filter(|status| tail.as_bytes().get(status.len()) == Some(&b' '));
+    let status = status.map_or(String::new(), |status| format!("{status} "));
+    let (parted, again) = (format!("{code}-{status}"), format!("{code} {status}"));
+    let rest = tail.get(status.len()..).unwrap_or_default();
+    let repeats = rest.contains(&parted) || (!status.is_empty() && rest.contains(&again));
+    if !repeats && text.as_bytes().get(at + 3) == Some(&b' ') {
+        return text;
     }
-    once.push_str(&rest);
-    once
+    let mut rest = rest.replace(&parted, "");
+    if !status.is_empty() {
+        rest = rest.replace(&again, "");
+    }
+    format!("{}{code} {status}{rest}", head.get(..at).unwrap_or_default())
+}
+
+/// Where three figures stand that could be a reply, and which: not within a longer number or word.
+fn triples(text: &str) -> impl Iterator<Item = (usize, u16)> {
+    let bytes = text.as_bytes();
+    let joined = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    (0..bytes.len().saturating_sub(2)).filter_map(move |at| {
+        let [a @ (b'2' | b'4' | b'5'), b @ b'0'..=b'9', c @ b'0'..=b'9'] = *bytes.get(at..at + 3)? else { return None };
+        if joined(bytes.get(at + 3)) || (at > 0 && joined(bytes.get(at - 1))) {
+            return None;
+        }
+        let figure = |byte: u8| u16::from(byte - b'0');
+        Some((at, figure(a) * 100 + figure(b) * 10 + figure(c)))
+    })
+}
+
+/// The status code with which a text begins.
+fn status_at(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    if !matches!(bytes.first(), Some(b'2' | b'4' | b'5')) || bytes.get(1) != Some(&b'.') {
+        return None;
+    }
+    let figures = |from: usize| bytes.iter().skip(from).take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let subject = figures(2);
+    let dot = 2 + subject;
+    if !(1..=3).contains(&subject) || bytes.get(dot) != Some(&b'.') {
+        return None;
+    }
+    let detail = figures(dot + 1);
+    let end = dot + 1 + detail;
+    ((1..=3).contains(&detail) && !bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)).then(|| text.get(..end))?
 }
 
 /// Characters that turn or hide what a reader sees on a page.
@@ -54,27 +90,47 @@ fn is_invisible(c: char) -> bool {
 
 /// Where words with an `@` lie: what is inside an address is a name and no statement.
 pub(crate) fn addresses_in(text: &str) -> Vec<Range<usize>> {
-    static ADDRESS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"[^\s<>@,;:()\[\]"]+@[^\s<>@,;:()\[\]"'|*&=?]+"#).ok());
-    ADDRESS.iter().flat_map(|address| address.find_iter(text)).map(|found| found.range()).collect()
+    const BORDERS: &[char] = &['<', '>', '@', ',', ';', ':', '(', ')', '[', ']', '"'];
+    let border = |c: char| c.is_whitespace() || BORDERS.contains(&c);
+    let closes = |c: char| border(c) || matches!(c, '\'' | '|' | '*' | '&' | '=' | '?');
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices('@') {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
+        let start =
+            before.char_indices().rev().take(320).take_while(|(_, c)| !border(*c)).last().map(|(start, _)| start);
+        let Some(start) = start.filter(|start| found.last().is_none_or(|last| last.end <= *start)) else { continue };
+        let end =
+            after.char_indices().take(320).take_while(|(_, c)| !closes(*c)).last().map(|(end, c)| end + c.len_utf8());
+        found.extend(end.map(|end| start..at + 1 + end));
+    }
+    found
 }
 
 /// The first enhanced status code in a text that says something, or the first at all, with its place.
 pub(crate) fn status_in(text: &str) -> Option<(EnhancedStatusCode, Range<usize>)> {
-    static STATUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[45]\.\d{1,3}\.\d{1,3}\b").ok());
     let mut first = None;
-    for found in STATUS.iter().flat_map(|status| status.find_iter(text)).take(20) {
-        if is_within_number(text, &found.range()) {
+    for (dot, _) in text.match_indices('.') {
+        let Some(start) = dot.checked_sub(1) else { continue };
+        if !matches!(text.as_bytes().get(start), Some(b'4' | b'5')) {
             continue;
         }
-        let Ok(code) = found.as_str().parse::<EnhancedStatusCode>() else { continue };
+        if start > 0 && text.as_bytes().get(start - 1).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        {
+            continue;
+        }
+        let Some(written) = text.get(start..).and_then(status_at) else { continue };
+        let range = start..start + written.len();
+        if is_within_number(text, &range) {
+            continue;
+        }
+        let Ok(code) = written.parse::<EnhancedStatusCode>() else { continue };
         if code.subject > 7 {
             continue;
         }
         if (code.subject, code.detail) != (0, 0) {
-            return Some((code, found.range()));
+            return Some((code, range));
         }
-        first.get_or_insert((code, found.range()));
+        first.get_or_insert((code, range));
     }
     first
 }
@@ -96,26 +152,44 @@ fn is_within_number(text: &str, at: &Range<usize>) -> bool {
 
 /// The three-digit reply in a text: at its beginning, or where a host is quoted.
 pub(crate) fn reply_code_in(text: &str) -> Option<u16> {
-    static REPLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(
-            r##"(?i)(?:^|[:;'"(]\s?|<<< ?|smtp; ?|said:? ?|returned:? ?'?|reason: ?|code:? ?:?|error:? ?|response:? ?|#)([245]\d\d)(?:[ :;,)\-'"#]|$)"##,
-        )
-        .ok()
-    });
-    static LOOSE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?:^| )([45][0-57]\d)[ -]").ok());
-    let first = |pattern: &Option<Regex>| {
-        let found = pattern.as_ref()?.captures_iter(text).filter_map(|c| c.get(1)?.as_str().parse::<u16>().ok());
-        found.into_iter().find(|code| *code >= 400)
-    };
-    first(&REPLY).or_else(|| first(&LOOSE))
+    let mut loose = None;
+    for (at, code) in triples(text).filter(|(_, code)| *code >= 400) {
+        let after = text.as_bytes().get(at + 3);
+        let closed = matches!(after, None | Some(b' ' | b':' | b';' | b',' | b')' | b'-' | b'\'' | b'"' | b'#'));
+        if closed && is_introduced(text.get(..at).unwrap_or_default()) {
+            return Some(code);
+        }
+        let parted = at == 0 || text.as_bytes().get(at - 1) == Some(&b' ');
+        if parted && matches!(after, Some(b' ' | b'-')) && !matches!(code / 10 % 10, 6 | 8 | 9) {
+            loose.get_or_insert(code);
+        }
+    }
+    loose
 }
 
-/// How many seconds to wait, when the host says so.
-pub(crate) fn retry_after_in(text: &str) -> Option<u32> {
+/// Whether the words before a number say that a reply follows.
+fn is_introduced(before: &str) -> bool {
+    const WORDS: &[&str] =
+        &["<<<", "said", "returned", "reason", "code", "error", "response", "returned '", "error_code :"];
+    let before = before.strip_suffix(' ').unwrap_or(before);
+    before.is_empty()
+        || before.ends_with([':', ';', '\'', '"', '(', '#'])
+        || WORDS.iter().any(|word| {
+            let at = before.len().saturating_sub(word.len());
+            before.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        })
+}
+
+/// How many seconds to wait, when the host says so. `folded` is `text` in lower case.
+pub(crate) fn retry_after_in(text: &str, folded: &str) -> Option<u32> {
+    const HINTS: &[&str] = &["again", "retry", "listed", "come back", "resend", "deferred", "wait", "tempor"];
     static RETRY: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let pattern = r"(?i)(?:try again|retry|come back|resend|available again|greylisted|grey-listed|deferred|wait|tempor\w+)[^.;]{0,60}?\b(?:in|for|after|wait|within)\s+(\d{1,6})\s*(s\b|sec|min|h\b|hour|m\b)?";
         Regex::new(pattern).ok()
     });
+    if !HINTS.iter().any(|hint| folded.contains(hint)) {
+        return None;
+    }
     let found = RETRY.as_ref()?.captures(text)?;
     let number: u32 = found.get(1)?.as_str().parse().ok()?;
     let unit = match found.get(2).map(|unit| unit.as_str().to_ascii_lowercase()) {
@@ -157,7 +231,7 @@ mod tests {
             ("451 try again later", None),
             ("451 try again on port 25 in 2025", None),
         ] {
-            assert_eq!(retry_after_in(text), expected, "{text}");
+            assert_eq!(retry_after_in(text, &text.to_lowercase()), expected, "{text}");
         }
     }
 

@@ -96,7 +96,7 @@ pub async fn add(db: &impl Connection, notes: &[Note<'_>]) -> Result<HashMap<Sam
     Ok(added.iter().filter_map(|row| Some((row.same()?, BounceId(row.id)))).collect())
 }
 
-const LINE: [(&str, &str); 25] = [
+const LINE: [(&str, &str); 26] = [
     ("at", "BIGINT"),
     ("delivery_id", "BIGINT"),
     ("attempt", "SMALLINT"),
@@ -122,6 +122,7 @@ const LINE: [(&str, &str); 25] = [
     ("policy_version", "BIGINT"),
     ("incident_id", "BIGINT"),
     ("held", "BOOLEAN"),
+    ("rules", "TEXT"),
 ];
 
 fn line(note: &Note<'_>) -> serde_json::Value {
@@ -138,7 +139,7 @@ fn line(note: &Note<'_>) -> serde_json::Value {
         "reporting_mta": reporting_mta, "evidence": serde_json::json!(verdict.evidence).to_string(),
         "detail": verdict.detail, "retry_after": verdict.retry_after,
         "policy_version": note.policy_version, "incident_id": note.incident,
-        "held": note.bounce.held,
+        "held": note.bounce.held, "rules": verdict.rules,
     })
 }
 

@@ -82,4 +82,4 @@ pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
 pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
 pub use user::{NotTheirs, Permission, Role, User};
-pub use verdict::{Confidence, Evidence, ReportKind, Verdict};
+pub use verdict::{Confidence, Evidence, EvidenceField, ReportKind, SmtpCommand, Verdict};

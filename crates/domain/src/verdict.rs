@@ -1,5 +1,6 @@
 //! What a host's words were taken to mean, and why.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -33,11 +34,48 @@ pub struct Verdict {
     pub evidence: Vec<Evidence>,
     /// In how many seconds the host wants to be asked again.
     pub retry_after: Option<u32>,
-    /// Something finer than the cause: `domain_null_mx`, or the name of a blocklist.
+    /// Something finer than the cause: `domain_null_mx`, `dns_failure`, `attachment_rejected`.
     pub detail: Option<String>,
+    /// The SMTP command that was answered, where that is known.
+    #[serde(default)]
+    pub command: Option<SmtpCommand>,
+    /// The host's own code beside the standard ones: `TSS04`, `S3150`, `OFR_506`.
+    #[serde(default)]
+    pub provider_code: Option<String>,
+    /// The blocklist that the host names.
+    #[serde(default)]
+    pub blocklist: Option<String>,
+    /// The pages that the host points to, at most four.
+    #[serde(default)]
+    pub links: Vec<String>,
+    /// The version of the rules that judged; empty where no rule did.
+    #[serde(default)]
+    pub rules: Cow<'static, str>,
 }
 
 impl Verdict {
+    /// A verdict that no rule was needed for: we know the cause ourselves.
+    #[must_use]
+    pub fn known(cause: BounceCause, permanence: Permanence, words: &str) -> Self {
+        Self {
+            cause,
+            permanence,
+            confidence: 100,
+            second: None,
+            status: None,
+            reply_code: None,
+            diagnostic: words.to_owned(),
+            evidence: Vec::new(),
+            retry_after: None,
+            detail: None,
+            command: None,
+            provider_code: None,
+            blocklist: None,
+            links: Vec::new(),
+            rules: Cow::Borrowed(""),
+        }
+    }
+
     /// Whether the address is to blame for good.
     #[must_use]
     pub fn is_hard(&self) -> bool {
@@ -49,7 +87,7 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Evidence {
-    /// The rule, such as `phrase:user unknown` or `status:x.1.1`.
+    /// The rule, such as `common.mailbox-unknown` or `status.x.1.1`.
     pub rule: String,
     /// The words it recognised.
     pub matched: String,
@@ -57,6 +95,63 @@ pub struct Evidence {
     pub start: usize,
     /// Where they end, in bytes; equal to `start` when they came from elsewhere in the report.
     pub end: usize,
+    /// What they were read from.
+    #[serde(default)]
+    pub field: EvidenceField,
+    /// Where they stand in the raw message or reply: from which byte to which. `None` where they are encoded there.
+    #[serde(default)]
+    pub raw: Option<(usize, usize)>,
+}
+
+/// What a piece of evidence was read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceField {
+    /// The reply to our own attempt.
+    #[default]
+    Reply,
+    /// The `Diagnostic-Code` of a delivery status report, or its kin.
+    DiagnosticCode,
+    /// The `Status` of a delivery status report.
+    Status,
+    /// The report's words for people.
+    Text,
+    /// The report's subject.
+    Subject,
+}
+
+impl EvidenceField {
+    /// The field as a person calls it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Reply => "the host’s reply",
+            Self::DiagnosticCode => "Diagnostic-Code",
+            Self::Status => "Status",
+            Self::Text => "the report’s text",
+            Self::Subject => "Subject",
+        }
+    }
+}
+
+/// The step of an SMTP session that a host answered (RFC 5321 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpCommand {
+    /// The connection itself, by the greeting.
+    Connect,
+    /// `EHLO` or `HELO`.
+    Helo,
+    /// `STARTTLS`.
+    StartTls,
+    /// `AUTH`.
+    Auth,
+    /// `MAIL FROM`.
+    MailFrom,
+    /// `RCPT TO`.
+    RcptTo,
+    /// `DATA`, or the dot after the message.
+    Data,
 }
 
 /// What a message that came back is.

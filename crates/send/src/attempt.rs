@@ -277,18 +277,7 @@ async fn unfit(
 }
 
 pub(crate) fn plain_verdict(cause: BounceCause, words: &str) -> Verdict {
-    Verdict {
-        cause,
-        permanence: Permanence::Soft,
-        confidence: 50,
-        second: None,
-        status: None,
-        reply_code: None,
-        diagnostic: words.to_owned(),
-        evidence: vec![],
-        retry_after: None,
-        detail: None,
-    }
+    Verdict { confidence: 50, ..Verdict::known(cause, Permanence::Soft, words) }
 }
 
 fn bounce(job: &Job, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {

@@ -52,19 +52,22 @@ fn evidence_points_at_the_words() {
     let verdict = reply(b"550 5.2.2 sorry, this Mailbox  is full").unwrap();
     let evidence = &verdict.evidence[0];
     assert_eq!(&verdict.diagnostic[evidence.start..evidence.end], "Mailbox is full");
-    assert!(evidence.rule.starts_with("phrase:mailbox"), "{}", evidence.rule);
+    assert_eq!((evidence.rule.as_str(), evidence.raw), ("common.mailbox-full", Some((22, 38))));
 }
 
 #[test]
 fn details_are_kept_beside_the_cause() {
-    for (line, detail, retry_after) in [
-        ("550 5.7.1 blocked, see bl.spamcop.net", Some("SpamCop"), None),
-        ("556 5.1.10 null MX", Some("domain_null_mx"), None),
-        ("552 5.7.0 prohibited attachment", Some("attachment_rejected"), None),
-        ("451 4.7.1 greylisted, try again in 10 minutes", None, Some(600)),
+    for (line, detail, blocklist, provider_code, retry_after) in [
+        ("550 5.7.1 blocked, see bl.spamcop.net", None, Some("SpamCop"), None, None),
+        ("556 5.1.10 null MX", Some("domain_null_mx"), None, None, None),
+        ("552 5.7.0 prohibited attachment", Some("attachment_rejected"), None, None, None),
+        ("451 4.7.1 greylisted, try again in 10 minutes", None, None, None, Some(600)),
+        ("421 4.7.0 [TSS04] temporarily deferred due to user complaints", None, None, Some("TSS04"), None),
     ] {
         let verdict = reply(line.as_bytes()).unwrap();
-        assert_eq!((verdict.detail.as_deref(), verdict.retry_after), (detail, retry_after), "{line}");
+        let found = (verdict.detail.as_deref(), verdict.blocklist.as_deref(), verdict.provider_code.as_deref());
+        assert_eq!(found, (detail, blocklist, provider_code), "{line}");
+        assert_eq!(verdict.retry_after, retry_after, "{line}");
     }
 }
 

@@ -1,11 +1,15 @@
 //! Every fixture against its snapshot: read it before accepting it.
 
-use rebound_classify::{Answer, report};
+use rebound_classify::{Answer, Rules, report};
 
 #[test]
 fn fixtures_mean_what_their_hosts_meant() {
     insta::glob!("../../fixtures", "*.eml", |path| {
-        let report = report(&std::fs::read(path).unwrap());
+        let mut report = report(&std::fs::read(path).unwrap());
+        for failed in &mut report.recipients {
+            assert_eq!(failed.verdict.rules, Rules::built_in().version());
+            failed.verdict.rules = "".into(); // every change of a rule would change every snapshot
+        }
         insta::assert_debug_snapshot!(report);
     });
 }
@@ -31,7 +35,15 @@ fn a_report_is_the_same_whatever_ends_its_lines() {
         let lines = std::fs::read_to_string(path).unwrap();
         let expected = report(lines.as_bytes());
         for ends in ["\r\n", "\r"] {
-            assert_eq!(report(lines.replace('\n', ends).as_bytes()), expected, "{fixture} {ends:?}");
+            let mut same = report(lines.replace('\n', ends).as_bytes());
+            // Only places in the raw bytes may move.
+            for (one, other) in same.recipients.iter_mut().zip(&expected.recipients) {
+                for (mine, theirs) in one.verdict.evidence.iter_mut().zip(&other.verdict.evidence) {
+                    assert_eq!(mine.raw.is_some(), theirs.raw.is_some(), "{fixture} {ends:?}");
+                    mine.raw = theirs.raw;
+                }
+            }
+            assert_eq!(same, expected, "{fixture} {ends:?}");
         }
     }
 }

@@ -104,16 +104,9 @@ impl Mailing {
             refusal,
             held: false,
             verdict: Verdict {
-                cause: what.0,
-                permanence: what.1,
                 confidence: 90,
-                second: None,
-                status: None,
                 reply_code: Some(if refusal == Refusal::Permanent { 550 } else { 450 }),
-                diagnostic: format!("550 <p{n}@d{}.example>: {}", n % 7, what.0.title()),
-                evidence: vec![],
-                retry_after: None,
-                detail: None,
+                ..Verdict::known(what.0, what.1, &format!("550 <p{n}@d{}.example>: {}", n % 7, what.0.title()))
             },
             reporting_mta: None,
             inbox: None,

@@ -77,7 +77,7 @@ impl NotedBounce {
 
 pub(super) const COLUMNS: &str = "b.id, b.at, b.delivery_id, b.attempt, b.contact_id, b.key, b.inbox_id, b.grade, \
     b.is_final, b.cause, b.hard, b.confidence, b.second, b.status, b.reply_code, b.diagnostic, b.reporting_mta, \
-    b.evidence, b.detail, b.retry_after, b.policy_version, b.incident_id, b.excused, b.corrected";
+    b.evidence, b.detail, b.retry_after, b.policy_version, b.incident_id, b.excused, b.corrected, b.rules";
 
 #[derive(FromQueryResult)]
 pub(super) struct Row {
@@ -105,6 +105,7 @@ pub(super) struct Row {
     incident_id: Option<i64>,
     excused: bool,
     corrected: Option<String>,
+    rules: String,
 }
 
 pub(super) fn read(rows: Vec<Row>) -> Result<Vec<NotedBounce>, Error> {
@@ -136,6 +137,8 @@ impl TryFrom<Row> for NotedBounce {
             evidence: serde_json::from_str(&row.evidence).map_err(|_| unreadable("evidence"))?,
             retry_after: row.retry_after.and_then(|seconds| u32::try_from(seconds).ok()),
             detail: row.detail,
+            rules: row.rules.into(),
+            ..Verdict::known(BounceCause::Undetermined, Permanence::Soft, "")
         };
         Ok(Self {
             id: BounceId(row.id),

@@ -34,6 +34,7 @@ pub struct Model {
     pub excused: bool,
     pub held: bool,
     pub corrected: Option<String>,
+    pub rules: String,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -127,16 +127,8 @@ async fn noted(db: &Pool, bounced: &[deliveries::Settled]) {
             refusal: Refusal::Permanent,
             held: false,
             verdict: Verdict {
-                cause: BounceCause::MessageTooLarge,
-                permanence: Permanence::Soft,
                 confidence: 90,
-                second: None,
-                status: None,
-                reply_code: None,
-                diagnostic: "552 too large".into(),
-                evidence: vec![],
-                retry_after: None,
-                detail: None,
+                ..Verdict::known(BounceCause::MessageTooLarge, Permanence::Soft, "552 too large")
             },
             reporting_mta: None,
             inbox: None,

@@ -54,16 +54,9 @@ async fn failed(db: &Pool) -> Vec<BounceId> {
             refusal: Refusal::Permanent,
             held: false,
             verdict: Verdict {
-                cause: C::MailboxUnknown,
-                permanence: Permanence::Hard,
                 confidence: 90,
-                second: None,
-                status: None,
                 reply_code: Some(550),
-                diagnostic: format!("550 <{key}>: no such user"),
-                evidence: vec![],
-                retry_after: None,
-                detail: None,
+                ..Verdict::known(C::MailboxUnknown, Permanence::Hard, &format!("550 <{key}>: no such user"))
             },
             reporting_mta: None,
             inbox: None,

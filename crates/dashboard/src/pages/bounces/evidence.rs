@@ -41,11 +41,20 @@ fn push(pieces: &mut Vec<Piece>, words: Option<&str>, is_marked: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rebound_domain::EvidenceField;
 
     #[test]
     fn the_words_stay_whole_whatever_is_marked() {
         let words = "552 5.2.2 <zoë@x>: mailbox full, quota exceeded";
         let full = words.find("mailbox full").unwrap();
+        let at = |(start, end)| Evidence {
+            rule: String::new(),
+            matched: String::new(),
+            start,
+            end,
+            field: EvidenceField::Reply,
+            raw: None,
+        };
         for spans in [
             vec![],
             vec![(full, full + 12)],
@@ -53,14 +62,11 @@ mod tests {
             vec![(0, 999)],
             vec![(13, 14), (5, 5)],
         ] {
-            let evidence: Vec<Evidence> = spans
-                .into_iter()
-                .map(|(start, end)| Evidence { rule: String::new(), matched: String::new(), start, end })
-                .collect();
+            let evidence: Vec<Evidence> = spans.into_iter().map(at).collect();
             let pieces = marked(words, &evidence);
             assert_eq!(pieces.iter().map(|piece| piece.words.as_str()).collect::<String>(), words);
         }
-        let evidence = [Evidence { rule: String::new(), matched: String::new(), start: full, end: full + 12 }];
+        let evidence = [at((full, full + 12))];
         assert_eq!(marked(words, &evidence)[1], Piece { words: "mailbox full".into(), is_marked: true });
     }
 }

@@ -1,0 +1,121 @@
+//! Whether every rule can be reached, says what its examples say, and leaves our own mail alone.
+
+use rebound_domain::{Verdict, familiar_words};
+
+use super::{Beside, Fault, Rule, Rules};
+use crate::judge::{Heard, judge};
+
+/// What our own mail says in its headers and around the marketer's words. A rule that finds itself here would judge
+/// us by our own hand.
+const OWN_MAIL: &str = include_str!("../../rules/own-mail.txt");
+
+/// Rules of less weight are hints that need company.
+const TELLING: u32 = 50;
+
+impl Rules {
+    /// Each fault, and whether the rule is a user's.
+    pub(super) fn faults(&self) -> impl Iterator<Item = (bool, Fault)> {
+        self.rules.iter().enumerate().flat_map(|(index, rule)| {
+            let whats = self.unreachable(index, rule).into_iter().chain(self.misjudged(rule)).chain(self.own(rule));
+            let faults = whats.map(|what| (rule.is_local, Fault { rule: rule.id.clone(), what }));
+            faults.collect::<Vec<_>>()
+        })
+    }
+
+    /// Phrases that do not find themselves, or that another phrase of the same rule already covers.
+    fn unreachable(&self, index: usize, rule: &Rule) -> Vec<String> {
+        let mine = || self.phrases.iter().filter(|phrase| phrase.rule == index);
+        let lost = mine().map(super::Phrase::spoken).filter(|words| {
+            let found = self.find_words(words, words);
+            !found.iter().any(|found| found.rule.id == rule.id)
+        });
+        let mut whats: Vec<String> = lost.map(|words| format!("“{words}” can never match")).collect();
+        let mut written: Vec<String> = mine().map(super::Phrase::written).collect();
+        written.sort();
+        let twice = written.windows(2).filter(|pair| pair.first() == pair.get(1)).filter_map(|pair| pair.first());
+        whats.extend(twice.map(|words| format!("“{words}” stands twice")));
+        whats
+    }
+
+    /// The example must be judged by this rule, and the counter-example must not match it.
+    fn misjudged(&self, rule: &Rule) -> Vec<String> {
+        let mut whats = Vec::new();
+        let verdict = self.judged(&rule.example, rule);
+        if !matches(&verdict, rule) {
+            whats.push(format!("does not match its example “{}”", rule.example));
+        } else if verdict.cause != rule.cause {
+            whats.push(format!("its example “{}” comes out as {}", rule.example, verdict.cause));
+        }
+        let not = rule.not.to_ascii_lowercase();
+        if self.find(&rule.not, &not, &rule.granted()).iter().any(|found| found.rule.id == rule.id) {
+            whats.push(format!("matches its counter-example “{}”", rule.not));
+        }
+        whats
+    }
+
+    fn judged(&self, text: &str, rule: &Rule) -> Verdict {
+        let heard = Heard { command: rule.answers, ..Heard::default() };
+        judge(self, &[(rebound_domain::EvidenceField::Reply, text)], &heard)
+    }
+
+    fn own(&self, rule: &Rule) -> Option<String> {
+        let telling = rule.weight >= TELLING;
+        let folded = OWN_MAIL.to_ascii_lowercase();
+        let found = self.find(OWN_MAIL, &folded, &rule.granted()).into_iter().find(|found| found.rule.id == rule.id)?;
+        let words = OWN_MAIL.get(found.range).map(familiar_words).unwrap_or_default();
+        telling.then(|| format!("matches our own mail: “{words}”"))
+    }
+}
+
+fn matches(verdict: &Verdict, rule: &Rule) -> bool {
+    verdict.evidence.iter().any(|evidence| evidence.rule == rule.id)
+}
+
+impl Rule {
+    /// What is beside the words where all its conditions but those about codes and hosts hold.
+    fn granted(&self) -> Beside<'static> {
+        Beside { command: self.answers, status: None, hosts: &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_rule_is_reached_right_and_leaves_our_own_mail_alone() {
+        let faults = Rules::compile(None).unwrap().lint();
+        assert!(faults.is_empty(), "{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn faults_of_local_rules_are_told_with_rule_and_place() {
+        let rule = |id: &str, more: &str| {
+            format!("[[rule]]\nid = '{id}'\ncause = 'virus'\nwhy = 'a test'\nnot = 'fine'\n{more}\n")
+        };
+        for (text, expected) in [
+            ("[[rule]]\nid = 'local.a'\nwords = 3".to_owned(), "line 3: "),
+            (rule("local.a", "words = ['bad egg']\nexample = 'no egg'"), "local.a: does not match its example"),
+            (rule("a", "words = ['bad egg']\nexample = 'bad egg'"), "a: an id is a word, a dot and a name"),
+            (rule("local.a", "words = []\nexample = 'bad egg'"), "local.a: it has no words"),
+            (rule("local.a", "words = ['*']\nexample = 'bad egg'"), "local.a: a phrase needs"),
+            (rule("local.a", "words = ['fine']\nexample = 'fine'"), "local.a: matches its counter-example"),
+            (rule("local.a", "words = ['unsubscribe']\nexample = 'unsubscribe'"), "local.a: matches our own mail"),
+            (rule("local.a", "words = ['egg']\nexample = 'egg'\npermanence = 'hard'"), "local.a: virus says nothing"),
+        ] {
+            let faults = Rules::with(&text).unwrap_err();
+            assert!(faults[0].to_string().starts_with(expected), "{text}: {}", faults[0]);
+        }
+    }
+
+    #[test]
+    fn a_local_rule_decides_and_may_take_the_place_of_a_built_in_one() {
+        let text = "[[rule]]\nid = 'common.virus'\ncause = 'policy_other'\nwhy = 'they say so of everything'\n\
+                    words = ['virus']\nexample = '550 virus'\nnot = '550 full'";
+        let rules = Rules::with(text).unwrap();
+        let verdict = rules.reply(b"550 5.7.1 virus, and the mailbox is full").unwrap();
+        assert_eq!(verdict.cause, rebound_domain::BounceCause::PolicyOther);
+        assert!(verdict.rules.contains("+local-") && verdict.rules.starts_with("2026."), "{}", verdict.rules);
+        assert_ne!(rules.version(), Rules::built_in().version());
+    }
+}
