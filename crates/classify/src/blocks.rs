@@ -12,12 +12,16 @@ const LINE: usize = 2_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) recipient: String,
+    /// The address that led to it, where the report says so.
+    pub(crate) original: Option<String>,
     pub(crate) words: String,
 }
 
 /// How plainly a line names a failed recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
+    /// An address that was turned into another, which the report keeps to itself.
+    Source,
     /// An address somewhere.
     Mentioned,
     /// An address behind words such as `RCPT TO:`.
@@ -49,7 +53,10 @@ pub(crate) fn blocks(words: &str, sender: Option<&str>) -> Vec<Block> {
         let full = blocks.len() >= RECIPIENTS;
         match blocks.iter_mut().find(|block| block.is_about(&head.recipient)) {
             Some(block) => block.add(&words),
-            None if !full => blocks.push(Block { recipient: head.recipient.clone(), words }),
+            None if !full => {
+                let original = source_in(&words).filter(|source| !source.eq_ignore_ascii_case(&head.recipient));
+                blocks.push(Block { recipient: head.recipient.clone(), original, words });
+            }
             None => break,
         }
     }
@@ -116,11 +123,27 @@ impl Named {
         let range = addresses_in(text).into_iter().next()?;
         let address = text.get(range.clone())?.trim_matches(['"', '\'', '.', '=', '`']);
         // X.400 names carry the address as one of their attributes.
-        let recipient = address.rsplit_once("SMTP=").map_or(address, |(_, address)| address).to_owned();
+        let in_x400 = address.rsplit_once("SMTP=");
+        let recipient = in_x400.map_or(address, |(_, address)| address).to_owned();
+        if in_x400.is_some() {
+            return Some(Self { line, claim: Claim::Heads, recipient });
+        }
         let before = text.get(..range.start)?.trim_matches(['<', '>', '"', '\'', '-', '*', '|', '(', '[', ' ', '\t']);
         let claim = claim(before, text, sender.is_some_and(|sender| sender.eq_ignore_ascii_case(&recipient)))?;
         Some(Self { line, claim, recipient })
     }
+}
+
+/// Words before the address that an alias or a forwarding turned into the one that failed: Exim, Sendmail, Postfix.
+const SOURCES: [&str; 4] = ["generated from ", "expanded from", "forwarded from", "redirected from"];
+
+/// The address that led to the failed one, as the words about it tell.
+fn source_in(words: &str) -> Option<String> {
+    let folded = words.to_ascii_lowercase();
+    let at = SOURCES.iter().find_map(|words| folded.find(words).map(|at| at + words.len()))?;
+    let rest = words.get(at..words.floor_char_boundary((at + 300).min(words.len())))?;
+    let range = addresses_in(rest).into_iter().next()?;
+    rest.get(range).map(|address| address.trim_matches(['"', '\'', '.']).to_owned())
 }
 
 /// How plainly an address is named as failed, by what precedes it on its line.
@@ -129,7 +152,14 @@ fn claim(before: &str, line: &str, is_sender: bool) -> Option<Claim> {
         return Some(Claim::Heads);
     }
     let shapes = Shapes::built_in();
-    if is_sender || holds(&line.to_lowercase(), &shapes.about_others) {
+    let folded = line.to_lowercase();
+    if is_sender {
+        return None;
+    }
+    if SOURCES.iter().any(|words| folded.contains(words)) {
+        return Some(Claim::Source);
+    }
+    if holds(&folded, &shapes.about_others) {
         return None;
     }
     if before.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ' ' | '-' | '<')) {
@@ -155,6 +185,10 @@ mod tests {
                 vec![("a@x.test", "... gone"), ("b@x.test", "... full")],
             ),
             ("Could not deliver to a@x.test\nbecause it is full", vec![("a@x.test", "is full")]),
+            (
+                "  an undisclosed address\n    (generated from a@x.test)\n  no such user",
+                vec![("a@x.test", "no such user")],
+            ),
             ("For help contact help@x.test", vec![]),
         ] {
             let blocks = blocks(report, None);

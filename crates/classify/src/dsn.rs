@@ -143,7 +143,13 @@ fn diagnostic(group: &[(&str, &str)]) -> String {
         )
     });
     let words: Vec<_> = said.map(|(_, value)| without_type(value)).collect();
-    words.join(" ")
+    if words.iter().any(|words| words.len() > 3) {
+        return words.join(" ");
+    }
+    // Some say it in a comment behind the status (RFC 3464 §2.3.4 allows one).
+    let status = group.iter().find(|(name, _)| *name == "status").map_or("", |(_, value)| *value);
+    let comment = status.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(comment, _)| comment);
+    comment.to_owned()
 }
 
 /// `rfc822; a@b.test` without the type and brackets.

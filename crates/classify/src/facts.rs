@@ -23,6 +23,9 @@ pub(crate) fn command_in(folded: &str) -> Option<SmtpCommand> {
     ];
     // Sendmail sends RCPT and DATA in one breath: a 503 to DATA then only follows from the refused RCPT.
     let refused_before = folded.contains("<<< 503");
+    if folded.contains("does not like recipient") {
+        return Some(SmtpCommand::RcptTo); // qmail
+    }
     let mut found = None;
     for words in BEFORE {
         for (at, _) in folded.match_indices(words) {

@@ -30,6 +30,7 @@ mod facts;
 mod feedback;
 mod judge;
 mod message;
+mod notification;
 mod original;
 mod place;
 mod plain;

@@ -78,12 +78,22 @@ pub(crate) fn first_address(value: &str) -> Option<String> {
 
 fn without_quoting(quoted: &str) -> String {
     let mut text = String::with_capacity(quoted.len().min(16 << 10));
-    let lines = quoted.lines().skip_while(|line| line.trim().is_empty() || !line.contains(':')).take(200);
+    let lines = quoted.lines().skip_while(|line| !is_header(line.trim_start_matches(['>', ' ']))).take(200);
     for line in lines {
         text.push_str(line.strip_prefix("> ").or_else(|| line.strip_prefix('>')).unwrap_or(line));
         text.push('\n');
     }
     text
+}
+
+/// Whether a line is a header of a message: a name without spaces, a colon, a value.
+fn is_header(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(name, value)| {
+        !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_graphic())
+            && !value.trim().is_empty()
+            && !value.starts_with("//")
+    })
 }
 
 /// Splits a report's own words from the message it quotes.

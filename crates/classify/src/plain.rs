@@ -1,6 +1,6 @@
 //! Reports for people only: the words of qmail, Exim, older Postfix, Sendmail, Exchange and many others.
 
-use crate::blocks::{RECIPIENTS, blocks};
+use crate::blocks::{Block, RECIPIENTS, blocks};
 use crate::message::Message;
 use crate::original::{first_address, split_quoted};
 use crate::shapes::{Shapes, folded, holds};
@@ -9,7 +9,15 @@ use crate::shapes::{Shapes, folded, holds};
 #[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) is_delay: bool,
-    pub(crate) recipients: Vec<(Option<String>, String)>,
+    pub(crate) recipients: Vec<Told>,
+}
+
+/// What it says about one recipient.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) recipient: Option<String>,
+    pub(crate) original: Option<String>,
+    pub(crate) words: String,
 }
 
 /// Reads a message without delivery status fields; `None` if it does not read like a report.
@@ -20,15 +28,27 @@ pub(crate) fn read(message: &Message<'_>, subject: &str, text: &str) -> Option<P
         return None;
     }
     let sender = message.headers.raw("to").and_then(first_address);
-    let mut recipients: Vec<(Option<String>, String)> = if failed.is_empty() {
-        blocks(words, sender.as_deref()).into_iter().map(|block| (Some(block.recipient), block.words)).collect()
+    let mut recipients: Vec<Told> = if failed.is_empty() {
+        blocks(words, sender.as_deref()).into_iter().map(Told::from).collect()
     } else {
-        failed.into_iter().map(|recipient| (Some(recipient.clone()), words_about(words, &recipient))).collect()
+        failed.into_iter().map(|recipient| about(words, &recipient)).collect()
     };
     if recipients.is_empty() {
-        recipients.push((None, words.to_owned()));
+        recipients.push(Told { recipient: None, original: None, words: words.to_owned() });
     }
     Some(Plain { is_delay: is_delay(subject, words), recipients })
+}
+
+impl From<Block> for Told {
+    fn from(block: Block) -> Self {
+        Self { recipient: Some(block.recipient), original: block.original, words: block.words }
+    }
+}
+
+fn about(words: &str, recipient: &str) -> Told {
+    let block = blocks(words, None).into_iter().find(|block| block.is_about(recipient));
+    let original = block.and_then(|block| block.original);
+    Told { recipient: Some(recipient.to_owned()), original, words: words_about(words, recipient) }
 }
 
 /// What a report for people says about one recipient: all it says, if nothing in particular.

@@ -11,6 +11,7 @@ use crate::facts::command_in;
 use crate::feedback::Feedback;
 use crate::judge::{Heard, judge};
 use crate::message::{Message, Part, unify_line_ends};
+use crate::notification::{self, Notification, What};
 use crate::original::{Original, first_address, split_quoted};
 use crate::place;
 use crate::plain::{self, Plain};
@@ -102,10 +103,55 @@ fn understand(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
     if message.part(&["message/disposition-notification"]).is_some() && !text.contains("automatically rejected") {
         return Report::of(ReportKind::NotBounce, message, text);
     }
+    if let Some(notified) = notification::read(text) {
+        return from_notification(rules, message, text, notified);
+    }
     match status_fields(message, text) {
         Some(dsn) => from_dsn(rules, message, text, &dsn),
         None => from_words(rules, message, text),
     }
+}
+
+/// Amazon SES writes what failed as JSON, and SNS delivers it by mail.
+fn from_notification(rules: &Rules, message: &Message<'_>, text: &str, notified: Notification) -> Report {
+    let kind = match notified.what {
+        What::Bounce => ReportKind::Bounce,
+        What::Delay => ReportKind::Delay,
+        What::Complaint => ReportKind::Feedback,
+        What::Other => ReportKind::NotBounce,
+    };
+    let mut report = Report::of(kind, message, text);
+    report.original.message_id = report.original.message_id.or(notified.message_id);
+    report.original.from = report.original.from.or(notified.source);
+    report.original.subject = report.original.subject.or(notified.subject);
+    match notified.what {
+        What::Complaint => {
+            report.feedback_type = Some(notified.feedback_type.unwrap_or_else(|| "abuse".to_owned()));
+            report.complainants = notified.recipients.into_iter().map(|told| told.recipient).collect();
+        }
+        What::Bounce | What::Delay => {
+            let action = if notified.what == What::Bounce { Action::Failed } else { Action::Delayed };
+            report.recipients = notified
+                .recipients
+                .into_iter()
+                .map(|told| {
+                    let heard = Heard { status: told.status, ..Heard::default() };
+                    let words = format!("{} {}", told.diagnostic, told.hint);
+                    let said = (EvidenceField::DiagnosticCode, words.as_str());
+                    FailedRecipient {
+                        recipient: Some(told.recipient),
+                        original_recipient: None,
+                        action,
+                        verdict: judge(rules, &[said], &heard),
+                        reporting_mta: notified.reporting_mta.clone(),
+                        remote_mta: None,
+                    }
+                })
+                .collect();
+        }
+        What::Other => {}
+    }
+    report
 }
 
 /// The delivery status part, or its fields where a broken report left them: in the text.
@@ -259,7 +305,7 @@ fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &str, p
     let kind = if plain.is_delay { ReportKind::Delay } else { ReportKind::Bounce };
     let mut report = Report::of(kind, message, text);
     let action = if plain.is_delay { Action::Delayed } else { Action::Failed };
-    for (recipient, said) in plain.recipients {
+    for plain::Told { recipient, original, words: said } in plain.recipients {
         let host = host_of(recipient.as_deref());
         let hosts = [host.as_str()];
         let heard = Heard { hosts: &hosts, ..Heard::default() };
@@ -272,7 +318,7 @@ fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &str, p
         }
         report.recipients.push(FailedRecipient {
             recipient: recipient.or_else(|| report.original.to.clone()),
-            original_recipient: None,
+            original_recipient: original,
             action,
             verdict,
             reporting_mta: None,

@@ -24,7 +24,19 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("common", include_str!("../rules/common.toml")),
     ("languages", include_str!("../rules/languages.toml")),
     ("blocklists", include_str!("../rules/blocklists.toml")),
+    ("postfix", include_str!("../rules/postfix.toml")),
+    ("exim", include_str!("../rules/exim.toml")),
+    ("sendmail", include_str!("../rules/sendmail.toml")),
+    ("servers", include_str!("../rules/servers.toml")),
+    ("microsoft", include_str!("../rules/microsoft.toml")),
     ("google", include_str!("../rules/google.toml")),
+    ("yahoo", include_str!("../rules/yahoo.toml")),
+    ("apple", include_str!("../rules/apple.toml")),
+    ("america", include_str!("../rules/america.toml")),
+    ("europe", include_str!("../rules/europe.toml")),
+    ("russia", include_str!("../rules/russia.toml")),
+    ("asia", include_str!("../rules/asia.toml")),
+    ("filters", include_str!("../rules/filters.toml")),
 ];
 
 const CODES: &str = include_str!("../rules/codes.toml");
@@ -68,6 +80,7 @@ pub(crate) struct Rule {
     pub(crate) blocklist: Option<String>,
     pub(crate) permanence: Option<Permanence>,
     answers: Option<SmtpCommand>,
+    unless_answers: Option<SmtpCommand>,
     status: Vec<String>,
     unless_status: Vec<String>,
     hosts: Vec<String>,
@@ -246,7 +259,7 @@ fn explain(found: &mut Vec<Found<'_>>) {
     found.retain(|one| {
         !longer.iter().any(|(range, cause, weight)| {
             *cause != one.rule.cause
-                && *weight >= 50
+                && *weight >= one.rule.weight.max(50)
                 && range.start <= one.range.start
                 && one.range.end <= range.end
                 && range.len() > one.range.len()
@@ -266,6 +279,7 @@ impl Rule {
             })
         };
         self.answers.is_none_or(|command| beside.command == Some(command))
+            && !self.unless_answers.is_some_and(|command| beside.command == Some(command))
             && (self.status.is_empty() || has_status(&self.status))
             && !has_status(&self.unless_status)
             && (self.hosts.is_empty() || at_host())

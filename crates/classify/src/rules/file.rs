@@ -40,6 +40,9 @@ pub(super) struct Entry {
     /// Only when this command was answered.
     #[serde(default)]
     answers: Option<SmtpCommand>,
+    /// Not when this command was answered.
+    #[serde(default)]
+    unless_answers: Option<SmtpCommand>,
     /// Only beside one of these codes; `x` stands for any number.
     #[serde(default)]
     status: Vec<String>,
@@ -105,6 +108,7 @@ impl Entry {
             blocklist: self.blocklist,
             permanence: self.permanence,
             answers: self.answers,
+            unless_answers: self.unless_answers,
             status: self.status,
             unless_status: self.unless_status,
             hosts: lower(self.hosts),
