@@ -2,15 +2,28 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-fn fixtures() -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let messages = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "eml"));
-    messages.filter_map(|path| std::fs::read(path).ok()).collect()
+/// Our fixtures, or every message in the folder that `REBOUND_CORPUS` names.
+fn messages() -> Vec<Vec<u8>> {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures").into();
+    let folder = std::env::var_os("REBOUND_CORPUS").map_or(fixtures, std::path::PathBuf::from);
+    let mut messages = Vec::new();
+    collect(&folder, &mut messages);
+    messages
+}
+
+fn collect(folder: &std::path::Path, messages: &mut Vec<Vec<u8>>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()) {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            collect(&path, messages);
+        } else if !matches!(ending, "tsv" | "py" | "md" | "toml") {
+            messages.extend(std::fs::read(path));
+        }
+    }
 }
 
 fn reports(criterion: &mut Criterion) {
-    let messages = fixtures();
+    let messages = messages();
     let mut group = criterion.benchmark_group("reports");
     group.throughput(Throughput::Elements(messages.len() as u64));
     group.bench_function("classified", |bencher| {
@@ -30,5 +43,14 @@ fn reports(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, reports);
+fn start(criterion: &mut Criterion) {
+    // What a program pays once: every rule compiled, and a handful of local ones linted.
+    let local = "[[rule]]\nid = 'local.a'\ncause = 'virus'\nwhy = 'a bench'\nwords = ['bad egg']\n\
+                 example = '550 bad egg'\nnot = '550 full'";
+    criterion.bench_function("rules compiled and linted", |bencher| {
+        bencher.iter(|| rebound_classify::Rules::with(local).map(|rules| rules.version().len()));
+    });
+}
+
+criterion_group!(benches, reports, start);
 criterion_main!(benches);

@@ -26,7 +26,7 @@ fn has_vacation_subject(subject: &str) -> bool {
     let bare =
         ["re:", "aw:", "sv:", "fwd:"].iter().find_map(|prefix| bare.strip_prefix(prefix)).unwrap_or(bare).trim_start();
     let shapes = Shapes::built_in();
-    shapes.vacations.iter().any(|start| bare.starts_with(start.as_str())) || holds(&folded, &shapes.vacations_anywhere)
+    shapes.vacations.begins(bare) || holds(&folded, &shapes.vacations_anywhere)
 }
 
 /// Whether the words ask the sender to prove that it is a person.

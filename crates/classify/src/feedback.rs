@@ -13,10 +13,10 @@ pub(crate) struct Feedback {
 }
 
 impl Feedback {
-    pub(crate) fn read(message: &Message<'_>) -> Option<Self> {
+    pub(crate) fn read(message: &Message<'_>, text: &str) -> Option<Self> {
         let fields = match message.part(&["message/feedback-report"]) {
             Some(part) => split_head(part.text().trim_start().as_bytes()).0,
-            None => without_a_part(message)?,
+            None => without_a_part(message, text)?,
         };
         let recipients = ["original-rcpt-to", "redacted-address", "removal-recipient", "x-hmxmroriginalrecipient"]
             .into_iter()
@@ -27,7 +27,7 @@ impl Feedback {
 }
 
 /// Hotmail's older reports are the message itself with a header on top; others put the fields into plain text.
-fn without_a_part(message: &Message<'_>) -> Option<Headers> {
+fn without_a_part(message: &Message<'_>, text: &str) -> Option<Headers> {
     let subject = message.headers.raw("subject").unwrap_or_default().to_ascii_lowercase();
     let returned = message.part(&["message/rfc822"]).map(|part| split_head(part.body.trim_ascii_start()).0);
     if let Some(headers) = returned.filter(|headers| headers.raw("x-hmxmroriginalrecipient").is_some()) {
@@ -38,7 +38,6 @@ fn without_a_part(message: &Message<'_>) -> Option<Headers> {
     }
     let claimed =
         message.headers.raw("content-type").is_some_and(|value| value.to_ascii_lowercase().contains("feedback-report"));
-    let text = message.text();
     let at = text.find("Feedback-Type:")?;
     let in_front = text[..at].lines().count() < 40;
     (claimed || (in_front && text.contains("User-Agent:"))).then(|| split_head(&text.as_bytes()[at..]).0)

@@ -96,26 +96,55 @@ fn is_header(line: &str) -> bool {
     })
 }
 
-/// Splits a report's own words from the message it quotes.
-pub(crate) fn split_quoted(text: &str) -> (&str, &str) {
+/// The text of a message, split where the message it quotes begins.
+#[derive(Debug, Default)]
+pub(crate) struct Text {
+    all: String,
+    split: usize,
+}
+
+impl Text {
+    pub(crate) fn new(all: String) -> Self {
+        Self { split: own_words(&all), all }
+    }
+
+    /// All of it.
+    pub(crate) fn all(&self) -> &str {
+        &self.all
+    }
+
+    /// The report's own words.
+    pub(crate) fn words(&self) -> &str {
+        self.all.get(..self.split).unwrap_or_default()
+    }
+
+    /// What it quotes.
+    pub(crate) fn quoted(&self) -> &str {
+        self.all.get(self.split..).unwrap_or_default()
+    }
+}
+
+/// How many bytes of a text are a report's own words.
+fn own_words(text: &str) -> usize {
+    let folded = text.to_ascii_lowercase(); // every byte stays where it is
     let mut at = 0;
     let mut words_before = false;
-    for line in text.split_inclusive('\n') {
+    for line in folded.split_inclusive('\n') {
         if words_before && begins_quoted(line) {
-            return (&text[..at], &text[at..]);
+            return at;
         }
         words_before |= line.trim().len() > 3;
         at += line.len();
     }
-    (text, "")
+    at
 }
 
 /// Whether a line announces the message that is returned, or is already its first header.
 fn begins_quoted(line: &str) -> bool {
-    let folded = line.trim_start_matches(['>', ' ']).trim_end().to_lowercase();
+    let folded = line.trim_start_matches(['>', ' ']).trim_end();
     let bare = folded.trim_matches(['-', '=', '*', '|', ' ', '_']);
-    holds(&folded, &Shapes::built_in().announcements)
-        || matches!(bare, "original message" | "original message:")
+    matches!(bare, "original message" | "original message:")
         || ["received: ", "received:from "].iter().any(|header| folded.starts_with(header))
-        || line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case("return-path: "))
+        || line.starts_with("return-path: ")
+        || holds(folded, &Shapes::built_in().announcements)
 }

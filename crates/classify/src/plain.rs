@@ -2,7 +2,7 @@
 
 use crate::blocks::{Block, RECIPIENTS, blocks};
 use crate::message::Message;
-use crate::original::{first_address, split_quoted};
+use crate::original::first_address;
 use crate::shapes::{Shapes, folded, holds};
 
 /// What a plain report says: about whom, and which words about each.
@@ -21,8 +21,7 @@ pub(crate) struct Told {
 }
 
 /// Reads a message without delivery status fields; `None` if it does not read like a report.
-pub(crate) fn read(message: &Message<'_>, subject: &str, text: &str) -> Option<Plain> {
-    let (words, _) = split_quoted(text);
+pub(crate) fn read(message: &Message<'_>, subject: &str, words: &str) -> Option<Plain> {
     let failed = failed_by_header(message);
     if failed.is_empty() && !reads_like_report(message, subject, words) {
         return None;
@@ -52,8 +51,7 @@ fn about(words: &str, recipient: &str) -> Told {
 }
 
 /// What a report for people says about one recipient: all it says, if nothing in particular.
-pub(crate) fn words_about(text: &str, recipient: &str) -> String {
-    let (words, _) = split_quoted(text);
+pub(crate) fn words_about(words: &str, recipient: &str) -> String {
     let about = blocks(words, None).into_iter().find(|block| block.is_about(recipient) && block.words.trim().len() > 8);
     about.map_or_else(|| words.to_owned(), |block| block.words)
 }

@@ -12,7 +12,7 @@ use crate::feedback::Feedback;
 use crate::judge::{Heard, judge};
 use crate::message::{Message, Part, unify_line_ends};
 use crate::notification::{self, Notification, What};
-use crate::original::{Original, first_address, split_quoted};
+use crate::original::{Original, Text, first_address};
 use crate::place;
 use crate::plain::{self, Plain};
 use crate::rules::Rules;
@@ -80,14 +80,14 @@ pub fn report(bytes: &[u8]) -> Report {
 pub(crate) fn read_safely(rules: &Rules, bytes: &[u8]) -> Report {
     // Strangers write these bytes and a decoder is not ours: a fault in it costs one message its meaning, no more.
     let read = catch_unwind(AssertUnwindSafe(|| read(rules, bytes)));
-    read.unwrap_or_else(|_| Report::of(ReportKind::NotBounce, &Message::default(), ""))
+    read.unwrap_or_else(|_| Report::of(ReportKind::NotBounce, &Message::default(), &Text::default()))
 }
 
 /// As [`report`], but a fault shows.
 pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Report {
     let unified = unify_line_ends(bytes);
     let message = Message::read(&unified);
-    let text = message.text();
+    let text = Text::new(message.text());
     let mut report = understand(rules, &message, &text);
     for failed in &mut report.recipients {
         place::fill(&mut failed.verdict.evidence, bytes);
@@ -95,15 +95,15 @@ pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Report {
     report
 }
 
-fn understand(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
-    if let Some(feedback) = Feedback::read(message) {
+fn understand(rules: &Rules, message: &Message<'_>, text: &Text) -> Report {
+    if let Some(feedback) = Feedback::read(message, text.all()) {
         return complaint(message, text, feedback);
     }
     // Dovecot's sieve rejects by such a notification; the others are read receipts (RFC 8098).
-    if message.part(&["message/disposition-notification"]).is_some() && !text.contains("automatically rejected") {
+    if message.part(&["message/disposition-notification"]).is_some() && !text.all().contains("automatically rejected") {
         return Report::of(ReportKind::NotBounce, message, text);
     }
-    if let Some(notified) = notification::read(text) {
+    if let Some(notified) = notification::read(text.all()) {
         return from_notification(rules, message, text, notified);
     }
     match status_fields(message, text) {
@@ -113,7 +113,7 @@ fn understand(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
 }
 
 /// Amazon SES writes what failed as JSON, and SNS delivers it by mail.
-fn from_notification(rules: &Rules, message: &Message<'_>, text: &str, notified: Notification) -> Report {
+fn from_notification(rules: &Rules, message: &Message<'_>, text: &Text, notified: Notification) -> Report {
     let kind = match notified.what {
         What::Bounce => ReportKind::Bounce,
         What::Delay => ReportKind::Delay,
@@ -155,7 +155,7 @@ fn from_notification(rules: &Rules, message: &Message<'_>, text: &str, notified:
 }
 
 /// The delivery status part, or its fields where a broken report left them: in the text.
-fn status_fields(message: &Message<'_>, text: &str) -> Option<Dsn> {
+fn status_fields(message: &Message<'_>, text: &Text) -> Option<Dsn> {
     const TYPES: &[&str] = &["message/delivery-status", "message/global-delivery-status", "text/delivery-status"];
     let parts = message.parts.iter().filter(|part| TYPES.contains(&part.content_type.as_str()));
     let mut dsn: Option<Dsn> = None;
@@ -166,8 +166,7 @@ fn status_fields(message: &Message<'_>, text: &str) -> Option<Dsn> {
         }
     }
     dsn.or_else(|| {
-        let (words, quoted) = split_quoted(text);
-        [words, quoted, text].into_iter().find_map(|text| Dsn::read(fields_in(text)?))
+        [text.words(), text.quoted(), text.all()].into_iter().find_map(|text| Dsn::read(fields_in(text)?))
     })
 }
 
@@ -184,7 +183,7 @@ fn line_start(folded: &str, words: &str) -> Option<usize> {
     folded.match_indices(words).map(|(at, _)| at).find(|at| *at == 0 || folded[..*at].ends_with('\n'))
 }
 
-fn complaint(message: &Message<'_>, text: &str, feedback: Feedback) -> Report {
+fn complaint(message: &Message<'_>, text: &Text, feedback: Feedback) -> Report {
     let mut report = Report::of(ReportKind::Feedback, message, text);
     report.feedback_type = Some(feedback.kind);
     report.complainants = feedback.recipients;
@@ -194,7 +193,7 @@ fn complaint(message: &Message<'_>, text: &str, feedback: Feedback) -> Report {
     report
 }
 
-fn from_dsn(rules: &Rules, message: &Message<'_>, text: &str, dsn: &Dsn) -> Report {
+fn from_dsn(rules: &Rules, message: &Message<'_>, text: &Text, dsn: &Dsn) -> Report {
     let outcomes: Vec<Action> = dsn.recipients.iter().map(Fields::outcome).collect();
     let challenged = dsn.recipients.iter().any(|fields| is_challenge(&fields.diagnostic));
     let kind = match () {
@@ -213,7 +212,7 @@ fn from_dsn(rules: &Rules, message: &Message<'_>, text: &str, dsn: &Dsn) -> Repo
     report
 }
 
-fn failed_recipient(rules: &Rules, fields: &Fields, text: &str, dsn: &Dsn, original: &Original) -> FailedRecipient {
+fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, original: &Original) -> FailedRecipient {
     let named = fields.recipient.clone().filter(|name| name.contains('@'));
     let named = named
         .or_else(|| fields.original_recipient.clone())
@@ -224,14 +223,14 @@ fn failed_recipient(rules: &Rules, fields: &Fields, text: &str, dsn: &Dsn, origi
     let heard = Heard {
         status: fields.status,
         reply_code: None,
-        command: command_for(&fields.diagnostic, text),
+        command: command_for(&fields.diagnostic, text.all()),
         hosts: &hosts,
     };
     let said = (EvidenceField::DiagnosticCode, fields.diagnostic.as_str());
     let mut verdict = judge(rules, &[said], &heard);
     if says_little(&verdict) {
         // The words for people may say more than the field.
-        let about = plain::words_about(text, named.as_deref().unwrap_or_default());
+        let about = plain::words_about(text.words(), named.as_deref().unwrap_or_default());
         verdict = surer(verdict, judge(rules, &[said, (EvidenceField::Text, &about)], &heard));
     }
     FailedRecipient {
@@ -266,7 +265,10 @@ fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
         let end = text.floor_char_boundary((at + NEAR).min(text.len()));
         let start = text.floor_char_boundary(at.saturating_sub(NEAR));
         let before = text.get(start..at).unwrap_or_default();
+        // Sendmail sends RCPT and DATA in one breath: the 503 to DATA is heard after the answer to RCPT.
+        let early = text.get(at..end).is_some_and(|after| after.contains("<<< 503"));
         let transcript = before.rfind(">>> ").and_then(|from| command_in(before.get(from..).unwrap_or_default()));
+        let transcript = transcript.map(|command| if early { SmtpCommand::RcptTo } else { command });
         let behind = || {
             let rest = text.get(at..end)?.replace('\n', " ");
             let mut rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -289,19 +291,19 @@ fn surer(first: Verdict, second: Verdict) -> Verdict {
     if says_little(&second) && first.cause != BounceCause::Undetermined { first } else { second }
 }
 
-fn from_words(rules: &Rules, message: &Message<'_>, text: &str) -> Report {
+fn from_words(rules: &Rules, message: &Message<'_>, text: &Text) -> Report {
     let subject = message.headers.text("subject").unwrap_or_default();
     // Many mail systems mark their reports as automatic replies, and sign them.
-    if !plain::is_by_machine(message) && is_auto_reply(message, &subject, text) {
+    if !plain::is_by_machine(message) && is_auto_reply(message, &subject, text.all()) {
         return Report::of(ReportKind::AutoReply, message, text);
     }
-    match plain::read(message, &subject, text) {
+    match plain::read(message, &subject, text.words()) {
         Some(plain) => from_plain(rules, message, &subject, text, plain),
         None => Report::of(ReportKind::NotBounce, message, text),
     }
 }
 
-fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &str, plain: Plain) -> Report {
+fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &Text, plain: Plain) -> Report {
     let kind = if plain.is_delay { ReportKind::Delay } else { ReportKind::Bounce };
     let mut report = Report::of(kind, message, text);
     let action = if plain.is_delay { Action::Delayed } else { Action::Failed };
@@ -311,7 +313,7 @@ fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &str, p
         let heard = Heard { hosts: &hosts, ..Heard::default() };
         let mut verdict = judge(rules, &[(EvidenceField::Text, &said)], &heard);
         if says_little(&verdict) {
-            let (words, _) = split_quoted(text);
+            let words = text.words();
             let all =
                 [(EvidenceField::Text, said.as_str()), (EvidenceField::Text, words), (EvidenceField::Subject, subject)];
             verdict = surer(verdict, judge(rules, &all, &heard));
@@ -343,7 +345,7 @@ impl Report {
         }
     }
 
-    fn of(kind: ReportKind, message: &Message<'_>, text: &str) -> Self {
+    fn of(kind: ReportKind, message: &Message<'_>, text: &Text) -> Self {
         Self {
             kind,
             recipients: Vec::new(),
@@ -351,7 +353,7 @@ impl Report {
             complainants: Vec::new(),
             from: message.headers.raw("from").and_then(first_address),
             auto_submitted: message.headers.raw("auto-submitted").map(|value| value.trim().to_ascii_lowercase()),
-            original: Original::read(message, split_quoted(text).1),
+            original: Original::read(message, text.quoted()),
         }
     }
 }

@@ -23,9 +23,12 @@ impl Phrase {
         Self { rule, pieces, open_end }
     }
 
-    /// What the automaton looks for.
+    /// What the automaton looks for: enough of the first piece to make a hit rare, and no more, which keeps the
+    /// automaton small enough for the cache.
     pub(super) fn head(&self) -> &str {
-        self.pieces.first().map_or("", String::as_str)
+        const HEAD: usize = 10;
+        let first = self.pieces.first().map_or("", String::as_str);
+        first.get(..first.floor_char_boundary(HEAD)).unwrap_or_default()
     }
 
     /// Whether it has no gap.
@@ -46,6 +49,9 @@ impl Phrase {
     /// The whole of the phrase, given where its first piece begins.
     pub(super) fn complete(&self, text: &str, start: usize) -> Option<Range<usize>> {
         let (first, rest) = self.pieces.split_first()?;
+        if !text.get(start..)?.starts_with(first.as_str()) {
+            return None;
+        }
         let mut end = start + first.len();
         if !starts_word(text, start, first) || (!rest.is_empty() && !ends_word(text, end, first)) {
             return None;
