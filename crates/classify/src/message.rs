@@ -48,19 +48,18 @@ pub(crate) struct Headers(Vec<(String, String)>);
 /// Line ends as `\n`, whatever they were: some mail systems hand on `\r` alone.
 pub(crate) fn unify_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
     let bytes = &bytes[..bytes.len().min(MESSAGE_BYTES)];
-    if !bytes.contains(&b'\r') {
+    if memchr::memchr(b'\r', bytes).is_none() {
         return Cow::Borrowed(bytes);
     }
     let mut unified = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter().peekable();
-    while let Some(&byte) = rest.next() {
-        if byte == b'\r' {
-            rest.next_if(|&&next| next == b'\n');
-            unified.push(b'\n');
-        } else {
-            unified.push(byte);
-        }
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'\r', rest) {
+        unified.extend_from_slice(&rest[..at]);
+        unified.push(b'\n');
+        rest = &rest[at + 1..];
+        rest = rest.strip_prefix(b"\n").unwrap_or(rest);
     }
+    unified.extend_from_slice(rest);
     Cow::Owned(unified)
 }
 
@@ -68,8 +67,13 @@ impl<'a> Message<'a> {
     /// Takes a message apart whose lines end in `\n`.
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let (headers, body) = split_head(skip_envelope(bytes));
-        let mut message = Self { headers: headers.clone(), parts: Vec::new() };
-        let mut unread = vec![(headers, body, 0)];
+        let mut message = Self { headers, parts: Vec::new() };
+        let mut unread = children(&message.headers, body, PARTS);
+        if unread.is_empty() {
+            message.parts.push(Part::new(message.headers.clone(), body));
+        }
+        unread.reverse();
+        let mut unread: Vec<_> = unread.into_iter().map(|(headers, body)| (headers, body, 1)).collect();
         while let Some((headers, body, depth)) = unread.pop() {
             if message.parts.len() >= PARTS {
                 break;
@@ -179,7 +183,7 @@ pub(crate) fn split_head(bytes: &[u8]) -> (Headers, &[u8]) {
     let mut headers = Headers::default();
     let mut at = 0;
     while at < bytes.len().min(HEADER_BYTES) {
-        let end = bytes[at..].iter().position(|&b| b == b'\n').map_or(bytes.len(), |len| at + len);
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |len| at + len);
         let line = &bytes[at..end];
         let next = bytes.len().min(end + 1);
         if line.trim_ascii().is_empty() {
@@ -199,11 +203,15 @@ pub(crate) fn split_head(bytes: &[u8]) -> (Headers, &[u8]) {
 }
 
 fn field(line: &[u8]) -> Option<(String, String)> {
-    let colon = line.iter().position(|&b| b == b':')?;
+    let colon = memchr::memchr(b':', line)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     let name = name.trim_ascii_end();
     let plausible = !name.is_empty() && name.len() < 80 && name.iter().all(|b| b.is_ascii_graphic());
-    plausible.then(|| (lossy(name).to_ascii_lowercase(), lossy(value.trim_ascii()).into_owned()))
+    plausible.then(|| {
+        let mut name = lossy(name).into_owned();
+        name.make_ascii_lowercase();
+        (name, lossy(value.trim_ascii()).into_owned())
+    })
 }
 
 fn fold(value: &mut String, line: &[u8]) {
@@ -236,19 +244,19 @@ fn first_delimiter(body: &[u8]) -> Option<String> {
 fn between<'a>(body: &'a [u8], delimiter: &[u8], most: usize) -> Vec<&'a [u8]> {
     let mut parts = Vec::new();
     let mut start = None;
-    let mut at = 0;
-    for line in body.split_inclusive(|&b| b == b'\n') {
-        if let Some(rest) = line.strip_prefix(delimiter) {
-            let rest = rest.trim_ascii();
-            if rest.is_empty() || rest == b"--" {
-                parts.extend(start.map(|start| &body[start..at]));
-                start = rest.is_empty().then_some(at + line.len());
-                if parts.len() >= most {
-                    return parts;
-                }
+    for at in memchr::memmem::find_iter(body, delimiter) {
+        if at > 0 && body[at - 1] != b'\n' {
+            continue;
+        }
+        let end = memchr::memchr(b'\n', &body[at..]).map_or(body.len(), |len| at + len + 1);
+        let rest = body[at + delimiter.len()..end].trim_ascii();
+        if rest.is_empty() || rest == b"--" {
+            parts.extend(start.map(|start| &body[start..at]));
+            start = rest.is_empty().then_some(end);
+            if parts.len() >= most {
+                return parts;
             }
         }
-        at += line.len();
     }
     parts.extend(start.map(|start| &body[start..]));
     parts

@@ -165,9 +165,7 @@ fn status_fields(message: &Message<'_>, text: &Text) -> Option<Dsn> {
             None => dsn = Some(read),
         }
     }
-    dsn.or_else(|| {
-        [text.words(), text.quoted(), text.all()].into_iter().find_map(|text| Dsn::read(fields_in(text)?))
-    })
+    dsn.or_else(|| [text.words(), text.quoted(), text.all()].into_iter().find_map(|text| Dsn::read(fields_in(text)?)))
 }
 
 /// Where delivery status fields begin in a text.
