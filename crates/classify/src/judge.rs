@@ -72,14 +72,16 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
     let ranked = rank(&candidates);
     let (cause, best) = ranked.first().copied().unwrap_or((BounceCause::Undetermined, 0));
     let second = ranked.get(1).copied();
+    let sure = rules.calibration().percent(share(best, second.map_or(0, |(_, score)| score)));
     let passing = is_passing(reply_code, said_class, heard.status);
     let winners = || candidates.iter().filter(|candidate| candidate.cause == cause);
     let rule = || winners().filter_map(|candidate| candidate.by.rule());
     Verdict {
         cause,
         permanence: permanence(cause, best, passing, &candidates),
-        confidence: confidence(best, second.map_or(0, |(_, score)| score)),
-        second: second.map(|(cause, score)| (cause, confidence(score, best))),
+        confidence: sure,
+        // Both cannot be likely.
+        second: second.map(|(cause, score)| (cause, share(score, best).min(100 - sure).max(1))),
         status,
         reply_code,
         retry_after: retry_after_in(&line.text, &line.folded),
@@ -194,8 +196,8 @@ fn rank(candidates: &[Candidate<'_>]) -> Vec<(BounceCause, u32)> {
     ranked
 }
 
-/// How far the score stands out from the next one, in percent.
-fn confidence(score: u32, rival: u32) -> u8 {
+/// How far a score stands out from its rival, in percent.
+fn share(score: u32, rival: u32) -> u8 {
     let share = score.min(100) * 2 * score / (2 * score + rival).max(1);
     u8::try_from(share.clamp(1, 99)).unwrap_or(99)
 }

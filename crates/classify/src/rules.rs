@@ -1,5 +1,6 @@
 //! The rules: what words and codes mean, compiled once.
 
+mod calibration;
 mod codes;
 mod file;
 mod lint;
@@ -15,6 +16,7 @@ use rebound_domain::{BounceCause, EnhancedStatusCode, Permanence, SmtpCommand, V
 use crate::report::Report;
 use crate::words::addresses_in;
 
+pub(crate) use calibration::Calibration;
 pub(crate) use codes::{CodeRule, Codes};
 use file::{Entry, File};
 use phrase::Phrase;
@@ -40,6 +42,8 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 const CODES: &str = include_str!("../rules/codes.toml");
+
+const CALIBRATION: &str = include_str!("../rules/calibration.toml");
 
 /// What a rule of the user's is worth beside those built in: it decides.
 const LOCAL: u32 = 200;
@@ -68,6 +72,7 @@ pub struct Rules {
     phrases: Vec<Phrase>,
     automaton: Option<AhoCorasick>,
     codes: Codes,
+    calibration: Calibration,
 }
 
 /// One rule: phrases that mean the same, and when they do.
@@ -165,6 +170,7 @@ impl Rules {
             phrases: Vec::new(),
             automaton: None,
             codes: Codes::default(),
+            calibration: Calibration::default(),
         }
     }
 
@@ -189,13 +195,15 @@ impl Rules {
             }
         }
         let codes = Codes::read(CODES).map_err(|fault| vec![fault])?;
+        let calibration =
+            Calibration::read(CALIBRATION).map_err(|what| vec![Fault { rule: "calibration".to_owned(), what }])?;
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self::of(rules, codes, version(local)))
+        Ok(Self { codes, calibration, ..Self::of(rules, version(local)) })
     }
 
-    fn of(entries: Vec<(Rule, Vec<String>)>, codes: Codes, version: String) -> Self {
+    fn of(entries: Vec<(Rule, Vec<String>)>, version: String) -> Self {
         let mut rules = Vec::with_capacity(entries.len());
         let mut phrases = Vec::new();
         for (rule, words) in entries {
@@ -205,7 +213,20 @@ impl Rules {
         let heads = phrases.iter().map(Phrase::head);
         let automaton =
             AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::Standard).build(heads).ok();
-        Self { version, rules, phrases, automaton, codes }
+        Self { version, rules, phrases, automaton, ..Self::none() }
+    }
+
+    /// The built-in rules with the bare score of a cause, in percent, in the place of the confidence: for measuring
+    /// how often which score is right.
+    ///
+    /// # Errors
+    /// As [`Rules::with`]; none, if the tests of this crate pass.
+    pub fn uncalibrated() -> Result<Self, Vec<Fault>> {
+        Ok(Self { calibration: Calibration::default(), ..Self::compile(None)? })
+    }
+
+    pub(crate) fn calibration(&self) -> &Calibration {
+        &self.calibration
     }
 
     pub(crate) fn codes(&self) -> &Codes {
@@ -302,7 +323,7 @@ fn lay(rules: &mut Vec<(Rule, Vec<String>)>, entry: Entry, is_local: bool, fault
 
 /// The month of the last change, and a digest of every file, so that no two sets share a version.
 fn version(local: Option<&str>) -> String {
-    let built_in = BUILT_IN.iter().flat_map(|(_, text)| text.bytes()).chain(CODES.bytes());
+    let built_in = BUILT_IN.iter().flat_map(|(_, text)| text.bytes()).chain(CODES.bytes()).chain(CALIBRATION.bytes());
     let mine = digest(built_in);
     match local {
         Some(text) => format!("{MONTH}-{mine:08x}+local-{:08x}", digest(text.bytes())),
