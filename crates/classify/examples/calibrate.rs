@@ -10,6 +10,7 @@
 //! made of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
 
 use rebound_classify::{Report, Rules};
@@ -32,9 +33,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let all: Vec<&Judged> = judged.iter().collect();
     let points: Vec<String> = fit(&all).iter().map(|(score, share)| format!("[{score}, {share:.0}]")).collect();
-    println!("# How often a verdict is right, in percent, by the score of its cause. Written by examples/calibrate.rs");
-    println!("# from {} labelled verdicts of {} sources.", judged.len(), sources(&judged).len());
-    println!("points = [{}]", points.join(", "));
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "# How often a verdict is right, in percent, by the score of its cause. Written by examples/calibrate.rs"
+    )?;
+    writeln!(out, "# from {} labelled verdicts of {} sources.", judged.len(), sources(&judged).len())?;
+    writeln!(out, "points = [{}]", points.join(", "))?;
 
     let mut unseen = Vec::new();
     for source in sources(&judged) {

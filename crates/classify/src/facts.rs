@@ -11,6 +11,7 @@ pub(crate) fn command_in(folded: &str) -> Option<SmtpCommand> {
     // Others: SMTP command DATA; command was: DATA.
     const BEFORE: &[&str] = &[
         "in reply to ",
+        "did not like our ",
         "remote mail server after ",
         "error after ",
         ">>> ",

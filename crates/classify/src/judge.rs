@@ -67,6 +67,9 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
     candidates.extend(said.and_then(|(code, range)| by_status(rules, code, range.clone(), line.field_at(range.start))));
     candidates.extend(telling.and_then(|code| by_status(rules, code, 0..0, EvidenceField::Status)));
     candidates.extend(reply_code.and_then(|code| by_reply(rules, code, line.field_at(0))));
+    for candidate in &mut candidates {
+        candidate.cause = before_the_recipient(candidate.cause, command);
+    }
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.weight));
 
     let ranked = rank(&candidates);
@@ -93,6 +96,22 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
         rules: version(rules),
         evidence: winners().take(EVIDENCE).map(|candidate| candidate.evidence(&line.text)).collect(),
         diagnostic: line.text,
+    }
+}
+
+/// A host that answers `MAIL FROM`, or earlier, has not heard the recipient yet: what it does not know is ours.
+fn before_the_recipient(cause: BounceCause, command: Option<SmtpCommand>) -> BounceCause {
+    let about_an_address = matches!(
+        cause,
+        BounceCause::MailboxUnknown
+            | BounceCause::MailboxInactive
+            | BounceCause::AddressMoved
+            | BounceCause::DomainUnknown
+    );
+    match command {
+        Some(SmtpCommand::MailFrom) if about_an_address => BounceCause::SenderRejected,
+        Some(SmtpCommand::Helo | SmtpCommand::Connect) if about_an_address => BounceCause::SenderDns,
+        _ => cause,
     }
 }
 

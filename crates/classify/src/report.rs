@@ -226,10 +226,10 @@ fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, orig
     };
     let said = (EvidenceField::DiagnosticCode, fields.diagnostic.as_str());
     let mut verdict = judge(rules, &[said], &heard);
-    if says_little(rules, &verdict) {
+    if says_little(&verdict) {
         // The words for people may say more than the field.
         let about = plain::words_about(text.words(), named.as_deref().unwrap_or_default());
-        verdict = surer(rules, verdict, judge(rules, &[said, (EvidenceField::Text, &about)], &heard));
+        verdict = surer(verdict, judge(rules, &[said, (EvidenceField::Text, &about)], &heard));
     }
     FailedRecipient {
         recipient: named,
@@ -277,17 +277,15 @@ fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
     })
 }
 
-/// Whether no word, but at most a code of broad use, led to the verdict.
-fn says_little(rules: &Rules, verdict: &Verdict) -> bool {
-    const PLAIN_CODE: u8 = 55;
+/// Whether no word, but at most a code, led to the verdict.
+fn says_little(verdict: &Verdict) -> bool {
     let by_code = |rule: &str| rule.starts_with("status.") || rule.starts_with("reply.");
-    verdict.confidence < rules.calibration().percent(PLAIN_CODE)
-        && verdict.evidence.iter().all(|evidence| by_code(&evidence.rule))
+    verdict.evidence.iter().all(|evidence| by_code(&evidence.rule))
 }
 
 /// The second verdict if words led to it, else the first.
-fn surer(rules: &Rules, first: Verdict, second: Verdict) -> Verdict {
-    if says_little(rules, &second) && first.cause != BounceCause::Undetermined { first } else { second }
+fn surer(first: Verdict, second: Verdict) -> Verdict {
+    if says_little(&second) && first.cause != BounceCause::Undetermined { first } else { second }
 }
 
 fn from_words(rules: &Rules, message: &Message<'_>, text: &Text) -> Report {
@@ -311,11 +309,11 @@ fn from_plain(rules: &Rules, message: &Message<'_>, subject: &str, text: &Text, 
         let hosts = [host.as_str()];
         let heard = Heard { hosts: &hosts, ..Heard::default() };
         let mut verdict = judge(rules, &[(EvidenceField::Text, &said)], &heard);
-        if says_little(rules, &verdict) {
+        if says_little(&verdict) {
             let words = text.words();
             let all =
                 [(EvidenceField::Text, said.as_str()), (EvidenceField::Text, words), (EvidenceField::Subject, subject)];
-            verdict = surer(rules, verdict, judge(rules, &all, &heard));
+            verdict = surer(verdict, judge(rules, &all, &heard));
         }
         report.recipients.push(FailedRecipient {
             recipient: recipient.or_else(|| report.original.to.clone()),

@@ -4,3 +4,4 @@ mod corpus;
 mod hostile;
 mod replies;
 mod reports;
+mod servers;
