@@ -1,0 +1,9 @@
+# Sourced by `run`: which servers take part.
+SENDERS=(postfix exim sendmail opensmtpd courier haraka)
+postfix_harvest
+filters_destination
+dovecot_destination
+for server in "${SENDERS[@]}"; do
+    "${server}_sender"
+    "${server}_destination"
+done
