@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SENDERS = "postfix exim sendmail opensmtpd courier haraka chasquid qmail dma nullmailer".split()
+SENDERS = "postfix exim sendmail opensmtpd courier haraka chasquid dma".split()
 
 
 @dataclass
@@ -34,10 +34,9 @@ class Behaviour:
 
     @property
     def senders(self):
-        return self.send["senders"].split(",") if "senders" in self.send else SENDERS[:MANY]
-
-
-MANY = 8  # how many of SENDERS are asked by default
+        if "senders" in self.send:
+            return self.send["senders"].split(",")
+        return [s for s in SENDERS if s not in self.send.get("without", "").split(",")]
 
 
 def address(number):

@@ -28,7 +28,8 @@ HEARD = Heard(f"{LAB}/heard.jsonl")
 # How many reports of one behaviour we keep; more where few behaviours show a cause.
 KEEP = 2
 # The last two parts of an address in 127.0.0.0/8 from which a receiving server writes.
-WRITERS = {1: None, 2: "postfix", 3: "exim", 4: "sendmail", 5: "opensmtpd", 6: "courier", 7: "dovecot", 8: "haraka", 9: "postfix"}
+WRITERS = {1: None, 2: "postfix", 3: "exim", 4: "sendmail", 5: "opensmtpd", 6: "courier", 7: "dovecot", 8: "haraka", 9: "postfix",
+           11: "chasquid"}
 
 
 class Message:
@@ -45,15 +46,19 @@ class Message:
         self.parsed = email.message_from_bytes(raw, policy=email.policy.compat32)
         self.blocks = self.find_blocks()
         self.kind = self.find_kind()
+        self.expired = "Envelope expired" in self.text
 
     def find_writer(self):
         received = re.search(r"^Received: from (\S+) \(.*?\[([\d.]+)\]", self.text, re.M)
+        self.by_destination = bool(received) and received[1].startswith("mx")
         if not received:
             return None
         name = re.match(r"out(\d+)\.example\.test", received[1])
         if name:
             return SENDERS[int(name[1]) - 1]
-        number = re.match(r"mx(\d)\d\d\.dest\.test", received[1])
+        number = re.match(r"mx(\d+)\d\d\.dest\.test", received[1])
+        if re.search(r"(?m)^X-Mailer: Dovecot|^Message-ID: <dovecot-|^Auto-Submitted: auto-replied \(vacation\)|^User-Agent: Dovecot|report-type=feedback-report", self.text[:3000]):
+            return "dovecot"
         if received[2].startswith("127.0.7.") or (number and number[1] == "6"):
             return "dovecot"
         if number:
@@ -109,12 +114,13 @@ class Message:
             if row is None:
                 return None
             if row is self.row and "to" not in row.send:
-                forms += [row.recipient] + ([row.send["final"]] if "final" in row.send else [])
+                forms += [row.recipient] + ([row.send["final"]] if "final" in row.send and len(self.blocks) == 1 else [])
             found.append((list(dict.fromkeys(forms)), row, self.reply(forms, row, block)))
         if not self.blocks:
             forms = self.row.recipients + ([self.row.send["final"]] if "final" in self.row.send else [])
             if "to" in self.row.send:
-                rows = [(r, BY_ADDRESS.get(r.lower())) for r in self.row.recipients]
+                # Without a delivery status, a report names its one recipient in a sentence.
+                rows = [(r, BY_ADDRESS.get(r.lower())) for r in self.row.recipients if f"your mail to <{r}>" in self.text]
                 return [([r], row, self.reply([r], row, {})) for r, row in rows if row]
             found.append((forms, self.row, self.reply(forms, self.row, {})))
         return found
@@ -155,7 +161,7 @@ def read_all():
     messages = []
     for file in sorted(glob.glob(f"{LAB}/harvest/*")):
         message = Message(open(file, "rb").read())
-        if message.verp and message.row and message.writer:
+        if message.verp and message.row and message.writer and message.attempt["sender"] in message.row.senders:
             messages.append(message)
     return messages
 
@@ -166,6 +172,8 @@ def heard_as_meant(message, row, reply):
     Else it was merely down, and the label would be wrong. Senders that know the limit of a server refuse for it."""
     if message.kind not in ("bounce", "delay") or row.server in ("dns", "network"):
         return True
+    if message.by_destination and any(server == row.address for server, _ in HEARD.replies.get((message.verp, row.recipient), [])):
+        return False  # it refused first, and failed for another reason later
     if message.writer == row.server or row.cause.startswith("message_too_large") or row.send.get("form") == "utf8":
         return True
     return bool(reply)
@@ -175,14 +183,16 @@ def choose(messages):
     """At most KEEP per behaviour and kind, by turns from the senders; no wording twice from the same one."""
     groups = collections.defaultdict(dict)
     for message in messages:
-        groups[message.row.number, message.kind].setdefault(message.writer, message)
+        groups[message.row.number, message.kind, message.expired].setdefault(message.writer, message)
     causes = collections.Counter(row.cause for row in ROWS.values())
     taken, seen, order = [], set(), collections.Counter()
-    for (number, kind), by_writer in sorted(groups.items(), key=lambda g: (g[0][1] == "delay", g[0][0])):
+    for (number, kind, expired), by_writer in sorted(groups.items(), key=lambda g: (g[0][1] == "delay", g[0][0])):
         row = ROWS[number]
-        keep = KEEP + 2 if causes[row.cause] <= 4 or row.server in ("dns", "network") else KEEP
+        if row.send.get("kind", kind) != kind:
+            continue
+        keep = KEEP + (number // 100 in (8, 9)) + (causes[row.cause] <= 4)  # 8: filters, 9: network and DNS
         if kind == "delay":
-            keep = 1
+            keep = number % 4 == 0 if expired else number % 3 != 0
         # Whoever has the fewest so far goes first.
         for writer in sorted(by_writer, key=lambda w: (order[w], w)):
             message = by_writer[writer]
@@ -191,7 +201,7 @@ def choose(messages):
                 continue
             if not all(heard_as_meant(message, r, reply) for _, r, reply in about):
                 continue
-            words = (writer, kind, row.server, tuple((pattern(reply) or r.cause) for _, r, reply in about))
+            words = (writer, kind, expired, row.server, tuple((pattern(reply) or number) if row.cause or "to" in row.send else number for _, r, reply in about))
             if words in seen:
                 continue
             seen.add(words)
@@ -199,6 +209,13 @@ def choose(messages):
             keep -= 1
             taken.append((message, about))
     return taken
+
+
+def cause(message, row):
+    """When its time is up, OpenSMTPD writes of a delay once more, and no longer what for."""
+    if message.expired and "timeout_expired" not in row.cause:
+        return "timeout_expired|" + row.cause
+    return row.cause if message.kind in ("bounce", "delay") else ""
 
 
 def permanence(message, row):
@@ -215,7 +232,7 @@ def write(taken):
     names, lines = collections.Counter(), []
     for message, about in taken:
         row = message.row
-        what = about[0][1].cause.split("|")[0].replace("_", "-") or message.kind
+        what = cause(message, about[0][1]).split("|")[0].replace("_", "-") or message.kind
         if message.kind in ("feedback", "autoreply", "not-bounce"):
             what = message.kind
         if message.kind == "delay":
@@ -228,8 +245,7 @@ def write(taken):
         with open(f"{OUT}/{name}.eml", "wb") as out:
             out.write(scrub(message.raw))
         for forms, truth, reply in about:
-            plain = message.kind in ("bounce", "delay")
-            lines.append([f"{name}.eml", message.writer, truth.server, message.kind, "|".join(forms), truth.cause if plain else "",
+            lines.append([f"{name}.eml", message.writer, truth.server, message.kind, "|".join(forms), cause(message, truth),
                           permanence(message, truth), reply.replace("\n", "\\n").replace("\t", " ")])
     with open(f"{OUT}/expected.tsv", "w") as out:
         print("file\tsender\tdestination\tkind\trecipient\tcause\tpermanence\treply", file=out)
@@ -269,16 +285,26 @@ def review(messages):
             print(f"    {kind} {' '.join(f'{w}×{n}' for w, n in collections.Counter(writers).items())}: {words[:300]!r}")
 
 
+def print_table(files):
+    """How many of whom about whom, as docs/develop/fixtures.md shows it."""
+    counts = collections.Counter((line[2], line[1]) for line in files)
+    writers = [w for w, _ in collections.Counter(line[1] for line in files).most_common()]
+    print(f"| | {' | '.join(writers)} |\n|---{'|--:' * len(writers)}|")
+    for server in sorted({line[2] for line in files}):
+        print(f"| {server} | {' | '.join(str(counts[server, w] or '') for w in writers)} |")
+
+
 if __name__ == "__main__":
     messages = read_all()
     if "--review" in sys.argv:
         sys.exit(review(messages))
     lines = write(choose(messages))
     replies = write_replies()
-    files = {line[0]: line for line in lines}.values()
+    files = list({line[0]: line for line in lines}.values())
     for column, name in ((1, "sender"), (2, "destination"), (3, "kind")):
         print(name, dict(collections.Counter(line[column] for line in files).most_common()))
     print("cause", dict(collections.Counter(line[5].split("|")[0] for line in lines).most_common()))
+    print_table(files)
     print(f"{len(files)} messages, {replies} replies")
     came = {message.row.number for message in messages}
     for number, row in sorted(ROWS.items()):

@@ -21,7 +21,7 @@ with open(f"{HERE}/behaviours/dns.tsv") as rows:
             OWN[int(row[0])] = row[5]
 
 SENDERS = {}  # host name -> address
-for number, name in enumerate("postfix exim sendmail opensmtpd courier haraka chasquid qmail dma nullmailer".split(), 1):
+for number, name in enumerate("postfix exim sendmail opensmtpd courier haraka chasquid dma".split(), 1):
     SENDERS[f"out{number}.example.test"] = f"127.0.1.{number}"
 
 

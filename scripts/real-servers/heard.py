@@ -48,12 +48,13 @@ class Heard:
             verb = line[:4].upper()
             reply = replies[at]
             at += 1
-            if verb in ("EHLO", "HELO", "LHLO") and code(reply) >= 400 and verb != "EHLO":
+            if verb in ("EHLO", "HELO", "LHLO") and code(reply) >= 400:
                 self.greetings[client, server].append((server, reply))
             if verb == "STAR" and code(reply) == 220:
                 break
             if verb == "MAIL":
-                sender, accepted = (re.search(r"<([^@>]*)", line) or [0, ""])[1].lower(), []
+                # A forwarding server may wrap the sender in one of its own.
+                sender, accepted = (re.search(r"b\.a\.\w{13}\.\w{4}\.\w{16}", line) or [""])[0], []
                 mail = reply if code(reply) >= 400 else None
             elif verb == "RCPT":
                 address = re.search(r"<([^>]*)>", line)

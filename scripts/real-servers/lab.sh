@@ -86,7 +86,7 @@ root() { # root NAME LAYER [RESOLVER]
         -o "lowerdir=$LAB/layers/$2/upper:$LAB/base,upperdir=$LAB/work/$1/upper,workdir=$LAB/work/$1/work" "$dir"
     devices "$dir"
     put "$dir/etc/resolv.conf" <<<"nameserver ${3:-127.0.0.54}"
-    put "$dir/etc/hosts" <<<"127.0.0.1 localhost"
+    put "$dir/etc/hosts" <<<"127.0.0.1 localhost lab.example.test lab"
     put "$dir/etc/hostname" <<<"$1.example.test"
     put "$dir/etc/mailname" <<<"$1.example.test"
     in_lab "$PYTHON" "$HERE/syslog.py" "$dir/dev/log" "$LAB/logs/$1.log" &

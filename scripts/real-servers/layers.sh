@@ -7,9 +7,8 @@ install_layers() {
     layer opensmtpd opensmtpd
     layer courier courier-mta
     layer filters postgrey opendmarc opendkim spamd spamass-milter
-    layer chasquid chasquid
+    layer chasquid chasquid openssl
     layer dma dma
-    layer nullmailer nullmailer
-    layer qpsmtpd qpsmtpd
-    layer virus amavisd-new clamav-daemon clamav-milter
+    layer qpsmtpd qpsmtpd libnet-ip-perl
+    layer virus amavisd-new spamassassin clamav-daemon clamav-milter
 }

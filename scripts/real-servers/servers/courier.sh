@@ -38,9 +38,11 @@ courier_destination() {
     put "$R/etc/courier/me" <<<mx501.dest.test
     put "$R/etc/courier/defaultdomain" <<<d501.dest.test
     behaviours courier | awk -F'\t' '$3 !~ /norelay/ { print "d" $1 ".dest.test" }' | put "$R/etc/courier/locals"
+    in_lab cp "$R/etc/courier/locals" "$R/etc/courier/esmtpacceptmailfor"
     put "$R/etc/courier/ipout" <<<"127.0.6.250"
     put "$R/etc/courier/sizelimit" <<<5000
     put "$R/etc/courier/bofh" <<E
+opt BOFHSUPPRESSBACKSCATTER=none
 badfrom @b3.example.test
 badmx 127.0.10.3
 maxrcpts 3
@@ -55,7 +57,7 @@ f2@d501.dest.test: u1@d951.dest.test
 f1: u7@d101.dest.test
 f2: u1@d951.dest.test
 E
-    in_lab sed -i "s/^PORT=.*/PORT=$(behaviours courier | while IFS=$'\t' read -r id _; do printf '%s.25,' "$(address "$id")"; done | sed 's/,$//')/; s/^ESMTPDSTART=.*/ESMTPDSTART=YES/; s/^BOFHCHECKDNS=.*/BOFHCHECKDNS=1/" "$R/etc/courier/esmtpd"
+    in_lab sed -i "s/^PORT=.*/PORT=$(behaviours courier | while IFS=$'\t' read -r id _; do printf '%s.25,' "$(address "$id")"; done | sed 's/,$//')/; s/^ESMTPDSTART=.*/ESMTPDSTART=YES/; s/^BOFHCHECKDNS=.*/BOFHCHECKDNS=1/; s/^MAXDAEMONS=.*/MAXDAEMONS=200/; s/^MAXPERC=.*/MAXPERC=200/; s/^MAXPERIP=.*/MAXPERIP=200/; s/^TARPIT=.*/TARPIT=0/; s/^COURIERTLS=.*/COURIERTLS=/" "$R/etc/courier/esmtpd"
     in_root courier-d sh -c 'makesmtpaccess; makealiases; makeacceptmailfor
         for user in u1 u2 u3; do su $user -s /bin/sh -c "cd; maildirmake Maildir"; done
         su u3 -s /bin/sh -c "cd; maildirmake -q 2000S Maildir; echo ./Maildir >.courier"

@@ -42,7 +42,7 @@ service submission-login {
     port = 25
   }
 }
-submission_relay_host = 127.0.2.1
+submission_relay_host = 127.0.2.240
 submission_relay_trusted = yes
 protocol lmtp {
   mail_plugins = quota sieve
@@ -55,10 +55,9 @@ plugin {
   quota_status_nouser = DUNNO
   quota_status_overquota = "552 5.2.2 Mailbox is full"
   sieve = file:~/sieve;active=~/.dovecot.sieve
-  sieve_plugins = sieve_extprograms
   sieve_extensions = +vnd.dovecot.report +vacation-seconds
 }
-submission_host = 127.0.2.1:25
+submission_host = 127.0.2.240:25
 local 127.0.7.201 {
   protocol lmtp {
     quota_full_tempfail = yes
@@ -70,7 +69,6 @@ local 127.0.7.202 {
   }
 }
 E
-    in_lab sed -i 's/^  sieve_plugins.*//' "$R/etc/dovecot/dovecot.conf"
     local user
     for user in u1 u2 u3 u4 u5 u6 u8; do
         echo "$user:{PLAIN}x:5000:5000::/var/vmail/$user::"
@@ -89,7 +87,7 @@ require "vnd.dovecot.report";
 report "abuse" "User reported this message as spam" "fbl@bounces.example.test";
 E
     dovecot_sieve u6 <<'E'
-redirect "u7@d101.dest.test";
+redirect "u7@d301.dest.test";
 E
     dovecot_sieve u8 <<'E'
 require "vacation";

@@ -7,12 +7,11 @@ AuthservID mx803.dest.test
 Socket inet:8893@127.0.9.200
 RejectFailures true
 SPFIgnoreResults true
-SPFSelfValidate true
+Syslog true
 IgnoreAuthenticatedClients false
 PidFile /run/opendmarc.pid
 UMask 002
 IgnoreHosts /etc/nobody
-Nameservers 127.0.0.54
 E
     put "$R/etc/opendkim.conf" <<E
 Mode v
@@ -20,11 +19,21 @@ Socket inet:8891@127.0.9.200
 On-BadSignature reject
 On-KeyNotFound reject
 On-SignatureError reject
-Nameservers 127.0.0.54
+ResolverConfiguration /etc/unbound.conf
 PeerList /etc/nobody
 InternalHosts /etc/nobody
 ExternalIgnoreList /etc/nobody
 UserID opendkim
+E
+    # Its resolver would neither ask a server on the loopback nor about .test.
+    put "$R/etc/unbound.conf" <<E
+server:
+  do-not-query-localhost: no
+  local-zone: "test." nodefault
+  module-config: "iterator"
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.54
 E
     in_root filters sh -c 'echo 192.0.2.99 >/etc/nobody; mkdir -p /run/spamd
         opendmarc -c /etc/opendmarc.conf
@@ -83,5 +92,5 @@ E
         usermod -a -G amavis clamav
         clamd -c /etc/clamav/clamd.conf
         clamav-milter -c /etc/clamav/clamav-milter.conf
-        amavisd-new start' >"$LAB/logs/virus-start.log" 2>&1 || true
+        amavisd start' >"$LAB/logs/virus-start.log" 2>&1 || true
 }

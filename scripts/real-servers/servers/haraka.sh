@@ -13,7 +13,7 @@ haraka_start() { # haraka_start NAME ADDRESS RESOLVER HOST
     put "$dir/config/smtp.ini" <<<"listen=$2:25"$'\n'"nodes=0"
     put "$dir/config/me" <<<"$4"
     put "$dir/resolv.conf" <<<"nameserver $3"
-    cp "$shipped/outbound.bounce_message" "$shipped/connection.ini" "$dir/config/"
+    cp -n "$shipped/outbound.bounce_message" "$shipped/connection.ini" "$dir/config/"
     in_lab unshare -m sh -c "mount --bind $dir/resolv.conf /etc/resolv.conf
         NODE_PATH=$LAB/haraka/node_modules exec $(command -v node) $LAB/haraka/node_modules/Haraka/bin/haraka -c $dir" \
         >"$LAB/logs/haraka-$1.log" 2>&1 &
@@ -24,7 +24,16 @@ haraka_sender() {
     haraka_install
     rm -rf "$LAB"/haraka-*
     mkdir -p "$LAB/haraka-s/config" "$LAB/haraka-s/queue"
-    printf 'relay\n' >"$LAB/haraka-s/config/plugins"
+    mkdir -p "$LAB/haraka-s/plugins"
+    printf 'relay\nfrom_own_address\n' >"$LAB/haraka-s/config/plugins"
+    cat >"$LAB/haraka-s/plugins/from_own_address.js" <<E
+// Sends from the sender's own address: receiving servers tell senders apart by it.
+exports.hook_data = (next, connection) => {
+    connection.transaction.notes.outbound_ip = '127.0.1.6';
+    connection.transaction.notes.outbound_helo = 'out6.example.test';
+    next();
+};
+E
     printf '[relay]\nacl=true\n' >"$LAB/haraka-s/config/relay.ini"
     printf '127.0.0.0/8\n' >"$LAB/haraka-s/config/relay_acl_allow"
     cat >"$LAB/haraka-s/config/outbound.ini" <<E
@@ -42,10 +51,14 @@ haraka_destination() {
     while IFS=$'\t' read -r id user setting; do
         mkdir -p "$LAB/haraka-$id/config" "$LAB/haraka-$id/queue"
         echo "d$id.dest.test" >"$LAB/haraka-$id/config/host_list"
+        cp "$LAB/haraka/node_modules/Haraka/config/connection.ini" "$LAB/haraka-$id/config/"
         while read -r part; do
             name=${part%%=*}
             value=${part#*=}
-            printf '%b\n' "${value//,/\\n}" >"$LAB/haraka-$id/config/$name"
+            case $name in
+                bytes | max_received) sed -i "s/^$name=.*/$name=$value/" "$LAB/haraka-$id/config/connection.ini" ;;
+                *) printf '%b\n' "${value//,/\\n}" >"$LAB/haraka-$id/config/$name" ;;
+            esac
         done < <(sed 's/ ; /\n/g' <<<"$setting")
         haraka_start "$id" "$(address "$id")" 127.0.0.54 "mx$id.dest.test"
     done < <(behaviours haraka)

@@ -106,7 +106,7 @@ virtual_mailbox_maps = inline:{ {u1@d135.dest.test=x} {u2@d135.dest.test=full} }
 virtual_mailbox_base = /var/vmail
 virtual_uid_maps = static:5000
 virtual_gid_maps = static:5000
-virtual_mailbox_limit = 4000
+virtual_mailbox_limit = 9000
 virtual_alias_domains = $(postfix_class alias)
 virtual_alias_maps = inline:{ {u1@d103.dest.test=u1@d101.dest.test} }
 relay_domains = $(postfix_class relay) $(postfix_class verify) $(postfix_class lmtp)
@@ -117,8 +117,8 @@ inet_protocols = ipv4
 smtp_bind_address = 127.0.2.250
 mynetworks = 127.0.2.250/32
 notify_classes =
-mailbox_size_limit = 4000
-message_size_limit = 100000
+mailbox_size_limit = 9000
+message_size_limit = 9000
 mailbox_command =
 authorized_mailq_users =
 address_verify_poll_count = 3
@@ -148,9 +148,13 @@ x9: "|kill -9 \$\$"
 x75: "|exit 75"
 f1: u7@d101.dest.test
 f2: u1@d951.dest.test
-f3: u1@d109.dest.test
+f3: u1@d303.dest.test
+u1: /dev/null
+u2: /dev/null
 i1: ":include:/etc/postfix/missing"
 p1: u1
+e1: u1, u2
+m1: u7@d301.dest.test, u7@d401.dest.test
 E
     put "$R/etc/policyd-spf.conf" <<E
 debugLevel = 0
@@ -158,12 +162,12 @@ HELO_reject = False
 Mail_From_reject = Fail
 PermError_reject = False
 TempError_Defer = False
-skip_addresses =
+skip_addresses = 192.0.2.0/24
 E
     in_root postfix-d newaliases
-    in_root postfix-d sh -c 'head -c 5000 /dev/zero | tr "\0" "x" >/var/mail/u3; chown u3 /var/mail/u3
+    in_root postfix-d sh -c 'head -c 8900 /dev/zero | tr "\0" "x" >/var/mail/u3; chown u3 /var/mail/u3
         install -d -o 5000 -g 5000 /var/vmail
-        head -c 5000 /dev/zero | tr "\0" x >/var/vmail/full; chown 5000 /var/vmail/full
+        head -c 8900 /dev/zero | tr "\0" x >/var/vmail/full; chown 5000 /var/vmail/full
         mkdir /var/mail/u5
         openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx.dest.test -keyout /etc/ssl/k -out /etc/ssl/c 2>/dev/null
         cat /etc/ssl/k /etc/ssl/c >/etc/ssl/lab.pem' || true
@@ -171,6 +175,8 @@ E
         cat <<E
 cleanup-mime unix n - n - 0 cleanup -o mime_header_checks=regexp:/etc/postfix/mime
 cleanup-body unix n - n - 0 cleanup -o body_checks=regexp:/etc/postfix/body
+127.0.2.240:25 inet n - n - - smtpd -o mynetworks=127.0.0.0/8 -o smtpd_peername_lookup=no
+cleanup-hops unix n - n - 0 cleanup -o hopcount_limit=6
 screened pass - - n - - smtpd
 policy-spf unix - n n - 0 spawn user=policyd-spf argv=/usr/bin/policyd-spf /etc/policyd-spf.conf
 dnsblog unix - - n - 0 dnsblog

@@ -80,9 +80,6 @@ E
 u1@d320.dest.test	error:nouser 550 No such user here
 @d321.dest.test	error:5.7.0:550 Address invalid
 E
-    put "$R/etc/mail/moved" <<E
-u8	u9.REDIRECT
-E
     in_root sendmail-d sh -c 'cd /etc/mail; for map in access-from access-client access-rate access-to virtual; do makemap hash $map <$map; done
         head -c 5000 /dev/zero | tr "\0" x >/var/mail/u3; chown u3:mail /var/mail/u3
         echo "u8: u9@d109.dest.test.REDIRECT" >>/etc/mail/aliases'
