@@ -63,7 +63,8 @@ fn every_message_means_what_its_line_says() {
         for failed in &report.recipients {
             let verdict = &failed.verdict;
             let who = failed.recipient.as_deref().unwrap_or("-");
-            let ours = failed.original_recipient.as_ref().map_or(String::new(), |ours| format!(" for {ours}"));
+            let other = failed.original_recipient.as_ref().filter(|ours| !ours.eq_ignore_ascii_case(who));
+            let ours = other.map_or(String::new(), |ours| format!(" for {ours}"));
             let rule = verdict.evidence.first().map_or("-", |evidence| evidence.rule.as_str());
             writeln!(lines, "    {who}{ours}: {}, {}, by {rule}", verdict.cause, verdict.permanence).unwrap();
         }
