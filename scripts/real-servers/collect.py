@@ -190,7 +190,7 @@ def choose(messages):
         row = ROWS[number]
         if row.send.get("kind", kind) != kind:
             continue
-        keep = KEEP + (number // 100 in (8, 9)) + (causes[row.cause] <= 4)  # 8: filters, 9: network and DNS
+        keep = KEEP + (number // 100 in (8, 9)) + 2 * ("to" in row.send) + (causes[row.cause] <= 4)  # 8: filters, 9: network and DNS
         if kind == "delay":
             keep = number % 4 == 0 if expired else number % 3 != 0
         # Whoever has the fewest so far goes first.
@@ -211,15 +211,31 @@ def choose(messages):
     return taken
 
 
-def cause(message, row):
-    """When its time is up, OpenSMTPD writes of a delay once more, and no longer what for."""
-    if message.expired and "timeout_expired" not in row.cause:
-        return "timeout_expired|" + row.cause
-    return row.cause if message.kind in ("bounce", "delay") else ""
+def cause(message, row, reply):
+    """The causes a reader may find. When its time is up, OpenSMTPD writes of a delay once more, and no longer what for."""
+    if message.kind not in ("bounce", "delay"):
+        return ""
+    causes = row.cause.split("|")
+    if message.expired:
+        causes.insert(0, "timeout_expired")
+    if silent(message, row, reply):
+        causes += ["undetermined", "timeout_expired", "host_unreachable"]
+    return "|".join(dict.fromkeys(causes))
 
 
-def permanence(message, row):
-    """No delay says that an address is bad for good, and none has to say that it is not."""
+def silent(message, row, reply):
+    """Whether the report keeps the reason to itself: some senders do not pass on what they were told."""
+    if row.server in ("dns", "network"):
+        return message.expired or (message.writer == "exim" and message.kind == "delay")
+    words = re.sub(r"^\d{3}[ -]?(\d\.\d+\.\d+ )?", "", reply.split("\n")[0])
+    spoken = re.sub(r"\s+", "", message.text)
+    return bool(reply) and re.sub(r"\s+", "", words)[:24] not in spoken
+
+
+def permanence(message, row, reply):
+    """No delay says that an address is bad for good, nor does a report without a reason."""
+    if row.permanence == "hard" and silent(message, row, reply):
+        return "?"
     if message.kind == "bounce" or (message.kind == "delay" and row.permanence != "hard"):
         return row.permanence
     return "?"
@@ -232,7 +248,7 @@ def write(taken):
     names, lines = collections.Counter(), []
     for message, about in taken:
         row = message.row
-        what = cause(message, about[0][1]).split("|")[0].replace("_", "-") or message.kind
+        what = cause(message, *about[0][1:]).split("|")[0].replace("_", "-") or message.kind
         if message.kind in ("feedback", "autoreply", "not-bounce"):
             what = message.kind
         if message.kind == "delay":
@@ -245,8 +261,8 @@ def write(taken):
         with open(f"{OUT}/{name}.eml", "wb") as out:
             out.write(scrub(message.raw))
         for forms, truth, reply in about:
-            lines.append([f"{name}.eml", message.writer, truth.server, message.kind, "|".join(forms), cause(message, truth),
-                          permanence(message, truth), reply.replace("\n", "\\n").replace("\t", " ")])
+            lines.append([f"{name}.eml", message.writer, truth.server, message.kind, "|".join(forms), cause(message, truth, reply),
+                          permanence(message, truth, reply), reply.replace("\n", "\\n").replace("\t", " ")])
     with open(f"{OUT}/expected.tsv", "w") as out:
         print("file\tsender\tdestination\tkind\trecipient\tcause\tpermanence\treply", file=out)
         for line in sorted(lines):

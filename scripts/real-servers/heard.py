@@ -81,7 +81,8 @@ class Heard:
 
     def told(self, sender, recipient, client, server):
         """The last refusal that concerned this message, or nothing."""
-        for found in (self.replies.get((sender, recipient.lower())), self.replies.get((sender, "")), self.greetings.get((client, server))):
+        before = [told for told in self.replies.get((sender, ""), []) if told[0] == server]
+        for found in (self.replies.get((sender, recipient.lower())), before, self.greetings.get((client, server))):
             if found:
                 return found[-1][1]
         return ""

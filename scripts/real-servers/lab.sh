@@ -36,6 +36,7 @@ in_root() { # in_root NAME CMD
 base() {
     [ ! -e "$LAB/base/.done" ] || return 0
     echo "base system"
+    mkdir -p "$LAB/logs"
     debootstrap --variant=minbase bookworm "$LAB/base" >"$LAB/logs/debootstrap.log"
     printf '#!/bin/sh\nexit 101\n' >"$LAB/base/usr/sbin/policy-rc.d"
     chmod 755 "$LAB/base/usr/sbin/policy-rc.d"
@@ -80,10 +81,10 @@ layer() { # layer NAME PACKAGE...
 root() { # root NAME LAYER [RESOLVER]
     local dir=$LAB/roots/$1
     R=$dir
-    rm -rf "$LAB/work/$1"
-    mkdir -p "$dir" "$LAB/work/$1"/{upper,work}
+    rm -rf "$LAB/changes/$1"
+    mkdir -p "$dir" "$LAB/changes/$1"/{upper,work}
     in_lab mount -t overlay overlay \
-        -o "lowerdir=$LAB/layers/$2/upper:$LAB/base,upperdir=$LAB/work/$1/upper,workdir=$LAB/work/$1/work" "$dir"
+        -o "lowerdir=$LAB/layers/$2/upper:$LAB/base,upperdir=$LAB/changes/$1/upper,workdir=$LAB/changes/$1/work" "$dir"
     devices "$dir"
     put "$dir/etc/resolv.conf" <<<"nameserver ${3:-127.0.0.54}"
     put "$dir/etc/hosts" <<<"127.0.0.1 localhost lab.example.test lab"

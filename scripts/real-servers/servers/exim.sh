@@ -118,6 +118,8 @@ remote_smtp:
 to_mailbox:
   driver = appendfile
   file = /var/mail/\$local_part_data
+  group = mail
+  mode = 0660
   delivery_date_add
   envelope_to_add
 $transport
@@ -129,6 +131,7 @@ to_file:
   driver = appendfile
   user = u1
 begin retry
+* quota
 * * F,25s,5s
 E
 }
