@@ -1,6 +1,8 @@
 //! What real mail servers wrote: every message against the table of what was done to cause it, and against its
 //! snapshot. `docs/develop/fixtures.md` tells how they were made.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, and says where")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
