@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rebound_domain::EnhancedStatusCode;
 use regex::Regex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::message::{Headers, split_head};
 use crate::words::addresses_in;
@@ -13,7 +13,7 @@ use crate::words::addresses_in;
 const RECIPIENTS: usize = 1_000;
 
 /// What the reporting host did with one recipient (RFC 3464 §2.3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Given up.

@@ -1,13 +1,13 @@
 //! The message that came back: what of it is still there, and where it begins in a plain report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::message::{Headers, Message, split_head};
 use crate::shapes::{Shapes, holds};
 use crate::words::addresses_in;
 
 /// What can be read of the message we sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Original {
     /// Its `Message-ID`, without the brackets.
     pub message_id: Option<String>,
@@ -19,6 +19,9 @@ pub struct Original {
     pub from: Option<String>,
     /// Its subject, decoded.
     pub subject: Option<String>,
+    /// Its `Date`, as it was written.
+    #[serde(default)]
+    pub date: Option<String>,
     /// Headers that begin with `x-rebound-`, or name its list or campaign: names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -56,6 +59,7 @@ impl Original {
             to: address("to").or_else(|| address("delivered-to")),
             from: address("from"),
             subject: headers.text("subject"),
+            date: headers.raw("date").map(str::to_owned),
             headers: headers.iter().filter(|(name, _)| is_telling(name)).take(20).map(owned).collect(),
         }
     }

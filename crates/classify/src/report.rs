@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rebound_domain::{BounceCause, EvidenceField, ReportKind, SmtpCommand, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::auto_reply::{is_auto_reply, is_challenge};
 use crate::dsn::{Action, Dsn, Fields};
@@ -18,7 +18,7 @@ use crate::plain::{self, Plain};
 use crate::rules::Rules;
 
 /// A message that came back, understood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What it is.
     pub kind: ReportKind,
@@ -37,7 +37,7 @@ pub struct Report {
 }
 
 /// What a report says about one recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedRecipient {
     /// The address that failed, as the report writes it; `None` when it names nobody.
     pub recipient: Option<String>,

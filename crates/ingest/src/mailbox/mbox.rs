@@ -1,82 +1,23 @@
-//! mbox: messages one after the other, each begun by a line that starts with `From ` (RFC 4155).
-//!
-//! A line of a message that looks like that has a `>` before it, and one more for each that it had (mboxrd).
+//! mbox: messages one after the other in one file (RFC 4155).
 
 use super::{FoundMessage, LARGEST};
 use crate::Error;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use std::path::PathBuf;
 
 /// How an mbox begins.
 pub(super) const START: &[u8] = b"From ";
 
-/// Lines longer than this come in pieces, in bytes.
-const PIECE: u64 = 64 << 10;
-
-/// The messages of one mbox.
+/// The messages of one mbox, numbered from 1.
 pub(super) struct Mbox<R> {
     path: PathBuf,
-    source: R,
+    messages: rebound_classify::Mbox<R>,
     number: usize,
-    message: Vec<u8>,
-    too_large: bool,
-    /// The next piece begins a line.
-    line_start: bool,
-    /// The line before was empty: only then can a separator follow.
-    after_empty: bool,
-    ended: bool,
 }
 
 impl<R: BufRead> Mbox<R> {
     pub(super) fn new(path: PathBuf, source: R) -> Self {
-        let (message, too_large, number) = (Vec::new(), false, 0);
-        Self { path, source, number, message, too_large, line_start: true, after_empty: true, ended: false }
-    }
-
-    /// Reads on to the end of the message; `None` when there was none left.
-    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut piece = Vec::new();
-        loop {
-            piece.clear();
-            if (&mut self.source).take(PIECE).read_until(b'\n', &mut piece)? == 0 {
-                self.ended = true;
-                return Ok((self.number > 0).then(|| self.finish()));
-            }
-            let separates = self.line_start && self.after_empty && is_separator(&piece);
-            if !separates {
-                self.append(&piece);
-            }
-            self.after_empty = self.line_start && matches!(&*piece, b"\n" | b"\r\n");
-            self.line_start = piece.ends_with(b"\n");
-            if separates {
-                self.number += 1;
-                if self.number > 1 {
-                    return Ok(Some(self.finish()));
-                }
-            }
-        }
-    }
-
-    fn append(&mut self, piece: &[u8]) {
-        let arrows = piece.iter().take_while(|byte| **byte == b'>').count();
-        let quoted = self.line_start && arrows > 0 && piece.get(arrows..).is_some_and(|rest| rest.starts_with(START));
-        self.message.extend_from_slice(piece.get(usize::from(quoted)..).unwrap_or_default());
-        if self.message.len() > LARGEST {
-            self.too_large = true;
-            self.message = Vec::new();
-        }
-    }
-
-    /// The message without the empty line that comes before the next separator.
-    fn finish(&mut self) -> Vec<u8> {
-        let mut message = std::mem::take(&mut self.message);
-        for end in [&b"\r\n\r\n"[..], b"\n\n"] {
-            if message.ends_with(end) {
-                message.truncate(message.len() - end.len() / 2);
-                break;
-            }
-        }
-        message
+        Self { path, messages: rebound_classify::Mbox::new(source), number: 0 }
     }
 }
 
@@ -84,61 +25,23 @@ impl<R: BufRead> Iterator for Mbox<R> {
     type Item = Result<FoundMessage, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let message = self.read();
-        // The separator that ended the message counted the next one already.
-        let number = if self.ended { self.number } else { self.number.saturating_sub(1) };
-        let path = self.path.clone();
-        match message {
-            Err(source) => {
-                self.ended = true;
-                Some(Err(Error::Unreadable { path, source }))
-            }
-            Ok(None) => None,
-            Ok(Some(_)) if std::mem::take(&mut self.too_large) => Some(Err(Error::TooLarge { path, limit: LARGEST })),
-            Ok(Some(raw)) => Some(Ok(FoundMessage { path, number, raw })),
-        }
+        let raw = self.messages.next()?;
+        self.number += 1;
+        let (path, number) = (self.path.clone(), self.number);
+        Some(match raw {
+            Ok(raw) => Ok(FoundMessage { path, number, raw }),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Error::TooLarge { path, limit: LARGEST }),
+            Err(source) => Err(Error::Unreadable { path, source }),
+        })
     }
-}
-
-/// `From `, an address, and a date: what has no time of day in it is a sentence of somebody's.
-fn is_separator(line: &[u8]) -> bool {
-    let time = |five: &[u8]| {
-        five.iter().enumerate().all(|(index, byte)| if index == 2 { *byte == b':' } else { byte.is_ascii_digit() })
-    };
-    line.starts_with(START) && line.windows(5).any(time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<String> {
-        let mbox = Mbox::new(PathBuf::from("box"), text.as_bytes());
-        mbox.map(|found| String::from_utf8(found.unwrap().raw).unwrap()).collect()
-    }
-
     #[test]
-    fn messages_come_apart_at_separators_and_nowhere_else() {
-        let first = "From a@b.example Mon Nov 23 10:00:00 2026\n";
-        for (text, expected) in [
-            (
-                format!("{first}Subject: 1\n\none\n\n{first}Subject: 2\n\ntwo\n"),
-                vec!["Subject: 1\n\none\n", "Subject: 2\n\ntwo\n"],
-            ),
-            (format!("{first}A: 1\n\n>From here\n>>From there\n"), vec!["A: 1\n\nFrom here\n>From there\n"]),
-            (format!("{first}A: 1\n\nFrom what I hear, no.\n"), vec!["A: 1\n\nFrom what I hear, no.\n"]),
-            (format!("{first}A: 1\n\nx\n{first}"), vec![&*format!("A: 1\n\nx\n{first}")]),
-            (format!("{first}A: 1\r\n\r\nx\r\n\r\n{first}"), vec!["A: 1\r\n\r\nx\r\n", ""]),
-        ] {
-            assert_eq!(read(&text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_message_that_is_too_large_is_left_out_and_the_next_is_read() {
+    fn a_message_that_is_too_large_is_told_and_the_next_keeps_its_number() {
         let first = "From a@b.example Mon Nov 23 10:00:00 2026\n";
         let text = format!("{first}A: 1\n\n{}\n\n{first}A: 2\n\nx\n", "y".repeat(LARGEST));
         let found: Vec<_> = Mbox::new(PathBuf::from("box"), text.as_bytes()).collect();
