@@ -163,7 +163,7 @@ pub(crate) async fn join(
 ) -> Result<(), UserError> {
     let digest = Secret::from_text(secret).digest();
     let person = users::by_link(db, &digest, wall).await?.ok_or(UserError::LinkOver)?;
-    let hash = hasher.hash(password).await?;
+    let hash = hasher.hash(password, &about(&person.user)).await?;
     let tx = db.begin().await?;
     if !users::use_link(&tx, &digest, wall).await? {
         return Err(UserError::LinkOver);
@@ -261,7 +261,7 @@ pub async fn find(db: &Pool, email: &EmailAddress) -> Result<User, UserError> {
 pub async fn set_password(db: &Pool, email: &str, password: &str) -> Result<(), UserError> {
     let key: AddressKey = email.parse::<EmailAddress>()?.key();
     let (user, _) = users::with_password(db, &key).await?.ok_or(UserError::Nobody)?;
-    let hash = Hasher::default().hash(password).await?;
+    let hash = Hasher::default().hash(password, &about(&user)).await?;
     Ok(users::set_password(db, user.id, &hash).await?)
 }
 
@@ -304,7 +304,13 @@ pub(crate) async fn checked(
 ) -> Result<NewUser, UserError> {
     let email = email.parse::<EmailAddress>()?;
     let name = named(name)?;
-    Ok(NewUser { email, name, role, password: hasher.hash(password).await? })
+    let password = hasher.hash(password, &[email.as_str(), &name]).await?;
+    Ok(NewUser { email, name, role, password })
+}
+
+/// What others know of `user`, and would try first.
+pub(crate) fn about(user: &User) -> [&str; 2] {
+    [user.email.as_str(), &user.name]
 }
 
 fn named(name: &str) -> Result<String, UserError> {

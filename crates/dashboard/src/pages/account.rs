@@ -7,7 +7,7 @@ use crate::page::{Frame, Page, Place};
 use crate::pages::users::Browser;
 use crate::proxies::ClientAddress;
 use crate::session::{Allowed, See, Submitted};
-use crate::users::{By, note};
+use crate::users::{By, about, note};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -56,7 +56,7 @@ pub(crate) async fn set_password(
     let fault = match tried {
         Tried::Wrong => "the old password is not right".to_owned(),
         Tried::TooSoon => "the old password was wrong too often. Wait some minutes before the next try".to_owned(),
-        Tried::Right(_) => match app.hasher.hash(&form.new).await {
+        Tried::Right(_) => match app.hasher.hash(&form.new, &about(user)).await {
             Ok(hash) => {
                 users::set_password(&app.db, user.id, &hash).await?;
                 note(&app.db, By::User(user), "user.password", user.id, "by themselves", app.now()).await?;

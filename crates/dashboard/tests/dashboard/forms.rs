@@ -2,7 +2,7 @@
 
 use crate::world::{Browser, PASSWORD, World};
 use axum::http::{StatusCode, header};
-use rebound_dashboard::users;
+use rebound_dashboard::{BadPassword, users};
 use rebound_db::{campaigns, lists, suppressions};
 use rebound_domain::{CampaignId, CampaignState, Role, SuppressionReason};
 
@@ -19,6 +19,11 @@ async fn the_set_up_link_makes_one_owner() {
     let short = world.send(None, &path, &form("eleven chrs"), None).await;
     assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(short.text.contains("at least 12") && short.text.contains("ines@fernhill.example"));
+    for common in ["password1234", "ines@fernhill.example"] {
+        let common = world.send(None, &path, &form(common), None).await;
+        assert_eq!(common.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(common.text.contains("Nothing was made: that password is common or easy to guess; choose a short"));
+    }
     assert_eq!(world.send(None, &path, &form(PASSWORD), None).await.status, StatusCode::SEE_OTHER);
 
     assert_eq!(world.send(None, &path, &form(PASSWORD), None).await.status, StatusCode::NOT_FOUND);
@@ -26,6 +31,11 @@ async fn the_set_up_link_makes_one_owner() {
     assert!(users::setup_link(&world.db, world.now).await.unwrap().is_none());
     let second = users::create(&world.db, "jo@fernhill.example", "Jo", Role::Owner, PASSWORD, world.now).await;
     assert!(matches!(second, Err(users::UserError::SecondOwner)));
+    // The command line asks for no less.
+    let common = users::create(&world.db, "jo@fernhill.example", "Jo", Role::Admin, "password1234", world.now).await;
+    assert!(matches!(common, Err(users::UserError::Password(BadPassword::Guessable))));
+    let common = users::set_password(&world.db, "ines@fernhill.example", "ines@fernhill.example").await;
+    assert!(matches!(common, Err(users::UserError::Password(BadPassword::Guessable))));
     world.sign_in("ines@fernhill.example").await;
 }
 

@@ -35,10 +35,13 @@ async fn a_person_is_invited_joins_and_is_shut_out() {
     assert!(world.get(Some(&owner), "/users").await.text.contains("Invited until"));
     assert!(!world.get(Some(&owner), "/users/2").await.text.contains("/join/"), "the link is shown once");
 
-    // Opening the link uses nothing up; a password that is too short neither.
+    // Opening the link uses nothing up; a password that is too short, or that others would guess, neither.
     assert_eq!(world.get(None, &path).await.status, StatusCode::OK);
-    let short = world.send(None, &path, &[("password", "short")], None).await;
-    assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (password, why) in [("short", "at least 12"), ("jo@fernhill.example", "easy to guess")] {
+        let refused = world.send(None, &path, &[("password", password)], None).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains("Nothing was changed") && refused.text.contains(why), "{}", refused.text);
+    }
     assert_eq!(world.send(None, &path, &[("password", PASSWORD)], None).await.status, StatusCode::SEE_OTHER);
     assert_eq!(world.get(None, &path).await.status, StatusCode::NOT_FOUND, "it works once");
     let jo = world.sign_in("jo@fernhill.example").await;
@@ -149,6 +152,22 @@ async fn secrets_and_people_ask_for_the_password_again() {
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "guessing is slowed down here too");
     let refusals = kinds(&world).await.iter().filter(|kind| *kind == "password.refused").count();
     assert!((6..=13).contains(&refusals), "{refusals}: each that was looked at, none that had to wait");
+}
+
+#[tokio::test]
+async fn another_password_is_not_one_that_is_soon_guessed() {
+    let world = World::empty().await;
+    let browser = world.browser(Role::Marketer).await;
+    let change = async |new: &str| world.post(&browser, "/account/password", &[("old", PASSWORD), ("new", new)]).await;
+
+    for common in ["qwerty123456", "marketer@fernhill.example"] {
+        let refused = change(common).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{common}");
+        assert!(refused.text.contains("Nothing was changed: that password is common"), "{}", refused.text);
+    }
+    world.sign_in("marketer@fernhill.example").await;
+
+    assert_eq!(change("another short sentence").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
