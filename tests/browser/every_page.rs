@@ -55,6 +55,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/imports/{id}/bad-rows", File("/imports/1/bad-rows")),
     ("/jobs", Page(&["/jobs"])),
     ("/jobs/progress", Else),
+    ("/jobs/{id}", Else), // that of an import or an incident; see `the_page_of_a_move_serves_everybody`
     ("/jobs/{id}/cancel", Page(&["/jobs/3/cancel"])),
     ("/suppressions", Page(&["/suppressions"])),
     ("/suppressions/export", File("/suppressions/export")),
@@ -128,6 +129,22 @@ async fn the_pages_before_the_sign_in_serve_everybody() {
     journey::sets_up(&world, &browser).await;
     let link = journey::makes_a_link(&browser).await;
     faults.extend(visit(&Chromium::start(&world).await, &link).await);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_move_serves_everybody() {
+    let mut world = World::start(Engine::Sqlite).await;
+    world.stop().await;
+    let url = Engine::nothing();
+    world.rebound(&["migrate", "--to", &url]).await;
+    world.moved_to(&url);
+    world.serve().await;
+    let browser = Chromium::signed_in(&world).await;
+    let mut faults = visit(&browser, "/jobs").await;
+    browser.sees("Move from SQLite to PostgreSQL").await;
+    faults.extend(visit(&browser, "/jobs/1").await);
+    browser.sees("Each was compared with the old one").await;
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 

@@ -1,6 +1,7 @@
 //! Work that takes long, and programs that are killed in it.
 
 use crate::engine::{Engine, on_both_engines};
+use crate::pages::Browser;
 use crate::program;
 use crate::world::{LIST, World, people, until};
 use rebound_sandbox::Settings;
@@ -49,4 +50,10 @@ async fn a_campaign_under_way_moves_to_postgresql_and_goes_on() {
         assert_eq!(world.subjects(&format!("person{number}@sandbox.test")), ["Spring"], "person{number}");
     }
     assert_eq!(world.state("Spring", "gone@sandbox.test").await, "bounced");
+    let browser = Browser::signed_in(&world).await;
+    let text = browser.text("/jobs").await;
+    assert!(
+        text.contains("Move from SQLite to PostgreSQL") && text.contains("each compared with the old one"),
+        "{text}"
+    );
 }

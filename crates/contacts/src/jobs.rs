@@ -149,6 +149,8 @@ impl Jobs {
         match job.kind {
             JobKind::Import => import::run(&self.db, job, || self.now(), |_| ()).await.map(|_| ()),
             JobKind::Restore => self.restore(job).await,
+            // Nobody gives it to a worker.
+            JobKind::Migration => Err(Error::Stopped),
         }
     }
 
@@ -257,7 +259,7 @@ pub async fn restore_later(
 /// [`Error::Database`]
 pub async fn cancel(db: &Pool, id: JobId, actor: &str, why: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let tx = db.begin().await?;
-    let Some(job) = jobs::get(&tx, id).await? else { return Ok(false) };
+    let Some(job) = jobs::get(&tx, id).await?.filter(is_ours) else { return Ok(false) };
     if !jobs::cancel(&tx, id, why, now).await? {
         return Ok(false);
     }
@@ -275,13 +277,18 @@ pub async fn cancel(db: &Pool, id: JobId, actor: &str, why: &str, now: DateTime<
 /// [`Error::Database`]
 pub async fn retry(db: &Pool, id: JobId, actor: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let tx = db.begin().await?;
-    let Some(job) = jobs::get(&tx, id).await? else { return Ok(false) };
+    let Some(job) = jobs::get(&tx, id).await?.filter(is_ours) else { return Ok(false) };
     if !jobs::retry(&tx, id, now).await? {
         return Ok(false);
     }
     events::add(&tx, &event(&job, Act::Retried, actor, "", now)).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Whether a worker does it. A move is stopped, and goes on, where its command runs.
+fn is_ours(job: &Job) -> bool {
+    job.kind != JobKind::Migration
 }
 
 enum Act {
@@ -295,6 +302,8 @@ fn event<'a>(job: &Job, act: Act, actor: &'a str, why: &str, at: DateTime<Utc>) 
         (JobKind::Import, Act::Retried) => ("import.retried", "import"),
         (JobKind::Restore, Act::Cancelled) => ("restore.cancelled", "incident"),
         (JobKind::Restore, Act::Retried) => ("restore.retried", "incident"),
+        (JobKind::Migration, Act::Cancelled) => ("migration.cancelled", "migration"),
+        (JobKind::Migration, Act::Retried) => ("migration.retried", "migration"),
     };
     Event { at, kind, actor, subject, subject_id: Some(job.subject), key: None, detail: why.to_owned() }
 }

@@ -88,6 +88,7 @@ pub fn routes() -> Vec<Route> {
         get("/imports/{id}/bad-rows", Some(Write), imports::bad_rows),
         get("/jobs", Some(See), work::index),
         get("/jobs/progress", Some(See), work::progress),
+        get("/jobs/{id}", Some(See), work::show),
         get("/jobs/{id}/cancel", Some(Write), work::cancel_page),
         post("/jobs/{id}/cancel", Some(Write), work::cancel),
         post("/jobs/{id}/retry", Some(Write), work::retry),

@@ -9,13 +9,19 @@
 //! columns there are, both databases say: none is named here, so none can be forgotten.
 
 mod check;
+mod row;
 mod source;
 mod target;
 
-use crate::sql::number;
+use crate::jobs::{JobKind, JobState};
+use crate::sql::{number, one};
 use crate::{Error, Pool};
+use chrono::{DateTime, Utc};
+use row::Claim;
+use sea_orm::FromQueryResult;
 use source::Source;
 use std::path::Path;
+use std::sync::OnceLock;
 use target::Target;
 
 /// A table, as both databases know it.
@@ -53,6 +59,26 @@ pub enum Step {
     Comparing,
 }
 
+impl Step {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Copying => "copying",
+            Self::Comparing => "comparing",
+        }
+    }
+}
+
+/// What is to be moved, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The SQLite database.
+    pub file: &'a Path,
+    /// The address of the PostgreSQL.
+    pub url: &'a str,
+    /// Who asks for it.
+    pub actor: &'a str,
+}
+
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
@@ -77,39 +103,76 @@ pub struct Copied {
     pub digest: String,
 }
 
-/// Copies the SQLite database in `file` into the PostgreSQL at `url`, and compares them row by row.
+/// Copies a SQLite database into a PostgreSQL, and compares them row by row.
 ///
-/// When it is killed, the same call goes on where it was. `file` is opened to read, and nobody can write to it
-/// meanwhile. Until all is copied and compared, [`migrate`](crate::migrate()) refuses the target.
+/// When it is killed, or `stop` comes, the same call goes on where it was. The old file is opened to read, and nobody
+/// can write to it meanwhile. Until all is copied and compared, [`migrate`](crate::migrate()) refuses the new database.
+/// A row of its [`jobs`](crate::jobs) says how far that is and what stopped it, and stays when it is done.
 ///
 /// # Errors
-/// [`Error::Refused`] when a worker runs on the source, it is not up to date, or the target holds anything else;
-/// and when a row differs in the end. [`Error::Unavailable`]: try again.
+/// [`Error::Refused`] when a worker runs on the source, it is not up to date, or the target holds anything else; when
+/// it was stopped; and when a row differs in the end. [`Error::Unavailable`]: try again.
 pub async fn to_postgres(
-    file: &Path,
-    url: &str,
-    mut progress: impl FnMut(Progress<'_>) + Send,
+    order: Move<'_>,
+    now: impl Fn() -> DateTime<Utc> + Send + Sync,
+    progress: impl FnMut(Progress<'_>) + Send,
+    stop: impl Future<Output = ()> + Send,
 ) -> Result<Vec<Copied>, Error> {
-    let digest = source::digest(file)?;
-    let mut source = Source::open(file).await?;
-    let mut target = Target::open(url, &digest).await?;
+    let claim = OnceLock::new();
+    let (moved, state) = tokio::select! {
+        biased;
+        moved = Box::pin(everything(order, &now, progress, &claim)) => (moved, JobState::Failed),
+        () = stop => (Err(Error::Refused("stopped: run the same command again to go on".to_owned())), JobState::Cancelled),
+    };
+    if let (Err(error), Some(claim)) = (&moved, claim.get())
+        && let Err(error) = claim.give_up(order.url, state, &error.to_string(), now()).await
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "why the move went no further could not be noted");
+    }
+    moved
+}
+
+async fn everything(
+    order: Move<'_>,
+    now: &(impl Fn() -> DateTime<Utc> + Send + Sync),
+    mut progress: impl FnMut(Progress<'_>) + Send,
+    begun: &OnceLock<Claim>,
+) -> Result<Vec<Copied>, Error> {
+    let digest = source::digest(order.file)?;
+    let mut source = Source::open(order.file).await?;
+    let mut target = Target::open(order.url, &digest).await?;
     let tables = tables(&mut source, &mut target).await?;
     target.prepare(&tables).await?;
+    let mut total = 0;
     for table in &tables {
-        copy(&mut source, &mut target, table, &mut progress).await?;
+        total += source.count(&table.name).await?;
+    }
+    let number = source.last_number(row::TABLE).await?.unwrap_or(0) + 1;
+    let claim = target.claim(number, total, (&order.file_name(), order.actor), now()).await?;
+    let claim = *begun.get_or_init(|| claim);
+    for table in &tables {
+        copy(&mut source, &mut target, table, &claim, now, &mut progress).await?;
     }
     let mut copied = Vec::new();
     for table in &tables {
-        copied.push(check::compare(&mut source, &mut target, table, &mut progress).await?);
-        target.count_from(table, source.last_number(&table.name).await?).await?;
+        target.note(&claim, Step::Comparing, &table.name, now()).await?;
+        copied.push(check::compare(&mut source, &mut target, table, &claim, &mut progress).await?);
+        let last = source.last_number(&table.name).await?;
+        target.count_from(table, if table.name == row::TABLE { Some(number) } else { last }).await?;
     }
     source.close().await?;
-    if source::digest(file)? != digest {
+    if source::digest(order.file)? != digest {
         let words = "the old database was changed while it was copied: empty the new one, and begin again";
         return Err(Error::Refused(words.to_owned()));
     }
-    target.open_for_use().await?;
+    target.open_for_use(&claim, now()).await?;
     Ok(copied)
+}
+
+impl Move<'_> {
+    fn file_name(&self) -> String {
+        self.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
 }
 
 /// Keeps everybody away from a database that holds only a part of another one.
@@ -125,8 +188,27 @@ pub(crate) async fn refuse_unfinished(pool: &Pool) -> Result<(), Error> {
     {
         return Ok(());
     }
-    let words = "only a part of the old database was copied into this one: run `rebound migrate --to` again";
-    Err(Error::Refused(words.to_owned()))
+    let so_far = so_far(pool).await?.unwrap_or_default();
+    let words = "only a part of the old database was copied into this one";
+    Err(Error::Refused(format!("{words}{so_far}: run `rebound migrate --to` again")))
+}
+
+/// How far the move into this database came, in brackets; nothing where it had hardly begun.
+async fn so_far(pool: &Pool) -> Result<Option<String>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        done: i64,
+        total: i64,
+    }
+    if number(pool, "SELECT count(*) FROM pg_tables WHERE tablename = 'jobs' AND schemaname = current_schema()", [])
+        .await?
+        == 0
+    {
+        return Ok(None);
+    }
+    let sql = "SELECT done, total FROM jobs WHERE kind = $1 AND state <> $2 ORDER BY id DESC LIMIT 1";
+    let row: Option<Row> = one(pool, sql, [JobKind::Migration.code().into(), JobState::Done.code().into()]).await?;
+    Ok(row.map(|Row { done, total }| format!(" ({done} of {total} rows)")))
 }
 
 /// The tables, each after those that it refers to.
@@ -159,6 +241,8 @@ async fn copy(
     source: &mut Source,
     target: &mut Target,
     table: &Table,
+    claim: &Claim,
+    now: &(impl Fn() -> DateTime<Utc> + Send + Sync),
     progress: &mut (impl FnMut(Progress<'_>) + Send),
 ) -> Result<(), Error> {
     let (mut cursor, mut rows) = target.cursor(&table.name).await?;
@@ -167,7 +251,7 @@ async fn copy(
     while let Some(parcel) = parcels.next().await? {
         rows += parcel.rows;
         cursor = parcel.last;
-        target.write(table, &parcel, cursor, rows).await?;
+        target.write(table, &parcel, (cursor, rows), claim, now()).await?;
         progress(Progress { step: Step::Copying, table: &table.name, rows, total });
     }
     if rows == total { Ok(()) } else { Err(differ(&table.name)) }

@@ -53,6 +53,8 @@ pub enum JobKind {
     Import,
     /// Everybody whom an incident touched is judged anew. In addresses.
     Restore,
+    /// Everything comes from a SQLite file into this database. In rows. The command does it, never a worker.
+    Migration,
 }
 
 /// How a job stands.
@@ -75,9 +77,9 @@ pub enum JobState {
 }
 
 impl JobKind {
-    const ALL: [Self; 2] = [Self::Import, Self::Restore];
+    const ALL: [Self; 3] = [Self::Import, Self::Restore, Self::Migration];
 
-    fn code(self) -> i16 {
+    pub(crate) fn code(self) -> i16 {
         self as i16
     }
 }
@@ -148,6 +150,7 @@ pub async fn add(db: &impl Connection, job: &NewJob<'_>, now: DateTime<Utc>) -> 
 }
 
 /// Takes the oldest job that waits, or whose worker is gone: its lease ran out, it signed off, or it is among `dead`.
+/// Never a [`JobKind::Migration`].
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Unreadable`]
@@ -162,9 +165,10 @@ pub async fn claim(db: &Pool, worker: WorkerId, dead: &[WorkerId]) -> Result<Opt
     let now = clock(db);
     let sql = format!(
         "UPDATE jobs SET state = 3, worker = $1, until = {now} + $2, claims = claims + 1, tries = tries + 1 WHERE id = (
-            SELECT id FROM jobs WHERE state = 2
-                OR (state = 3 AND (until < {now} OR worker NOT IN (SELECT id FROM workers) OR worker IN ({dead})))
-            ORDER BY id LIMIT 1 {skip}) RETURNING *"
+            SELECT id FROM jobs WHERE kind <> {} AND (state = 2
+                OR (state = 3 AND (until < {now} OR worker NOT IN (SELECT id FROM workers) OR worker IN ({dead}))))
+            ORDER BY id LIMIT 1 {skip}) RETURNING *",
+        JobKind::Migration.code()
     );
     let values = [worker.0, LEASE.num_milliseconds()].map(Value::from);
     one::<Row>(db, &sql, values).await?.map(Job::try_from).transpose()

@@ -234,7 +234,7 @@ pub(crate) fn clock() -> anyhow::Result<Clock> {
     Ok(Clock::faster(origin.parse().context(form)?, factor.parse().context(form)?))
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
+pub(crate) async fn stop_signal() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {

@@ -8,7 +8,7 @@ use crate::session::{Allowed, See, Submitted, Write};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use rebound_db::jobs::{self, Job, JobKind, JobState};
 use rebound_db::{campaigns, imports, incidents};
@@ -18,6 +18,8 @@ use serde::Deserialize;
 /// How long work that is over stays on the page.
 const REMEMBERED: TimeDelta = TimeDelta::days(7);
 const ROWS: u32 = 100;
+/// What a person calls the move.
+const MOVE: &str = "Move from SQLite to PostgreSQL";
 
 #[derive(Template)]
 #[template(path = "work/index.html")]
@@ -92,11 +94,13 @@ async fn line(app: &App, by: &Allowed<See>, job: Job, now: When) -> Result<Line,
     let (what, link, mut detail) = match job.kind {
         JobKind::Import => import(app, &job).await?,
         JobKind::Restore => restore(app, &job).await?,
+        JobKind::Migration => migration(&job),
     };
     if let Some(error) = &job.error {
         detail = format!("{}.", sentence(error));
     }
-    let may = by.may(permission(job.kind));
+    // A move goes on where its command runs, and nowhere else.
+    let may = by.may(permission(job.kind)) && job.kind != JobKind::Migration;
     let can_stop = !matches!(job.state, JobState::Done | JobState::Cancelled);
     Ok(Line {
         what,
@@ -128,12 +132,76 @@ async fn restore(app: &App, job: &Job) -> Result<(String, String, String), PageE
     Ok((format!("Restore: {title}"), format!("/incidents/{}", job.subject), detail))
 }
 
+fn migration(job: &Job) -> (String, String, String) {
+    let rows = Count(job.total).of("row", "rows");
+    let detail = match job.state {
+        JobState::Done => format!("{rows} copied, each compared with the old one."),
+        _ => format!("{} of {rows} copied.", Count(job.done)),
+    };
+    (MOVE.to_owned(), format!("/jobs/{}", job.id), detail)
+}
+
 /// Who may stop it is who may begin it.
 fn permission(kind: JobKind) -> Permission {
     match kind {
         JobKind::Import => Permission::Write,
-        JobKind::Restore => Permission::Administer,
+        JobKind::Restore | JobKind::Migration => Permission::Administer,
     }
+}
+
+/// A piece of work that has no page of its own elsewhere: the move of everything into this database.
+#[derive(Template)]
+#[template(path = "work/show.html")]
+pub(crate) struct Show {
+    frame: Frame,
+    what: &'static str,
+    state: (&'static str, &'static str),
+    file: String,
+    by: String,
+    begun: When,
+    last: When,
+    is_done: bool,
+    error: Option<String>,
+    rows: Count,
+    of: Count,
+    /// How often its command was run.
+    times: Count,
+}
+
+/// What the move was asked for with.
+#[derive(Default, Deserialize)]
+struct Moved {
+    #[serde(default)]
+    file: String,
+}
+
+pub(crate) async fn show(by: Allowed<See>, State(app): State<App>, Path(id): Path<i64>) -> Result<Response, PageError> {
+    let job = jobs::get(&app.db, JobId(id)).await?.ok_or(PageError::NotFound)?;
+    let link = match job.kind {
+        JobKind::Import => import(&app, &job).await?.1,
+        JobKind::Restore => restore(&app, &job).await?.1,
+        JobKind::Migration => return Ok(Page(moved(&app, &by, job).await?).into_response()),
+    };
+    Ok(Redirect::to(&link).into_response())
+}
+
+async fn moved(app: &App, by: &Allowed<See>, job: Job) -> Result<Show, PageError> {
+    let now = When::new(app.now(), app.now());
+    let Moved { file } = serde_json::from_str(&job.settings).unwrap_or_default();
+    Ok(Show {
+        frame: Frame::of(app, by, Place::Work).await?,
+        what: MOVE,
+        state: state(job.state),
+        file,
+        by: job.actor,
+        begun: now.to(job.created),
+        last: now.to(job.updated),
+        is_done: job.state == JobState::Done,
+        error: job.error.as_deref().map(sentence),
+        rows: Count(job.done),
+        of: Count(job.total),
+        times: Count(job.claim),
+    })
 }
 
 #[derive(Template)]
@@ -157,11 +225,15 @@ pub(crate) async fn cancel_page(
 ) -> Result<Page<CancelPage>, PageError> {
     let job = found(&app, &by, id).await?;
     let is_import = job.kind == JobKind::Import;
-    let (what, link, _) = if is_import { import(&app, &job).await? } else { restore(&app, &job).await? };
+    let (what, link, _) = match job.kind {
+        JobKind::Import => import(&app, &job).await?,
+        JobKind::Restore => restore(&app, &job).await?,
+        JobKind::Migration => return Err(PageError::NotNow("a move is stopped where its command runs".to_owned())),
+    };
     let done = match (job.kind, imports::get(&app.db, ImportId(job.subject)).await?) {
         (JobKind::Import, Some(import)) => import.counts.added,
         (JobKind::Import, None) => 0,
-        (JobKind::Restore, _) => job.done,
+        (JobKind::Restore | JobKind::Migration, _) => job.done,
     };
     let frame = Frame::of(&app, &by, Place::Work).await?;
     Ok(Page(CancelPage {

@@ -3,6 +3,7 @@
 use crate::world::World;
 use axum::http::StatusCode;
 use rebound_db::bounces;
+use rebound_db::jobs::{self, JobKind, JobState};
 use rebound_db::{campaigns, contacts, lists};
 use rebound_domain::{
     Bounce, CampaignId, CampaignState, ContactId, DeliveryId, DoubtPolicy, Draft, Fields, Grade, Policy, Refusal, Role,
@@ -28,6 +29,41 @@ async fn an_empty_installation_says_what_would_stand_where() {
         assert!(page.text.contains(words), "{path}: {}", page.text);
         assert_eq!(page.text.matches("<h1").count(), 1, "{path} has one h1");
     }
+}
+
+#[tokio::test]
+async fn a_move_into_this_database_is_told_like_other_work() {
+    let world = World::seeded().await;
+    let owner = world.browser(Role::Owner).await;
+    let (settings, actor) = (r#"{"file":"rebound.db"}"#, "command line");
+    let (kind, state) = (JobKind::Migration, JobState::Waiting);
+    let new = jobs::NewJob { kind, subject: 0, state, total: 1_204, settings, actor };
+    let id = jobs::add(&world.db, &new, world.now).await.unwrap().unwrap();
+    let mut job = jobs::claim_this(&world.db, id).await.unwrap().unwrap();
+    job.done = 1_000;
+    assert!(jobs::advance(&world.db, &job, world.now).await.unwrap());
+    let page = format!("/jobs/{id}");
+    for path in ["/jobs", &page] {
+        let text = world.get(Some(&owner), path).await.text;
+        assert!(text.contains("Move from SQLite to PostgreSQL") && text.contains("1,000 of 1,204 rows"), "{text}");
+        assert!(text.contains("command line") && text.contains("Under way"), "{text}");
+        // It is stopped, and goes on, where its command runs.
+        assert!(!text.contains(&format!("{page}/cancel")) && !text.contains(&format!("{page}/retry")), "{text}");
+    }
+    for path in [format!("{page}/cancel"), format!("{page}/retry")] {
+        assert_eq!(world.post(&owner, &path, &[]).await.status, StatusCode::CONFLICT);
+    }
+    assert_eq!(world.get(Some(&owner), &format!("{page}/cancel")).await.status, StatusCode::CONFLICT);
+
+    jobs::fail(&world.db, &job, "the database did not answer", world.now).await.unwrap();
+    let text = world.get(Some(&owner), &page).await.text;
+    assert!(text.contains("The database did not answer.") && text.contains("rebound migrate --to"), "{text}");
+    assert_eq!(world.post(&owner, &format!("{page}/retry"), &[]).await.status, StatusCode::CONFLICT);
+
+    // Of other work there is a page already.
+    let import = world.get(Some(&owner), "/jobs/1").await;
+    assert_eq!((import.status, import.headers["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, "/imports/1"));
+    assert_eq!(world.get(Some(&owner), "/jobs/999").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

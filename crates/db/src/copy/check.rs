@@ -1,5 +1,6 @@
 //! Row by row: what one database holds, the other holds.
 
+use super::row::Claim;
 use super::source::Source;
 use super::target::Target;
 use super::{Copied, Progress, Step, Table};
@@ -15,11 +16,12 @@ pub(super) async fn compare(
     source: &mut Source,
     target: &mut Target,
     table: &Table,
+    claim: &Claim,
     progress: &mut (impl FnMut(Progress<'_>) + Send),
 ) -> Result<Copied, Error> {
     let total = source.count(&table.name).await?;
     let mut ours = Lines::new(source.lines(table));
-    let mut theirs = Lines::new(target.lines(table).await?);
+    let mut theirs = Lines::new(target.lines(table, claim).await?);
     let (mut hash, mut rows) = (Sha256::new(), 0);
     loop {
         let (one, other) = (ours.chunk(true).await?, theirs.chunk(false).await?);

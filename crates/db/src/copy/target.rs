@@ -1,8 +1,10 @@
 //! The PostgreSQL that is filled: empty at first, ours while a table named `moving` is in it.
 
+use super::row::{self, Claim};
 use super::source::Parcel;
-use super::{Column, Kind, Table, quoted, unavailable};
+use super::{Column, Kind, Step, Table, quoted, unavailable};
 use crate::Error;
+use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use rebound_migrations::{Migrator, MigratorTrait};
 use sqlx::postgres::{PgConnection, PgRow};
@@ -13,12 +15,14 @@ const LOCK: i64 = 0x5265_626f_756e_63ff;
 
 pub(super) struct Target {
     db: PgConnection,
+    /// Rows that are here, of all tables.
+    copied: i64,
 }
 
 impl Target {
     /// Opens the database at `url` for what has `digest`, and brings an empty one to our form.
     pub(super) async fn open(url: &str, digest: &str) -> Result<Self, Error> {
-        let mut target = Self { db: PgConnection::connect(url).await.map_err(unavailable)? };
+        let mut target = Self { db: PgConnection::connect(url).await.map_err(unavailable)?, copied: 0 };
         // What is not flushed when the server dies is copied again: its cursor is not flushed either.
         target.run("SET synchronous_commit = off; SET bytea_output = 'hex'; SET client_min_messages = warning").await?;
         target.begin(digest).await?;
@@ -63,6 +67,31 @@ impl Target {
             names.join(", ")
         );
         self.run(&sql).await
+    }
+
+    /// Takes the row that says how far this is.
+    pub(super) async fn claim(
+        &mut self,
+        number: i64,
+        total: i64,
+        (file, actor): (&str, &str),
+        now: DateTime<Utc>,
+    ) -> Result<Claim, Error> {
+        let sql = "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM moving";
+        let row = sqlx::query(sql).fetch_one(&mut self.db).await.map_err(unavailable)?;
+        self.copied = row.try_get(0).map_err(unavailable)?;
+        Claim::take(&mut self.db, number, (self.copied, total), (file, actor), now).await
+    }
+
+    /// Notes there what is being done.
+    pub(super) async fn note(
+        &mut self,
+        claim: &Claim,
+        step: Step,
+        table: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        claim.advance(&mut self.db, step, table, self.copied, now).await
     }
 
     pub(super) async fn tables(&mut self) -> Result<Vec<Table>, Error> {
@@ -110,7 +139,14 @@ impl Target {
     }
 
     /// Writes a parcel, and how far that is, in one transaction.
-    pub(super) async fn write(&mut self, table: &Table, parcel: &Parcel, cursor: i64, rows: i64) -> Result<(), Error> {
+    pub(super) async fn write(
+        &mut self,
+        table: &Table,
+        parcel: &Parcel,
+        (cursor, rows): (i64, i64),
+        claim: &Claim,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let columns: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
         let sql = format!("COPY {} ({}) FROM STDIN", quoted(&table.name), columns.join(", "));
         let mut tx = self.db.begin().await.map_err(unavailable)?;
@@ -121,15 +157,24 @@ impl Target {
             ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows";
         let noted = sqlx::query(sql).bind(format!("table {}", table.name)).bind(cursor).bind(rows);
         noted.execute(&mut *tx).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)
+        let copied = self.copied + parcel.rows;
+        claim.advance(&mut tx, Step::Copying, &table.name, copied, now).await?;
+        tx.commit().await.map_err(unavailable)?;
+        self.copied = copied;
+        Ok(())
     }
 
-    /// The lines of a table in the order of its key, in pieces of any length.
-    pub(super) async fn lines(&mut self, table: &Table) -> Result<BoxStream<'_, Result<Vec<u8>, Error>>, Error> {
+    /// The lines of a table in the order of its key, in pieces of any length; without the row that this move is.
+    pub(super) async fn lines(
+        &mut self,
+        table: &Table,
+        claim: &Claim,
+    ) -> Result<BoxStream<'_, Result<Vec<u8>, Error>>, Error> {
         let columns: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
         let key: Vec<String> = table.key.iter().map(|name| order(table, name)).collect();
         let (name, columns, key) = (quoted(&table.name), columns.join(", "), key.join(", "));
-        let sql = format!("COPY (SELECT {columns} FROM {name} ORDER BY {key}) TO STDOUT");
+        let others = if table.name == row::TABLE { format!("WHERE id <> {}", claim.id) } else { String::new() };
+        let sql = format!("COPY (SELECT {columns} FROM {name} {others} ORDER BY {key}) TO STDOUT");
         let pieces = self.db.copy_out_raw(&sql).await.map_err(unavailable)?;
         Ok(pieces.map_err(unavailable).map_ok(|piece| piece.to_vec()).boxed())
     }
@@ -144,9 +189,14 @@ impl Target {
     }
 
     /// All is there: others may use it now.
-    pub(super) async fn open_for_use(mut self) -> Result<(), Error> {
+    pub(super) async fn open_for_use(mut self, claim: &Claim, now: DateTime<Utc>) -> Result<(), Error> {
         // This one is flushed, and with it all before.
-        self.run("SET synchronous_commit = on; DROP TABLE moving; ANALYZE").await?;
+        self.run("SET synchronous_commit = on").await?;
+        let mut tx = self.db.begin().await.map_err(unavailable)?;
+        claim.finish(&mut tx, now).await?;
+        sqlx::raw_sql("DROP TABLE moving").execute(&mut *tx).await.map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        self.run("ANALYZE").await?;
         self.db.close().await.map_err(unavailable)
     }
 

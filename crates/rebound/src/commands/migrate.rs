@@ -2,8 +2,11 @@
 
 use super::counted;
 use crate::config::Config;
+use crate::roles::{clock, stop_signal};
 use anyhow::{Context, bail};
-use rebound_db::copy::{Copied, Progress, Step};
+use chrono::Utc;
+use rebound_dashboard::users::By;
+use rebound_db::copy::{Copied, Move, Progress, Step, to_postgres};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,7 +50,15 @@ async fn copy(config: &Config, url: &str) -> anyhow::Result<ExitCode> {
     let file = Path::new(file.trim_start_matches("//"));
     let begin = Instant::now();
     let mut told = Told::default();
-    let moved = rebound_db::copy::to_postgres(file, url, |progress| told.tell(&progress)).await;
+    let clock = clock()?;
+    let order = Move { file, url, actor: By::CommandLine.name() };
+    let stop = async {
+        // Where signals cannot be heard, it is ended as any program is, and goes on all the same.
+        if stop_signal().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let moved = to_postgres(order, || clock.at(Utc::now()), |progress| told.tell(&progress), stop).await;
     told.end();
     let moved = moved.context("nothing was switched, and the old database is as it was; the same command goes on")?;
     report(file, &moved, begin.elapsed());
