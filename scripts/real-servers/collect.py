@@ -261,7 +261,9 @@ def write(taken):
         with open(f"{OUT}/{name}.eml", "wb") as out:
             out.write(scrub(message.raw))
         for forms, truth, reply in about:
-            lines.append([f"{name}.eml", message.writer, truth.server, message.kind, "|".join(forms), cause(message, truth, reply),
+            # OpenSMTPD calls a message late when it gives it up.
+            kind = "bounce" if message.expired else message.kind
+            lines.append([f"{name}.eml", message.writer, truth.server, kind, "|".join(forms), cause(message, truth, reply),
                           permanence(message, truth, reply), reply.replace("\n", "\\n").replace("\t", " ")])
     with open(f"{OUT}/expected.tsv", "w") as out:
         print("file\tsender\tdestination\tkind\trecipient\tcause\tpermanence\treply", file=out)

@@ -84,10 +84,15 @@ fn reads_like_report(message: &Message<'_>, subject: &str, words: &str) -> bool 
     signs.into_iter().filter(|sign| *sign).count() >= 2
 }
 
+/// Whether the words say that the message's time in the queue is over.
+pub(crate) fn is_last_word(words: &str) -> bool {
+    holds(&folded(words), &Shapes::built_in().last_words)
+}
+
 fn is_delay(subject: &str, words: &str) -> bool {
     const TITLES: &[&str] = &["(delay)", "delayed", "delivery status notification: warning"];
     let shapes = Shapes::built_in();
     let (subject, words) = (subject.to_lowercase(), folded(words));
     let late = holds(&words, &shapes.delays) || TITLES.iter().any(|title| subject.contains(title));
-    late && !holds(&words, &shapes.finals)
+    late && !holds(&words, &shapes.finals) && !holds(&words, &shapes.last_words)
 }

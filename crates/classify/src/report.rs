@@ -192,7 +192,7 @@ fn complaint(message: &Message<'_>, text: &Text, feedback: Feedback) -> Report {
 }
 
 fn from_dsn(rules: &Rules, message: &Message<'_>, text: &Text, dsn: &Dsn) -> Report {
-    let outcomes: Vec<Action> = dsn.recipients.iter().map(Fields::outcome).collect();
+    let outcomes: Vec<Action> = dsn.recipients.iter().map(|fields| outcome(fields, text)).collect();
     let challenged = dsn.recipients.iter().any(|fields| is_challenge(&fields.diagnostic));
     let kind = match () {
         () if challenged => ReportKind::AutoReply,
@@ -203,11 +203,23 @@ fn from_dsn(rules: &Rules, message: &Message<'_>, text: &Text, dsn: &Dsn) -> Rep
     let mut report = Report::of(kind, message, text);
     if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
         let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
-        let told = dsn.recipients.iter().filter(|fields| fields.outcome() == wanted);
+        let told = dsn.recipients.iter().filter(|fields| outcome(fields, text) == wanted);
         report.recipients = told.map(|fields| failed_recipient(rules, fields, text, dsn, &report.original)).collect();
         report.name_whom_we_wrote_to();
     }
     report
+}
+
+/// What became of a recipient. OpenSMTPD calls a message late when it gives it up: its time in the queue is over.
+fn outcome(fields: &Fields, text: &Text) -> Action {
+    let told = fields.outcome();
+    let is_late = told == Action::Delayed && fields.status.is_some_and(|code| (code.subject, code.detail) == (4, 7));
+    if !is_late {
+        return told;
+    }
+    let name = fields.recipient.as_deref().unwrap_or_default();
+    let words = format!("{} {}", fields.diagnostic, plain::words_about(text.words(), name));
+    if plain::is_last_word(&words) { Action::Failed } else { told }
 }
 
 fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, original: &Original) -> FailedRecipient {
@@ -234,7 +246,7 @@ fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, orig
     FailedRecipient {
         recipient: named,
         original_recipient: fields.original_recipient.clone(),
-        action: fields.outcome(),
+        action: outcome(fields, text),
         verdict,
         reporting_mta: dsn.reporting_mta.clone(),
         remote_mta: fields.remote_mta.clone(),

@@ -14,6 +14,7 @@ pub(crate) struct Shapes {
     pub(crate) bodies: WordList,
     pub(crate) delays: WordList,
     pub(crate) finals: WordList,
+    pub(crate) last_words: WordList,
     pub(crate) cues: WordList,
     pub(crate) about_others: WordList,
     pub(crate) announcements: WordList,
