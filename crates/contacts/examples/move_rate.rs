@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use rebound_contacts::{Import, import};
-use rebound_db::copy::{Step, to_postgres};
+use rebound_db::copy::{Move, Step, to_postgres};
 use std::fmt::Write;
 use std::io::Cursor;
 use std::time::Instant;
@@ -26,11 +26,13 @@ async fn main() {
 
     let (start, mut copied) = (Instant::now(), None);
     let file = folder.path().join("rebound.db");
-    let moved = to_postgres(&file, &url, |progress| {
+    let order = Move { file: &file, url: &url, actor: "bench" };
+    let progress = |progress: rebound_db::copy::Progress<'_>| {
         if progress.step == Step::Comparing {
             copied.get_or_insert_with(|| start.elapsed().as_secs_f64());
         }
-    });
+    };
+    let moved = to_postgres(order, chrono::Utc::now, progress, std::future::pending());
     let rows: i64 = moved.await.unwrap().iter().map(|table| table.rows).sum();
     let (seconds, copying) = (start.elapsed().as_secs_f64(), copied.unwrap_or_default());
     println!(
