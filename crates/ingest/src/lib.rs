@@ -49,5 +49,5 @@ pub use files::{TakenIn, take_in};
 pub use limits::Limits;
 pub use listener::{Listener, Reception};
 pub use mailbox::{FoundMessage, LARGEST, messages};
-pub use public_routes::{ClientAddress, PublicPages, public_routes};
+pub use public_routes::{ClientAddress, PublicAddress, PublicPages, Signed, public_addresses, public_routes};
 pub use reader::Reader;

@@ -2,6 +2,9 @@
 //!
 //! No cookies: the signed link says who it is. Opening it changes nothing, since programs open links too; what is to
 //! change is a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
+//!
+//! [`public_addresses`] is the table of all of them. A test asks each one without our signature: it must tell nothing
+//! about anybody, and write nothing.
 
 mod preferences;
 mod unsubscribe;
@@ -9,11 +12,12 @@ mod unsubscribe;
 use crate::guesses::Guesses;
 use askama::Template;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, FromRequestParts, Request};
+use axum::handler::Handler;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{self, MethodRouter};
 use axum::{RequestPartsExt, Router};
 use chrono::{DateTime, Utc};
 use rebound_db::{Pool, campaigns, contacts, deliveries, lists};
@@ -41,16 +45,51 @@ pub struct PublicPages {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+/// One public address, how it is asked, and what proves that one may.
+pub struct PublicAddress {
+    /// How.
+    pub method: Method,
+    /// Where, with `{token}` for what is signed.
+    pub path: &'static str,
+    /// What it takes instead of a sign-in.
+    pub takes: Signed,
+    handler: MethodRouter<Desk>,
+}
+
+/// A name in an address that we signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signed {
+    /// An [`UnsubscribeLink`]: whoever has it got a letter of ours, or was handed one. It does not expire.
+    UnsubscribeLink,
+}
+
+/// All of them. The handlers get what they know of anybody from `Desk::answer` alone, which asks for the signature.
+#[must_use]
+pub fn public_addresses() -> Vec<PublicAddress> {
+    use Signed::UnsubscribeLink;
+    vec![
+        get("/u/{token}", UnsubscribeLink, unsubscribe::ask),
+        post("/u/{token}", UnsubscribeLink, unsubscribe::leave),
+        post("/u/{token}/undo", UnsubscribeLink, unsubscribe::come_back),
+        get("/u/{token}/preferences", UnsubscribeLink, preferences::ask),
+        post("/u/{token}/preferences", UnsubscribeLink, preferences::save),
+    ]
+}
+
+fn get<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
+    PublicAddress { method: Method::GET, path, takes, handler: routing::get(handler) }
+}
+
+fn post<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
+    PublicAddress { method: Method::POST, path, takes, handler: routing::post(handler) }
+}
+
 /// The pages that anybody may open.
 pub fn public_routes(pages: PublicPages) -> Router {
     let desk = Desk { pages: Arc::new(pages), guesses: Arc::default() };
-    Router::new()
-        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
-        .route("/u/{token}/undo", post(unsubscribe::come_back))
-        .route("/u/{token}/preferences", get(preferences::ask).post(preferences::save))
-        .layer(DefaultBodyLimit::max(16 << 10))
-        .layer(from_fn(protect))
-        .with_state(desk)
+    let table = public_addresses();
+    let table = table.into_iter().fold(Router::new(), |router, address| router.route(address.path, address.handler));
+    table.layer(DefaultBodyLimit::max(16 << 10)).layer(from_fn(protect)).with_state(desk)
 }
 
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ mod poison;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 #[path = "../../../db/tests/db/postgres.rs"]
 mod postgres;
+mod public;
 mod reports;
 mod smtp;
 mod smuggling;

@@ -13,21 +13,21 @@ use rebound_ingest::{ClientAddress, PublicPages, public_routes};
 use std::net::IpAddr;
 use tower::ServiceExt;
 
-const ADA: &str = "ada@orchard.example";
-const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
+pub(crate) const ADA: &str = "ada@orchard.example";
+pub(crate) const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 
-struct Answer {
-    status: StatusCode,
-    headers: axum::http::HeaderMap,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) body: String,
 }
 
-fn site(world: &World) -> Router {
+pub(crate) fn site(world: &World) -> Router {
     let stylesheets = vec!["/assets/app.1.css".to_owned()];
     public_routes(PublicPages { db: world.db.clone(), keys: world.keys.clone(), clock: Clock::wall(), stylesheets })
 }
 
-async fn ask(site: &Router, method: Method, path: &str, body: &str, from: u8) -> Answer {
+pub(crate) async fn ask(site: &Router, method: Method, path: &str, body: &str, from: u8) -> Answer {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -41,7 +41,7 @@ async fn ask(site: &Router, method: Method, path: &str, body: &str, from: u8) ->
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
-async fn link(world: &World) -> String {
+pub(crate) async fn link(world: &World) -> String {
     format!("/u/{}", UnsubscribeLink(world.delivery(ADA).await).sign(&world.keys))
 }
 
@@ -224,28 +224,4 @@ async fn a_link_to_nobody_and_a_database_that_is_away_are_told_apart() {
     assert_eq!(ask(&site, Method::POST, &format!("/u/{nobody}"), ONE_CLICK, 1).await.status, StatusCode::OK);
     world.db.close().await;
     assert_eq!(ask(&site, Method::POST, &link, ONE_CLICK, 1).await.status, StatusCode::SERVICE_UNAVAILABLE);
-}
-
-#[tokio::test]
-async fn every_answer_is_guarded_and_sets_no_cookie() {
-    let world = World::with(&[ADA]).await;
-    let (site, link) = (site(&world), link(&world).await);
-    let preferences = format!("{link}/preferences");
-    for (method, path) in [
-        (Method::GET, link.as_str()),
-        (Method::POST, &link),
-        (Method::GET, "/u/x"),
-        (Method::PUT, &link),
-        (Method::GET, &preferences),
-        (Method::POST, &preferences),
-        (Method::GET, "/u/x/preferences"),
-    ] {
-        let headers = ask(&site, method, path, ONE_CLICK, 1).await.headers;
-        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
-        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-        assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
-        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
-        assert!(!headers.contains_key(header::SET_COOKIE));
-    }
 }
