@@ -1,6 +1,6 @@
 //! Verdicts as JSON: one object for each message or reply.
 
-use rebound_domain::{BounceCause, Evidence, Permanence, ReportKind, SmtpCommand, Verdict};
+use rebound_domain::{Advice, BounceCause, Evidence, Permanence, ReportKind, SmtpCommand, Verdict};
 use serde::Serialize;
 
 use crate::{FailedRecipient, Report};
@@ -63,6 +63,8 @@ pub struct VerdictAnswer<'a> {
     pub retry_after: Option<u32>,
     /// The next best cause, and how sure that would be in percent.
     pub second: Option<(BounceCause, u8)>,
+    /// What can be done about it.
+    pub advice: Advice,
     /// The version of the rules that judged.
     pub rules: &'a str,
     /// The host's own words.
@@ -121,6 +123,7 @@ impl<'a> VerdictAnswer<'a> {
             links: &verdict.links,
             retry_after: verdict.retry_after,
             second: verdict.second,
+            advice: verdict.cause.advice(),
             rules: &verdict.rules,
             diagnostic: &verdict.diagnostic,
             evidence: &verdict.evidence,

@@ -1,4 +1,4 @@
-//! What a cause means for the reader: whose doing it is, and what could change it.
+//! What a cause means for the reader: whose doing it is, and whose turn.
 
 use rebound_domain::{BounceCause, CauseGroup, Permanence, StateName};
 use std::borrow::Borrow;
@@ -44,36 +44,6 @@ pub(crate) fn doing(cause: BounceCause) -> (&'static str, &'static str) {
         CauseGroup::E => ("Ours as senders", "the contact is not blamed"),
         CauseGroup::O if cause == BounceCause::RecipientRefused => ("The recipient’s", "a wish, not a fault"),
         CauseGroup::O => ("Not known", "the contact is not blamed"),
-    }
-}
-
-/// What would have to change, as a sentence for the reader.
-pub(crate) fn change(cause: BounceCause) -> &'static str {
-    match cause {
-        BounceCause::MailboxUnknown => "Nothing helps. Look for a typing error in the address.",
-        BounceCause::MailboxInactive => "Ask for a new address on another way.",
-        BounceCause::AddressMoved => "Write to the new address only with the person’s consent.",
-        BounceCause::DomainUnknown => "Nothing helps. Look for a typing error after the @.",
-        BounceCause::MailboxFull => "The mailbox needs room. We try again by ourselves.",
-        BounceCause::HostUnreachable | BounceCause::RecipientSystem | BounceCause::TimeoutExpired => {
-            "The receiving server must answer again. We try by ourselves."
-        }
-        BounceCause::RoutingError | BounceCause::RelayDenied => "The domain’s own mail setup must be mended.",
-        BounceCause::MessageTooLarge => "Send a smaller message: link what you attached.",
-        BounceCause::SpamSuspected => "Change words and links that filters dislike, then resend.",
-        BounceCause::ReputationBlock => "Find the blocklist that is named, and ask to be taken off.",
-        BounceCause::AuthFailure => "Repair SPF, DKIM or DMARC before you send more.",
-        BounceCause::SenderDns => "Repair the reverse DNS or the HELO name of the sending server.",
-        BounceCause::SenderRejected => "Check that the From address exists and takes mail.",
-        BounceCause::RateLimited => "We send more slowly to this provider.",
-        BounceCause::Greylisted => "Nothing. We come back as asked.",
-        BounceCause::PolicyOther => "Read the words and their link; write to the postmaster.",
-        BounceCause::ContentRejected => "Repair or leave out what was refused: attachment, header or link.",
-        BounceCause::Virus => "Stop. Check attachments and links for a virus.",
-        BounceCause::SecurityRequired => "Turn on TLS, or check the sending account.",
-        BounceCause::RecipientRefused => "Take it as a wish to leave if it repeats.",
-        BounceCause::ProtocolError => "Tell whoever runs the sending server.",
-        BounceCause::Undetermined => "No usable reason given. Read the words.",
     }
 }
 

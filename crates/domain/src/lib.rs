@@ -40,6 +40,7 @@ mod delivery;
 mod receiver;
 mod token;
 
+mod advice;
 mod bounce;
 mod status_code;
 mod verdict;
@@ -57,6 +58,7 @@ mod server;
 mod user;
 
 pub use address::{AddressKey, BadAddress, EmailAddress};
+pub use advice::Advice;
 pub use bounce::{Bounce, BounceCause, CauseGroup, Permanence, UnknownName};
 pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, NotNow};
 pub use clock::Clock;

@@ -88,6 +88,8 @@ pub(crate) struct Show {
     closed: Option<When>,
     doing: (&'static str, &'static str),
     change: &'static str,
+    /// The same for who looks after servers and DNS, where it is not about the relay.
+    admin: Option<&'static str>,
     waiting: Option<Campaign>,
     /// How many of that campaign have not had their message.
     unsent: Count,
@@ -135,6 +137,7 @@ pub(crate) async fn show(
         closed: incident.closed.map(|at| When::new(at, now)),
         doing: doing(&incident),
         change: change(&incident),
+        admin: (!is_about_recipients(&incident)).then(|| incident.cause.advice().admin),
         waiting,
         unsent,
         campaign,
@@ -207,7 +210,7 @@ fn change(incident: &Incident) -> &'static str {
     if is_about_recipients(incident) {
         "Ask the operator of your relay why it answers everybody alike, or look for what this list’s addresses share."
     } else {
-        advice::change(incident.cause)
+        incident.cause.advice().marketer
     }
 }
 

@@ -15,7 +15,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::bounces::{self, NotedBounce};
 use rebound_db::deliveries::{self, Delivery};
 use rebound_db::{campaigns, inbox, policies, suppressions};
-use rebound_domain::{BounceCause, BounceId, Campaign, Case, Grade, Policy, Scope, StateName, Suppression, strongest};
+use rebound_domain::{
+    Advice, BounceCause, BounceId, Campaign, Case, Grade, Policy, Scope, StateName, Suppression, strongest,
+};
 
 /// So much of a raw report is shown.
 const RAW: usize = 64 << 10;
@@ -37,7 +39,7 @@ pub(crate) struct Show {
     rules: Vec<(String, String)>,
     grade: &'static str,
     plan: Vec<Step>,
-    change: &'static str,
+    advice: Advice,
     raw: Option<String>,
     /// What rules, and what the verdict alone would say.
     cause: BounceCause,
@@ -99,7 +101,7 @@ pub(crate) async fn show(
         rules: verdict.evidence.iter().map(|one| (one.rule.clone(), one.matched.clone())).collect(),
         grade: grade(bounce.grade),
         plan: plan(&bounce, delivery.as_ref(), ruling, &policy, now),
-        change: advice::change(case.cause()),
+        advice: case.cause().advice(),
         raw: raw.map(|bytes| String::from_utf8_lossy(bytes.get(..RAW).unwrap_or(&bytes)).into_owned()),
         bounce,
     };

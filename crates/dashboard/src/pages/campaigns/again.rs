@@ -3,7 +3,6 @@
 use super::found;
 use super::report::Report;
 use crate::App;
-use crate::advice;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
 use crate::session::{Allowed, Launch, Submitted, Write};
@@ -88,7 +87,7 @@ async fn inset(app: &App, campaign: &Campaign, cause: BounceCause, frame: &Frame
         csrf: frame.csrf.clone(),
         cause,
         remedy: Remedy::of(cause),
-        change: advice::change(cause),
+        change: cause.advice().marketer,
         people: Count(people),
         size: bytes(campaign.draft.html.len() + campaign.draft.text.len()),
         pictures: pictures_inside(&campaign.draft),

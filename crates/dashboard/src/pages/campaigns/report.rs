@@ -3,7 +3,7 @@
 use super::preview::Shown;
 use super::{draft, found, list_name};
 use crate::App;
-use crate::advice::{self, Turn, turn};
+use crate::advice::{Turn, turn};
 use crate::chart::{Slice, bar};
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
@@ -179,7 +179,7 @@ impl Rows {
             words: one.words.chars().take(120).collect(),
             people: Count(one.count),
             bar: bar(colour(one.cause.group()), one.count, most.unwrap_or_default()),
-            change: advice::change(one.cause),
+            change: one.cause.advice().marketer,
             next: one.due.map(|at| When::new(at, now)),
             act: act(one),
         };
