@@ -75,7 +75,7 @@ impl Cli {
             Command::Serve(args) => serve::serve(config()?, args).await,
             Command::Worker => serve::worker(config()?).await,
             Command::Ingest(args) => ingest::run(Parts::open(config()?).await?, args).await,
-            Command::Classify(args) => classify::run(args),
+            Command::Classify(args) => classify::run(&args),
             Command::Import(args) => import::run(Parts::open(config()?).await?, args).await,
             Command::Campaign(command) => campaign::run(Parts::open(config()?).await?, command).await,
             Command::Ledger(args) => ledger::run(Parts::open(config()?).await?, args).await,

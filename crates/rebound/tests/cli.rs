@@ -184,6 +184,76 @@ fn garbage_is_classified_without_a_stumble() {
 }
 
 #[test]
+fn rules_of_ones_own_are_laid_over_those_built_in_or_every_fault_is_told() {
+    let desk = Desk::new();
+    let rule = |id: &str, words: &str| {
+        format!(
+            "[[rule]]\nid = '{id}'\ncause = 'spam_suspected'\nwhy = 'our biggest customer'\nwords = ['{words}']\n\
+             example = '550 computer says no'\nnot = '550 no such user'\n\n"
+        )
+    };
+    desk.write("own.toml", rule("local.says-no", "computer says no"));
+    desk.write("wrong.toml", [rule("local.says-no", "computer says yes"), rule("nameless", "computer")].concat());
+
+    let reply = "550 5.7.1 computer says no";
+    let told = desk.well(&["classify", "--rules", "own.toml", "--reply", reply]);
+    for part in ["A filter thinks", "by local.says-no “computer says no”", "marketer: Change the words", "admin: "]
+    {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let json = desk.well(&["classify", "--rules", "own.toml", "--format", "jsonl", "--reply", reply]);
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(answer["evidence"][0]["rule"], "local.says-no");
+    assert!(answer["rules"].as_str().unwrap().contains("+local-"), "{answer}");
+    assert!(answer["advice"]["admin"].as_str().unwrap().contains("DKIM"), "{answer}");
+
+    assert!(desk.well(&["classify", "--lint"]).contains("All is well"));
+    assert!(desk.well(&["classify", "--lint", "--rules", "own.toml"]).contains("+local-"));
+    for args in [&["classify", "--lint"][..], &["classify", "--reply", reply]] {
+        let output = desk.command(&[args, &["--rules", "wrong.toml"]].concat()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("wrong.toml: nameless: an id is a word"), "{told}");
+    }
+    desk.write("wrong.toml", rule("local.says-no", "computer says yes"));
+    assert!(
+        desk.refused(&["classify", "--lint", "--rules", "wrong.toml"]).contains("local.says-no: does not match its")
+    );
+    desk.write("wrong.toml", "[[rule]]\nid = 3");
+    assert!(desk.refused(&["classify", "--lint", "--rules", "wrong.toml"]).contains("line 2"));
+    assert!(desk.refused(&["classify", "--lint", "--rules", "nowhere.toml"]).contains("nowhere.toml"));
+}
+
+#[test]
+fn many_threads_answer_what_one_answers_in_the_same_order() {
+    let desk = Desk::new();
+    let words = ["550 5.1.1 no such user", "452 4.2.2 mailbox full", "554 5.7.1 spam", "hello"];
+    let message = |n: usize| {
+        let from = "From a@b.example Mon Nov 23 10:00:00 2026\n";
+        let body = format!(
+            "From: MAILER-DAEMON@b.example\nSubject: Undelivered mail {n}\n\n<u{n}@c.example>: {}\n\n",
+            words[n % 4]
+        );
+        format!("{from}{body}")
+    };
+    desk.write("all.mbox", (0..600).map(message).collect::<String>());
+    desk.write("replies.txt", (0..600).map(|n| format!("{} {n}\n", words[n % 4])).collect::<String>());
+
+    let answers = |threads: &str| {
+        let what = ["--format", "jsonl", "nowhere.mbox", "all.mbox"];
+        let (well, out, err) = desk.run(&[&["classify", "--threads", threads][..], &what].concat());
+        assert!(!well && err.contains("nowhere.mbox"), "{err}");
+        desk.well(&["classify", "--threads", threads, "--replies", "replies.txt"]) + &out
+    };
+    let one = answers("1");
+    assert_eq!(one.lines().filter(|line| line.contains("marketer: ")).count(), 600);
+    assert_eq!(one.lines().filter(|line| line.starts_with("{\"path\":\"all.mbox\"")).count(), 600);
+    assert_eq!(answers("2"), one);
+    assert_eq!(answers("7"), one);
+    assert!(desk.refused(&["classify", "--threads", "0", "all.mbox"]).contains("0"));
+}
+
+#[test]
 fn a_merge_field_that_somebody_lacks_is_named_before_launch() {
     let desk = Desk::new();
     desk.list("email,first_name,city\nada@fernhill.test,Ada,Oslo\nbo@fernhill.test,Bo,\n");

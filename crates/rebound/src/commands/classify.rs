@@ -1,15 +1,19 @@
 //! `rebound classify`.
 
+mod line;
+
 use anyhow::Context;
-use rebound_classify::{Answer, ReplyAnswer};
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use line::{Weighs, in_order};
+use rebound_classify::{Answer, Fault, ReplyAnswer, Rules, VerdictAnswer};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["paths", "reply", "replies"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["paths", "reply", "replies", "lint"])))]
 pub(super) struct Args {
-    /// Messages: .eml files, folders of them, mbox, Maildir; `-` for one message on standard input
+    /// Messages: .eml files, folders of them, mbox, Maildir; `-` for standard input
     paths: Vec<PathBuf>,
     /// One SMTP reply: `--reply "550 5.1.1 no such user"`
     #[arg(long, value_name = "TEXT")]
@@ -17,6 +21,15 @@ pub(super) struct Args {
     /// A file of SMTP replies, one a line
     #[arg(long, value_name = "FILE")]
     replies: Option<PathBuf>,
+    /// Say what is wrong with the rules, and judge nothing
+    #[arg(long)]
+    lint: bool,
+    /// A file of rules of your own, laid over those built in
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// How many messages are judged at once; as many as the machine has cores, unless said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// How to answer
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -30,80 +43,145 @@ enum Format {
     Jsonl,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    if let Some(reply) = &args.reply {
-        one_reply(&mut out, reply, args.format)?;
-    }
-    if let Some(file) = &args.replies {
-        let lines = std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        for line in BufReader::new(lines).split(b'\n') {
-            let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
-            one_reply(&mut out, &line, args.format)?;
+/// Something that is judged.
+enum Asked {
+    Reply(String),
+    Message { path: PathBuf, raw: Vec<u8> },
+}
+
+impl Weighs for anyhow::Result<Asked> {
+    fn weight(&self) -> usize {
+        match self {
+            Ok(Asked::Reply(reply)) => reply.len(),
+            Ok(Asked::Message { raw, .. }) => raw.len(),
+            Err(_) => 0,
         }
     }
-    let mut unread = 0;
-    for path in &args.paths {
-        if path.as_os_str() == "-" {
-            let mut raw = Vec::new();
-            std::io::stdin().lock().take(rebound_ingest::LARGEST as u64).read_to_end(&mut raw)?;
-            one_message(&mut out, "-", &raw, args.format)?;
-            continue;
-        }
-        for found in rebound_ingest::messages(path) {
-            match found {
-                Ok(found) => one_message(&mut out, &found.path.display().to_string(), &found.raw, args.format)?,
-                Err(error) => {
-                    unread += 1;
-                    eprintln!("rebound: {error}");
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let own = match &args.rules {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            match Rules::with(&text) {
+                Ok(rules) => Some(rules),
+                Err(faults) => {
+                    tell(&faults, &format!("{}: ", file.display()));
+                    return Ok(ExitCode::FAILURE);
                 }
             }
         }
+        None => None,
+    };
+    let rules = match &own {
+        Some(own) => own,
+        None => Rules::built_in(),
+    };
+    if args.lint {
+        return Ok(linted(rules));
     }
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        |threads| threads.into(),
+    );
+    let mut unread = 0_u64;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let judge = |asked: anyhow::Result<Asked>| asked.and_then(|asked| answer(rules, &asked, args.format));
+    in_order(threads, asked(args)?, judge, |answer| match answer {
+        Ok(lines) => Ok(out.write_all(lines.as_bytes())?),
+        Err(error) => {
+            unread += 1;
+            eprintln!("rebound: {error:#}");
+            Ok::<(), anyhow::Error>(())
+        }
+    })?;
     out.flush()?;
     Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn one_reply(out: &mut impl Write, reply: &str, format: Format) -> anyhow::Result<()> {
-    let verdict = rebound_classify::reply(reply.as_bytes());
-    match (format, verdict) {
-        (Format::Jsonl, verdict) => {
-            writeln!(out, "{}", serde_json::to_string(&ReplyAnswer::new(reply, verdict.as_ref()))?)?;
-        }
-        (Format::Text, None) => writeln!(out, "no failure: {reply}")?,
-        (Format::Text, Some(verdict)) => {
-            writeln!(
-                out,
-                "{}, {} ({} % sure): {}",
-                verdict.cause.title(),
-                verdict.permanence,
-                verdict.confidence,
-                verdict.diagnostic
-            )?;
-        }
+fn linted(rules: &Rules) -> ExitCode {
+    let faults = rules.lint();
+    if faults.is_empty() {
+        println!("All is well with the rules {}.", rules.version());
+        return ExitCode::SUCCESS;
     }
-    Ok(())
+    tell(&faults, "");
+    ExitCode::FAILURE
 }
 
-fn one_message(out: &mut impl Write, path: &str, raw: &[u8], format: Format) -> anyhow::Result<()> {
-    let report = rebound_classify::report(raw);
-    match format {
-        Format::Jsonl => writeln!(out, "{}", serde_json::to_string(&Answer::new(path, &report))?)?,
-        Format::Text => {
-            writeln!(out, "{path}: {}", report.kind.as_str())?;
-            for failed in &report.recipients {
-                let verdict = &failed.verdict;
-                let who = failed.recipient.as_deref().unwrap_or("(recipient not named)");
-                writeln!(
-                    out,
-                    "  {who}: {}, {} ({} % sure)\n    {}",
-                    verdict.cause.title(),
-                    verdict.permanence,
-                    verdict.confidence,
-                    verdict.diagnostic.lines().next().unwrap_or_default()
-                )?;
+fn tell(faults: &[Fault], place: &str) {
+    for fault in faults {
+        eprintln!("rebound: {place}{fault}");
+    }
+}
+
+/// What was asked for, read as it is needed.
+fn asked(args: &Args) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Asked>> + Send> {
+    let reply = args.reply.clone().map(|reply| Ok(Asked::Reply(reply)));
+    let replies = match &args.replies {
+        Some(file) => Some(std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?),
+        None => None,
+    };
+    let lines = replies.into_iter().flat_map(|file| BufReader::new(file).split(b'\n'));
+    // What cannot be read once cannot be read the next time either.
+    let lines = lines.scan(false, |broken, line| (!std::mem::replace(broken, line.is_err())).then_some(line));
+    let replies = lines.map(|line| Ok(Asked::Reply(String::from_utf8_lossy(&line?).trim_end().to_owned())));
+    let messages = args.paths.clone().into_iter().flat_map(|path| rebound_ingest::messages(&path)).map(|found| {
+        let found = found?;
+        Ok(Asked::Message { path: found.path, raw: found.raw })
+    });
+    Ok(reply.into_iter().chain(replies).chain(messages))
+}
+
+/// The answer in whole lines.
+fn answer(rules: &Rules, asked: &Asked, format: Format) -> anyhow::Result<String> {
+    let mut out = String::new();
+    match asked {
+        Asked::Reply(reply) => {
+            let verdict = rules.reply(reply.as_bytes());
+            let answer = ReplyAnswer::new(reply, verdict.as_ref());
+            match (format, &answer.verdict) {
+                (Format::Jsonl, _) => writeln!(out, "{}", serde_json::to_string(&answer)?)?,
+                (Format::Text, None) => writeln!(out, "no failure: {reply}")?,
+                (Format::Text, Some(verdict)) => {
+                    writeln!(out, "{}: {}", judged(verdict), verdict.diagnostic)?;
+                    explain(&mut out, verdict, "  ")?;
+                }
+            }
+        }
+        Asked::Message { path, raw } => {
+            let (path, report) = (path.display().to_string(), rules.report(raw));
+            let answer = Answer::new(&path, &report);
+            match format {
+                Format::Jsonl => writeln!(out, "{}", serde_json::to_string(&answer)?)?,
+                Format::Text => {
+                    writeln!(out, "{path}: {}", answer.kind.as_str())?;
+                    for failed in &answer.recipients {
+                        let who = failed.recipient.unwrap_or("(recipient not named)");
+                        let words = failed.verdict.diagnostic.lines().next().unwrap_or_default();
+                        writeln!(out, "  {who}: {}\n    {words}", judged(&failed.verdict))?;
+                        explain(&mut out, &failed.verdict, "    ")?;
+                    }
+                }
             }
         }
     }
-    Ok(())
+    Ok(out)
+}
+
+fn judged(verdict: &VerdictAnswer<'_>) -> String {
+    format!("{}, {} ({} % sure)", verdict.cause.title(), verdict.permanence, verdict.confidence)
+}
+
+/// Which rules said so, what came next, and what can be done.
+fn explain(out: &mut String, verdict: &VerdictAnswer<'_>, margin: &str) -> std::fmt::Result {
+    let by: Vec<String> = verdict.evidence.iter().map(|one| format!("{} “{}”", one.rule, one.matched)).collect();
+    if !by.is_empty() {
+        writeln!(out, "{margin}by {}", by.join(", "))?;
+    }
+    if let Some((cause, sure)) = verdict.second.filter(|(cause, _)| *cause != verdict.cause) {
+        writeln!(out, "{margin}next best: {} ({sure} % sure)", cause.title())?;
+    }
+    writeln!(out, "{margin}marketer: {}", verdict.advice.marketer)?;
+    writeln!(out, "{margin}admin: {}", verdict.advice.admin)
 }
