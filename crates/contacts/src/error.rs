@@ -39,6 +39,15 @@ pub enum Error {
         /// The version in force.
         version: u32,
     },
+    /// Somebody else saved rules meanwhile.
+    #[error("version {version} of the rules was saved meanwhile")]
+    RulesChanged {
+        /// The version in force.
+        version: i64,
+    },
+    /// Rules that do not hold: every fault, with its rule and place.
+    #[error("the rules do not hold: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    FaultyRules(Vec<rebound_classify::Fault>),
     /// The work was cancelled, or somebody else does it by now.
     #[error("it was stopped")]
     Stopped,

@@ -20,6 +20,7 @@ mod standings;
 
 pub use complaints::record_complaints;
 pub use corrections::{CORRECTED_AT_ONCE, Corrected, Extent, correct, take_back};
+pub(crate) use corrections::{foreseen, judge_history};
 pub use incidents::{Restored, close, restore_next};
 pub use standings::rebuild_standing;
 

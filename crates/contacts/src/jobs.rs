@@ -1,4 +1,4 @@
-//! Long work, done by whoever is free: imports, and what incidents took away given back.
+//! Long work, done by whoever is free: imports, what incidents took away given back, the history judged again.
 //!
 //! ```text
 //! a page writes a row ─▶ claim ─▶ part, cursor, part, cursor … ─▶ done, or failed and why
@@ -8,7 +8,7 @@
 
 use crate::feedback::{Restored, restore_next};
 use crate::import::Imported;
-use crate::{Error, import};
+use crate::{Error, import, rules};
 use chrono::{DateTime, Utc};
 use rebound_db::events::{self, Event};
 use rebound_db::imports::{self, Counts};
@@ -151,7 +151,14 @@ impl Jobs {
             JobKind::Restore => self.restore(job).await,
             // Nobody gives it to a worker.
             JobKind::Migration => Err(Error::Stopped),
+            JobKind::Rejudge => self.rejudge(job).await,
         }
+    }
+
+    async fn rejudge(&self, mut job: Job) -> Result<(), Error> {
+        let part = rules::Part::of(&self.db, &mut job).await?;
+        while !rules::rejudge_part(&self.db, &part, &mut job, self.now()).await? {}
+        Ok(())
     }
 
     async fn restore(&self, mut job: Job) -> Result<(), Error> {
@@ -304,6 +311,8 @@ fn event<'a>(job: &Job, act: Act, actor: &'a str, why: &str, at: DateTime<Utc>) 
         (JobKind::Restore, Act::Retried) => ("restore.retried", "incident"),
         (JobKind::Migration, Act::Cancelled) => ("migration.cancelled", "migration"),
         (JobKind::Migration, Act::Retried) => ("migration.retried", "migration"),
+        (JobKind::Rejudge, Act::Cancelled) => ("history.cancelled", "rules"),
+        (JobKind::Rejudge, Act::Retried) => ("history.retried", "rules"),
     };
     Event { at, kind, actor, subject, subject_id: Some(job.subject), key: None, detail: why.to_owned() }
 }

@@ -37,6 +37,7 @@ mod import;
 mod jobs;
 pub mod membership;
 mod policies;
+pub mod rules;
 mod subscription;
 mod suppression;
 
@@ -50,5 +51,6 @@ pub use import::{
 };
 pub use jobs::{Jobs, cancel, restore_later, retry};
 pub use policies::{REPLAYED_DAYS, Replay, effect, save_policy};
+pub use rules::{NewRule, RuleBook, save_rules};
 pub use subscription::{Preference, confirm, prefer, preferences, resubscribe, subscribe, unsubscribe};
 pub use suppression::{SuppressionExport, lift, lift_all, lift_found, suppress, suppress_all};

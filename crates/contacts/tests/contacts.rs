@@ -29,3 +29,5 @@ mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 #[path = "../../db/tests/db/postgres.rs"]
 mod postgres;
+#[path = "contacts/rules.rs"]
+mod rules;

@@ -4,6 +4,7 @@
 //! person says that it was; who said so, and when, are facts of their own. Those that ended
 //! their delivery are *final*: only they are judged and counted.
 
+mod again;
 mod corrections;
 mod noted;
 mod page;
@@ -11,6 +12,7 @@ mod replay;
 mod tally;
 mod windows;
 
+pub use again::{Again, Judgement, again, again_count, judge_again};
 pub use corrections::{Correction, alike, alike_count, correct, corrected_together, corrections};
 pub use noted::NotedBounce;
 pub use page::{Filter, Kind, of_key, page};

@@ -55,6 +55,8 @@ pub enum JobKind {
     Restore,
     /// Everything comes from a SQLite file into this database. In rows. The command does it, never a worker.
     Migration,
+    /// The bounces that a version of the installation's rules speaks of are judged again. In bounces.
+    Rejudge,
 }
 
 /// How a job stands.
@@ -77,7 +79,7 @@ pub enum JobState {
 }
 
 impl JobKind {
-    const ALL: [Self; 3] = [Self::Import, Self::Restore, Self::Migration];
+    const ALL: [Self; 4] = [Self::Import, Self::Restore, Self::Migration, Self::Rejudge];
 
     pub(crate) fn code(self) -> i16 {
         self as i16

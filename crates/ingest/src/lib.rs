@@ -26,7 +26,7 @@
 //! std::fs::write(&report, "Subject: hello\n\nThis is no bounce.\n").unwrap();
 //! assert_eq!(take_in(&db, &report, &keys, now).await.unwrap().kept, 1);
 //!
-//! let reader = Reader { db, keys, clock: Clock::wall() };
+//! let reader = Reader { db, keys, clock: Clock::wall(), rules: Default::default() };
 //! assert_eq!(reader.read_batch(now).await.unwrap(), 1);
 //! assert_eq!(reader.read_batch(now).await.unwrap(), 0);
 //! # })

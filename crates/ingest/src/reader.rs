@@ -5,7 +5,8 @@ use crate::whose::whose;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use rebound_classify::{Action, FailedRecipient, Report};
-use rebound_contacts::{record_bounces, record_complaints};
+use rebound_contacts::rules::InForce;
+use rebound_contacts::{RuleBook, record_bounces, record_complaints};
 use rebound_db::inbox::{self, Arrived, Reading};
 use rebound_db::{Pool, deliveries, policies};
 use rebound_domain::{
@@ -39,6 +40,8 @@ pub struct Reader {
     pub keys: Keys,
     /// The product's time.
     pub clock: Clock,
+    /// The rules that reports are read by.
+    pub rules: RuleBook,
 }
 
 /// A message, understood.
@@ -86,8 +89,13 @@ impl Reader {
     /// [`Error::Database`]: nothing was changed, and the same messages come again.
     pub async fn read_batch(&self, now: DateTime<Utc>) -> Result<usize, Error> {
         let unread = inbox::unread(&self.db, TOGETHER).await?;
+        if unread.is_empty() {
+            return Ok(0);
+        }
+        // Rules that were saved since the last batch hold for this one.
+        let rules = self.rules.in_force(&self.db).await?;
         let understood: Vec<Understood> = stream::iter(unread)
-            .map(|(id, arrived)| understand(id, arrived, &self.keys))
+            .map(|(id, arrived)| understand(id, arrived, &self.keys, Arc::clone(&rules)))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -152,9 +160,9 @@ fn in_words(error: &dyn std::error::Error) -> String {
 }
 
 /// Takes a message apart on a thread that nobody waits for longer than [`PATIENCE`].
-async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys) -> Understood {
+async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys, rules: Arc<InForce>) -> Understood {
     let raw = std::mem::take(&mut arrived.raw);
-    let report = match timeout(PATIENCE, spawn_blocking(move || rebound_classify::report(&raw))).await {
+    let report = match timeout(PATIENCE, spawn_blocking(move || rules.rules().report(&raw))).await {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(_)) => Err("reading it failed".to_owned()),
         Err(_) => Err(format!("reading it took longer than {} s", PATIENCE.as_secs())),

@@ -6,7 +6,7 @@ use anyhow::Context;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use rebound_contacts::Jobs;
+use rebound_contacts::{Jobs, RuleBook};
 use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Proxies};
 use rebound_db::Pool;
 use rebound_domain::{Clock, Keys};
@@ -30,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) send: Arc<Notify>,
     /// Told when there is something to read.
     pub(crate) read: Arc<Notify>,
+    /// The rules that bounces are read by.
+    pub(crate) rules: RuleBook,
     /// Told when there is long work.
     pub(crate) work: Arc<Notify>,
     pub(crate) stop: CancellationToken,
@@ -48,6 +50,7 @@ impl Parts {
             clock: clock()?,
             send: Arc::default(),
             read: Arc::default(),
+            rules: RuleBook::default(),
             work: Arc::default(),
             stop: CancellationToken::new(),
         })
@@ -151,7 +154,7 @@ impl Parts {
 
     /// Reads what has been kept.
     pub(crate) fn reader(&self) -> Reader {
-        Reader { db: self.db.clone(), keys: self.keys.clone(), clock: self.clock }
+        Reader { db: self.db.clone(), keys: self.keys.clone(), clock: self.clock, rules: self.rules.clone() }
     }
 
     /// Starts who does long work: imports, restores.
@@ -175,6 +178,7 @@ impl Parts {
             sender: self.sender(),
             clock: self.clock,
             wake: Arc::clone(&self.send),
+            rules: self.rules.clone(),
         }
     }
 

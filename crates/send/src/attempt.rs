@@ -6,6 +6,7 @@ use crate::pace::{Change, Lanes, Rate};
 use crate::transport::{Answer, Envelope, Line, Reply};
 use crate::{Relay, RelayDown, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_contacts::rules::InForce;
 use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, campaigns, lanes};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) sender: Sender,
     /// The policy in force; the worker looks whether there is a newer one.
     pub(crate) policy: watch::Sender<Arc<Policy>>,
+    /// The rules that replies are read by, likewise.
+    pub(crate) rules: watch::Sender<Arc<InForce>>,
     pub(crate) clock: Clock,
     pub(crate) journal: Journal,
     pub(crate) lanes: Lanes,
@@ -231,8 +234,9 @@ async fn lost(shared: &Shared, job: &Job, heard: Option<Heard>, now: DateTime<Ut
 async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
     let now = shared.clock.at(Utc::now());
     let line = reply.line();
-    let verdict =
-        rebound_classify::reply(line.as_bytes()).unwrap_or_else(|| plain_verdict(BounceCause::Undetermined, &line));
+    let rules = Arc::clone(&shared.rules.borrow());
+    let verdict = rules.rules().reply(line.as_bytes());
+    let verdict = verdict.unwrap_or_else(|| plain_verdict(BounceCause::Undetermined, &line));
     learn(shared, job, Some(&verdict)).await;
     let refusal = if reply.code >= 500 { Refusal::Permanent } else { Refusal::Transient };
     let bounce = Box::new(bounce(job, &of, verdict, refusal, now));

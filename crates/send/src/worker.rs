@@ -9,6 +9,8 @@ use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_contacts::RuleBook;
+use rebound_contacts::rules::InForce;
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, contacts, deliveries, events, lanes, lists, policies};
@@ -44,6 +46,8 @@ pub struct Worker {
     pub clock: Clock,
     /// Told when there is something to do.
     pub wake: Arc<Notify>,
+    /// The rules that replies are read by.
+    pub rules: RuleBook,
 }
 
 /// Why a worker ended.
@@ -117,6 +121,7 @@ impl Worker {
     /// Sends under one name.
     async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
         let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
+        let rules = watch::Sender::new(self.rules.in_force(&self.db).await?);
         let resting = lanes::resting(&self.db).await?;
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
@@ -125,7 +130,7 @@ impl Worker {
         let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
         let (journal, writer) = Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock);
         let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
-        let shared = Arc::new(self.shared(journal, policy, waiting, stop.clone()));
+        let shared = Arc::new(self.shared(journal, (policy, rules), waiting, stop.clone()));
         remember_lanes(&shared, resting);
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
@@ -190,7 +195,7 @@ impl Worker {
     fn shared(
         &self,
         journal: Journal,
-        policy: watch::Sender<Arc<Policy>>,
+        (policy, rules): (watch::Sender<Arc<Policy>>, watch::Sender<Arc<InForce>>),
         jobs: mpsc::Receiver<Job>,
         stop: CancellationToken,
     ) -> Shared {
@@ -199,6 +204,7 @@ impl Worker {
             relay: self.relay.clone(),
             sender: self.sender.clone(),
             policy,
+            rules,
             clock: self.clock,
             journal,
             lanes: Lanes::default(),
@@ -317,12 +323,17 @@ impl Dispatch<'_> {
         Ok(())
     }
 
-    /// A policy that was saved, and lanes that somebody wants to be asked again, hold from now on.
+    /// A policy and rules that were saved, and lanes that somebody wants to be asked again, hold from now on.
     async fn mind_what_people_changed(&self) -> Result<(), rebound_contacts::Error> {
         let db = &self.worker.db;
         if let Some(newer) = policies::newer(db, self.shared.policy().version).await? {
             tracing::info!(policy.version = newer.version, "a new policy is in force");
             self.shared.policy.send_replace(Arc::new(newer));
+        }
+        let rules = self.worker.rules.in_force(db).await?;
+        if !Arc::ptr_eq(&rules, &self.shared.rules.borrow()) {
+            tracing::info!(rules.version = rules.version, "new rules are in force");
+            self.shared.rules.send_replace(rules);
         }
         for lane in lanes::resting(db).await? {
             self.shared.lanes.shorten(&lane.receiver, lane.until);

@@ -4,8 +4,9 @@ use super::standings;
 use chrono::{DateTime, Utc};
 use rebound_db::bounces::{self, NotedBounce};
 use rebound_db::events::{self, Event};
-use rebound_db::{Error, Transaction, policies};
-use rebound_domain::{AddressKey, BounceId, Case, Reach};
+use rebound_db::{Connection, Error, Transaction, policies};
+use rebound_domain::{AddressKey, BounceId, Case, Policy, Reach};
+use std::collections::{HashMap, HashSet};
 
 /// Bounces that one correction is about at most.
 pub const CORRECTED_AT_ONCE: u32 = 10_000;
@@ -96,13 +97,7 @@ async fn apply(
     keys.dedup();
     bounces::correct(tx, origin.id, &ids, judged, by, now).await?;
     let mut corrected = Corrected { bounces: ids.len(), ..Corrected::default() };
-    for part in keys.chunks(PART) {
-        let before = silent(tx, part, now).await?;
-        standings::judge_anew(tx, part, &policy, by.0, now).await?;
-        let after = silent(tx, part, now).await?;
-        corrected.lifted += before.iter().filter(|key| !after.contains(key)).count();
-        corrected.suppressed += after.iter().filter(|key| !before.contains(key)).count();
-    }
+    (corrected.lifted, corrected.suppressed) = judge_history(tx, &keys, &policy, by.0, now).await?;
     let event = Event {
         at: now,
         kind,
@@ -116,17 +111,55 @@ async fn apply(
     Ok(corrected)
 }
 
-/// Those of `keys` that are not written to at `now` because of bounces.
-async fn silent(
+/// Judges `keys` by all that is known of them: how many are written to again, and how many are not any more.
+pub(crate) async fn judge_history(
     tx: &Transaction,
     keys: &[AddressKey],
+    policy: &Policy,
+    actor: &str,
     now: DateTime<Utc>,
-) -> Result<std::collections::HashSet<AddressKey>, Error> {
-    let kept = rebound_db::standings::get(tx, keys).await?;
-    let is_silent = |reach: Reach| match reach {
+) -> Result<(usize, usize), Error> {
+    let (mut lifted, mut suppressed) = (0, 0);
+    for part in keys.chunks(PART) {
+        let before = silent(tx, part, now).await?;
+        standings::judge_anew(tx, part, policy, actor, now).await?;
+        let after = silent(tx, part, now).await?;
+        lifted += before.difference(&after).count();
+        suppressed += after.difference(&before).count();
+    }
+    Ok((lifted, suppressed))
+}
+
+/// The same, if the bounces were what is `said` of them (`None`: what the verdicts say). Nothing is written.
+pub(crate) async fn foreseen(
+    db: &impl Connection,
+    keys: &[AddressKey],
+    said: &HashMap<BounceId, Option<Case>>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(usize, usize), Error> {
+    let (mut lifted, mut suppressed) = (0, 0);
+    for part in keys.chunks(PART) {
+        let before = silent(db, part, now).await?;
+        let after = standings::foreseen(db, part, said, policy).await?;
+        let after: HashSet<AddressKey> =
+            after.into_iter().filter(|(_, reach)| is_silent(*reach, now)).map(|(key, _)| key).collect();
+        lifted += before.difference(&after).count();
+        suppressed += after.difference(&before).count();
+    }
+    Ok((lifted, suppressed))
+}
+
+/// Those of `keys` that are not written to at `now` because of bounces.
+async fn silent(db: &impl Connection, keys: &[AddressKey], now: DateTime<Utc>) -> Result<HashSet<AddressKey>, Error> {
+    let kept = rebound_db::standings::get(db, keys).await?;
+    Ok(kept.into_iter().filter(|(_, kept)| is_silent(kept.standing.reach, now)).map(|(key, _)| key).collect())
+}
+
+fn is_silent(reach: Reach, now: DateTime<Utc>) -> bool {
+    match reach {
         Reach::Reachable => false,
         Reach::Resting { until, .. } => now < until,
         Reach::Gone { .. } => true,
-    };
-    Ok(kept.into_iter().filter(|(_, kept)| is_silent(kept.standing.reach)).map(|(key, _)| key).collect())
+    }
 }

@@ -3,12 +3,12 @@
 use super::REBOUND;
 use super::fate::Judged;
 use chrono::{DateTime, Utc};
-use rebound_db::bounces::{self, Same};
+use rebound_db::bounces::{self, NotedBounce, Same};
 use rebound_db::events::{self, Event};
 use rebound_db::policies::{self, Saved};
 use rebound_db::standings::{self, Kept};
 use rebound_db::{Connection, Error, Transaction, suppressions};
-use rebound_domain::{AddressKey, BounceId, Fact, Policy, Reach, Standing, Suppression, fold};
+use rebound_domain::{AddressKey, BounceId, Case, Fact, Policy, Reach, Standing, Suppression, fold};
 use std::collections::{BTreeMap, HashMap};
 
 /// Something that happened to an address.
@@ -68,7 +68,7 @@ pub(super) async fn judge_anew(
     now: DateTime<Utc>,
 ) -> Result<usize, Error> {
     let before = standings::get(tx, keys).await?;
-    let after = folded(&histories(tx, keys).await?, &Policies::of(tx, policy).await?);
+    let after = folded(&histories(tx, keys, &HashMap::new()).await?, &Policies::of(tx, policy).await?);
     keep(tx, keys, &before, after, policy, actor, now).await
 }
 
@@ -83,7 +83,7 @@ async fn go_on(tx: &Transaction, facts: Histories, policy: &Policy, now: DateTim
     let (forward, late): (Histories, Histories) = facts.into_iter().partition(|(key, history)| in_order(key, history));
     let late: Vec<AddressKey> = late.into_keys().collect();
     let policies = Policies::of(tx, policy).await?;
-    let mut after = folded(&histories(tx, &late).await?, &policies);
+    let mut after = folded(&histories(tx, &late, &HashMap::new()).await?, &policies);
     for (key, history) in forward {
         let from = before.get(&key).map(|kept| kept.standing.clone()).unwrap_or_default();
         after.extend(fold_all(&policies, from, &history).map(|folded| (key, folded)));
@@ -140,10 +140,31 @@ fn fold_all(policies: &Policies<'_>, from: Standing, history: &[Happened]) -> Op
     Some(Folded { kept: Kept { standing, updated }, because })
 }
 
-/// All that is known of `keys`, in order, from the first bounce that counts: what came before it cannot matter.
-async fn histories(db: &impl Connection, keys: &[AddressKey]) -> Result<Histories, Error> {
+/// How `keys` could be reached, if the bounces were what is `said` of them; who was never judged is left out.
+pub(super) async fn foreseen(
+    db: &impl Connection,
+    keys: &[AddressKey],
+    said: &HashMap<BounceId, Option<Case>>,
+    policy: &Policy,
+) -> Result<Vec<(AddressKey, Reach)>, Error> {
+    let after = folded(&histories(db, keys, said).await?, &Policies::of(db, policy).await?);
+    Ok(after.into_iter().map(|(key, folded)| (key, folded.kept.standing.reach)).collect())
+}
+
+/// All that is known of `keys`, in order, from the first bounce that counts: what came before it cannot matter. What
+/// is `said` of a bounce is taken for what was said last.
+async fn histories(
+    db: &impl Connection,
+    keys: &[AddressKey],
+    said: &HashMap<BounceId, Option<Case>>,
+) -> Result<Histories, Error> {
     let mut histories = Histories::new();
-    for bounce in bounces::judged(db, keys).await?.into_iter().filter(|bounce| !bounce.is_excused()) {
+    let heard = bounces::judged(db, keys).await?.into_iter();
+    let heard = heard.map(|bounce| match said.get(&bounce.id) {
+        Some(case) => NotedBounce { corrected: *case, ..bounce },
+        None => bounce,
+    });
+    for bounce in heard.filter(|bounce| !bounce.is_excused()) {
         let Some(fact) = bounce.fact() else { continue };
         let (words, version) = (Some((bounce.id, bounce.verdict.diagnostic)), Some(bounce.policy_version));
         histories.entry(bounce.address).or_default().push(Happened { at: bounce.at, fact, bounce: words, version });
@@ -252,6 +273,6 @@ pub async fn rebuild_standing(
     policy: &Policy,
 ) -> Result<Option<Standing>, Error> {
     let policies = Policies::of(db, policy).await?;
-    let mut folded = folded(&histories(db, std::slice::from_ref(key)).await?, &policies);
+    let mut folded = folded(&histories(db, std::slice::from_ref(key), &HashMap::new()).await?, &policies);
     Ok(folded.remove(key).map(|folded| folded.kept.standing))
 }

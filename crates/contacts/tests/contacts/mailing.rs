@@ -24,7 +24,11 @@ const WORKER: WorkerId = WorkerId(1);
 impl Mailing {
     /// With so many people: `p0@d0.example`, `p1@d1.example` … at seven domains.
     pub(crate) async fn to(people: usize) -> Self {
-        let place = Place::new().await;
+        Self::on(Place::new().await, people).await
+    }
+
+    /// The same in a place that is there already.
+    pub(crate) async fn on(place: Place, people: usize) -> Self {
         let rows: String = (0..people).map(|n| format!("p{n}@d{}.example\n", n % 7)).collect();
         place.import(format!("email\n{rows}")).await;
         Self { place, policy: Policy::default() }

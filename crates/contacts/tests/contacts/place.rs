@@ -19,6 +19,17 @@ impl Place {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = rebound_db::temporary(folder.path()).await.unwrap();
+        Self::on(db, folder).await
+    }
+
+    /// In a database that may be anywhere.
+    pub(crate) async fn at(url: &str) -> Self {
+        let db = rebound_db::connect(url).await.unwrap();
+        rebound_db::migrate(&db).await.unwrap();
+        Self::on(db, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(db: Pool, folder: TempDir) -> Self {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let list = lists::ensure(&db, "Newsletter", now).await.unwrap();
         Self { db, list, now, _folder: folder }

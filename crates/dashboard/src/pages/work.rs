@@ -95,6 +95,7 @@ async fn line(app: &App, by: &Allowed<See>, job: Job, now: When) -> Result<Line,
         JobKind::Import => import(app, &job).await?,
         JobKind::Restore => restore(app, &job).await?,
         JobKind::Migration => migration(&job),
+        JobKind::Rejudge => rejudge(&job),
     };
     if let Some(error) = &job.error {
         detail = format!("{}.", sentence(error));
@@ -141,11 +142,17 @@ fn migration(job: &Job) -> (String, String, String) {
     (MOVE.to_owned(), format!("/jobs/{}", job.id), detail)
 }
 
+fn rejudge(job: &Job) -> (String, String, String) {
+    let what = format!("The history judged again by version {} of the rules", job.subject);
+    let detail = format!("{} of {} looked at.", Count(job.done), Count(job.total).of("bounce", "bounces"));
+    (what, "/settings/rules".to_owned(), detail)
+}
+
 /// Who may stop it is who may begin it.
 fn permission(kind: JobKind) -> Permission {
     match kind {
         JobKind::Import => Permission::Write,
-        JobKind::Restore | JobKind::Migration => Permission::Administer,
+        JobKind::Restore | JobKind::Migration | JobKind::Rejudge => Permission::Administer,
     }
 }
 
@@ -215,7 +222,7 @@ pub(crate) struct CancelPage {
     /// Whom a restore has not come to; of an import, how much of the file is read, in percent.
     left: Count,
     percent: i64,
-    is_import: bool,
+    kind: JobKind,
 }
 
 pub(crate) async fn cancel_page(
@@ -224,16 +231,16 @@ pub(crate) async fn cancel_page(
     Path(id): Path<i64>,
 ) -> Result<Page<CancelPage>, PageError> {
     let job = found(&app, &by, id).await?;
-    let is_import = job.kind == JobKind::Import;
     let (what, link, _) = match job.kind {
         JobKind::Import => import(&app, &job).await?,
         JobKind::Restore => restore(&app, &job).await?,
+        JobKind::Rejudge => rejudge(&job),
         JobKind::Migration => return Err(PageError::NotNow("a move is stopped where its command runs".to_owned())),
     };
     let done = match (job.kind, imports::get(&app.db, ImportId(job.subject)).await?) {
         (JobKind::Import, Some(import)) => import.counts.added,
         (JobKind::Import, None) => 0,
-        (JobKind::Restore | JobKind::Migration, _) => job.done,
+        (JobKind::Restore | JobKind::Migration | JobKind::Rejudge, _) => job.done,
     };
     let frame = Frame::of(&app, &by, Place::Work).await?;
     Ok(Page(CancelPage {
@@ -244,7 +251,7 @@ pub(crate) async fn cancel_page(
         done: Count(done),
         left: Count((job.total - job.done).max(0)),
         percent: percent(job.done, job.total),
-        is_import,
+        kind: job.kind,
     }))
 }
 

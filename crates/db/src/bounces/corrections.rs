@@ -21,6 +21,8 @@ pub struct Correction {
     pub why: String,
     /// How many bounces they said it of.
     pub bounces: i64,
+    /// The rule that judged it again, where no person said it: `judged` is `None` where the rule says so no more.
+    pub rule: Option<String>,
 }
 
 const ALIKE: &str = "FROM bounces o CROSS JOIN bounces b
@@ -87,8 +89,9 @@ pub async fn corrections(db: &impl Connection, id: BounceId) -> Result<Vec<Corre
         judged: Option<String>,
         why: String,
         bounces: i64,
+        rule: Option<String>,
     }
-    let sql = "SELECT c.origin, c.at, c.actor, c.judged, c.why,
+    let sql = "SELECT c.origin, c.at, c.actor, c.judged, c.why, c.rule,
             (SELECT COUNT(*) FROM corrections t WHERE t.origin = c.origin AND t.at = c.at) AS bounces
          FROM corrections c WHERE c.bounce_id = $1 ORDER BY c.id DESC";
     let found: Vec<Row> = all(db, sql, [id.0.into()]).await?;
@@ -101,6 +104,7 @@ pub async fn corrections(db: &impl Connection, id: BounceId) -> Result<Vec<Corre
             judged: judged.map_err(|_| Error::unreadable("corrections", "judged"))?,
             why: row.why,
             bounces: row.bounces,
+            rule: row.rule,
         })
     };
     found.into_iter().map(read).collect()

@@ -2,6 +2,7 @@
 
 use crate::world::{World, dsn, gone, key};
 use chrono::{TimeDelta, Utc};
+use rebound_contacts::RuleBook;
 use rebound_db::{bounces, inbox};
 use rebound_domain::Clock;
 use rebound_domain::{BounceCause, Grade, Keys, MessageId, ReportKind, ReturnPath, StateName, SuppressionReason};
@@ -17,7 +18,7 @@ async fn a_report_to_a_signed_return_path_ends_an_address_that_is_gone() {
     let world = World::with(&[ADA, BOB]).await;
     let door = world.listen(Limits::default()).await;
     let (db, keys) = (world.db.clone(), world.keys.clone());
-    let reader = Reader { db, keys, clock: Clock::wall() };
+    let reader = Reader { db, keys, clock: Clock::wall(), rules: RuleBook::default() };
     let reading = tokio::spawn(reader.run(Arc::clone(&door.wake), door.stop.clone()));
 
     let answer = door.deliver(&world.return_path(ADA).await, &gone(ADA, "unsigned@news.example")).await;
@@ -36,6 +37,26 @@ async fn a_report_to_a_signed_return_path_ends_an_address_that_is_gone() {
     assert!(String::from_utf8(raw).unwrap().contains("Final-Recipient: rfc822; ada@orchard.example\r\n"));
     door.stop.cancel();
     reading.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rule_that_is_saved_holds_for_the_next_report() {
+    let world = World::with(&[ADA, BOB]).await;
+    let (db, keys) = (world.db.clone(), world.keys.clone());
+    let reader = Reader { db, keys, clock: Clock::wall(), rules: RuleBook::default() };
+    let read = async |who: &str| {
+        let report = dsn(who, "5.0.0", "550 computer says no", "x@y.example");
+        world.arrive(&world.return_path(who).await, &report).await;
+        assert_eq!(reader.read_batch(Utc::now()).await.unwrap(), 1);
+        let verdict = bounces::of_key(&world.db, &key(who), 9).await.unwrap().remove(0).verdict;
+        (verdict.cause, verdict.rules.contains("+local-"))
+    };
+    let (before, local) = read(ADA).await;
+    assert!(before != BounceCause::Virus && !local, "{before}");
+    let rule = "[[rule]]\nid = 'local.no'\ncause = 'virus'\nwhy = 'ours'\nwords = ['computer says no']\n\
+                example = '550 computer says no'\nnot = '550 no'";
+    rebound_contacts::save_rules(&world.db, rule, 0, ("eve@house.example", ""), Utc::now()).await.unwrap();
+    assert_eq!(read(BOB).await, (BounceCause::Virus, true));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A database with a campaign that was sent to a few people, and a listener for what comes back.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_contacts::RuleBook;
 use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, inbox, leases, lists, subscriptions, suppressions};
 use rebound_domain::{
     AddressKey, CampaignState, Clock, ContactId, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, InboxId, Keys,
@@ -121,7 +122,7 @@ impl World {
     /// Reads all that is unread; how many messages that were.
     pub(crate) async fn read_all(&self) -> usize {
         let (db, keys) = (self.db.clone(), self.keys.clone());
-        let reader = Reader { db, keys, clock: Clock::wall() };
+        let reader = Reader { db, keys, clock: Clock::wall(), rules: RuleBook::default() };
         let mut all = 0;
         loop {
             match reader.read_batch(Utc::now()).await.unwrap() {

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::keys;
+use rebound_contacts::RuleBook;
 use rebound_db::Pool;
 use rebound_send::Relay;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("disk", asked(&config, disk).await),
         ("clock", asked(&config, clock).await),
+        ("rules", asked(&config, async |db| rules(db, &config).await).await),
         ("pages", port(config.listen, "listen").await),
         ("return path", port(config.return_listen, "return_path.listen").await),
         ("relay", relay(&config).await),
@@ -98,6 +100,21 @@ async fn clock(db: &Pool) -> Result<String, String> {
             by.num_minutes()
         )),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Rules of the installation's own that do not hold any more are laid aside; that must not go unnoticed.
+async fn rules(db: &Pool, config: &Config) -> Result<String, String> {
+    let in_force = RuleBook::default().in_force(db).await.map_err(|error| error.to_string())?;
+    let version = in_force.rules().version();
+    match (in_force.version, in_force.faults.first()) {
+        (0, _) => Ok(format!("{version}, as they came with the program")),
+        (own, None) => Ok(format!("{version}, with version {own} of your own")),
+        (own, Some(fault)) => Err(format!(
+            "version {own} of your own does not hold any more, and bounces are read by the built-in rules alone: \
+             {fault}. Mend it at {}/settings/rules.",
+            config.public_url
+        )),
     }
 }
 

@@ -170,9 +170,41 @@ fn work(db: &Pool, folder: &TempDir, relay: &Relayed) -> (CancellationToken, tok
         sender: sender(),
         clock: Clock::wall(),
         wake: std::sync::Arc::default(),
+        rules: rebound_contacts::RuleBook::default(),
     };
     let until = stop.clone();
     (stop, tokio::spawn(async move { worker.run(until).await.unwrap() }))
+}
+
+#[tokio::test]
+async fn a_worker_reads_replies_by_rules_that_are_saved_while_it_runs() {
+    let (db, id, folder) = installation().await;
+    let (sender, now) = (sender(), Utc::now());
+    let list = campaign(&db, id).await.draft.list;
+    let gone: EmailAddress = "gone@orchard.example".parse().unwrap();
+    contacts::add(&db, &[(gone.clone(), Fields::new())], now - TimeDelta::hours(1)).await.unwrap();
+    subscriptions::confirm_all(&db, list, &[gone.key()], "a test", now - TimeDelta::hours(1)).await.unwrap();
+    let relay = relay::start(&["550 computer says no"]).await;
+    let (stop, worker) = work(&db, &folder, &relay);
+    let verdict = async |id: CampaignId| {
+        let found = rebound_db::bounces::of_key(&db, &gone.key(), 9).await.unwrap();
+        found.into_iter().find(|one| one.campaign() == Some(id)).map(|one| one.verdict)
+    };
+    rebound_send::launch(&db, id, &sender, ME, now).await.unwrap();
+    let before = until("the first refusal", async || verdict(id).await).await;
+    assert!(before.cause != BounceCause::Greylisted && !before.rules.contains("+local-"), "{before:?}");
+
+    let rule = "[[rule]]\nid = 'local.no'\ncause = 'greylisted'\nwhy = 'ours'\nwords = ['computer says no']\n\
+                example = '550 computer says no'\nnot = '550 no'";
+    rebound_contacts::save_rules(&db, rule, 0, (ME, ""), Utc::now()).await.unwrap();
+    let draft = Draft { name: "Summer".into(), ..campaign(&db, id).await.draft };
+    let next = campaigns::create(&db, &draft, Utc::now()).await.unwrap();
+    rebound_send::launch(&db, next, &sender, ME, Utc::now()).await.unwrap();
+    let after = until("the second refusal", async || verdict(next).await).await;
+    assert_eq!(after.cause, BounceCause::Greylisted);
+    assert!(after.rules.contains("+local-"), "{after:?}");
+    stop.cancel();
+    worker.await.unwrap();
 }
 
 #[tokio::test]

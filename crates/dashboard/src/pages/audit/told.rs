@@ -4,12 +4,13 @@ use rebound_db::events::Entry;
 use rebound_domain::BounceCause;
 
 /// What entries are about: the name in the database, and the word on the page.
-pub(super) const NOUNS: [(&str, &str); 8] = [
+pub(super) const NOUNS: [(&str, &str); 9] = [
     ("campaign", "Campaigns"),
     ("contact", "Contacts"),
     ("list", "Lists and imports"),
     ("incident", "Incidents"),
     ("policy", "Policies"),
+    ("rules", "Rules for bounces"),
     ("server", "Sending servers"),
     ("user", "People and sign-ins"),
     ("key", "Keys"),
@@ -56,6 +57,10 @@ pub(super) fn words(entry: &Entry) -> String {
         "incident.closed" => "closed an incident",
         "incident.opened" => "opened an incident",
         "incident.restored" => "restored the contacts of an incident",
+        "rules.saved" => "saved rules for reading bounces",
+        "history.judged" => "had the history judged again",
+        "history.cancelled" => "stopped judging the history again",
+        "history.retried" => "had the judging of the history go on",
         _ => "",
     };
     if known.is_empty() { entry.kind.replace(['.', '_', '-'], " ") } else { known.to_owned() }
@@ -77,6 +82,7 @@ pub(super) fn thing(entry: &Entry) -> Option<(String, String)> {
         ("bounce", _) => named("Bounce", "/bounces"),
         ("import", _) => named("Import", "/imports"),
         ("list", _) => entry.subject_id.map(|id| (format!("List {id}"), "/lists".to_owned())),
+        ("rules", _) => named("Rules, version", "/settings/rules/versions"),
         ("policy", _) => Some(("Policies".to_owned(), "/policies".to_owned())),
         ("user", _) if entry.subject_id.is_some() => named("Person", "/users"),
         ("server", _) if entry.kind != "server.removed" => named("Server", "/servers"),
