@@ -53,6 +53,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/imports/{id}", Page(&["/imports/1", "/imports/3"])),
     ("/imports/{id}/progress", Else),
     ("/imports/{id}/bad-rows", File("/imports/1/bad-rows")),
+    ("/classify", Page(&["/classify"])),
     ("/jobs", Page(&["/jobs"])),
     ("/jobs/progress", Else),
     ("/jobs/{id}", Else), // that of an import or an incident; see `the_page_of_a_move_serves_everybody`

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::error::PageError;
+use crate::pages::api::ApiError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -44,8 +45,13 @@ pub(crate) async fn same_site(State(app): State<App>, request: Request, next: Ne
     if asks || is_ours(request.headers(), &app.public_url) {
         next.run(request).await
     } else {
-        PageError::Forged.into_response()
+        answered(request.uri().path(), PageError::Forged)
     }
+}
+
+/// Why not, as a page or, for programs, as JSON.
+fn answered(path: &str, error: PageError) -> Response {
+    if path.starts_with("/api/") { ApiError::from(error).into_response() } else { error.into_response() }
 }
 
 fn is_ours(headers: &HeaderMap, public_url: &str) -> bool {

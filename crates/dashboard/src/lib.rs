@@ -30,6 +30,7 @@ mod page;
 mod pages;
 mod password;
 mod proxies;
+mod readings;
 mod routes;
 mod secret;
 mod session;
@@ -42,6 +43,7 @@ pub use assets::stylesheets;
 pub use counted::Counted;
 pub use password::{BadPassword, Hasher, LONGEST, SHORTEST};
 pub use proxies::Proxies;
+pub use readings::Readings;
 pub use routes::{Route, routes};
 
 use axum::Router;

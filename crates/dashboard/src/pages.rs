@@ -1,9 +1,11 @@
 //! The pages, one file per address.
 
 pub(crate) mod account;
+pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod bounces;
 pub(crate) mod campaigns;
+pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod contacts;
 pub(crate) mod imports;

@@ -1,8 +1,8 @@
 //! The table of all addresses.
 
 use crate::pages::{
-    account, audit, bounces, campaigns, confirm, contacts, imports, incidents, join, lists, overview, policies,
-    return_path, servers, settings, setup, sign_in, suppressions, users, work,
+    account, api, audit, bounces, campaigns, classify, confirm, contacts, imports, incidents, join, lists, overview,
+    policies, return_path, servers, settings, setup, sign_in, suppressions, users, work,
 };
 use crate::{App, assets};
 use axum::extract::DefaultBodyLimit;
@@ -100,6 +100,9 @@ pub fn routes() -> Vec<Route> {
         get("/bounces/{id}", Some(See), bounces::show),
         post("/bounces/{id}/correction", Some(Write), bounces::correct),
         post("/bounces/{id}/correction/undo", Some(Write), bounces::take_back),
+        get("/classify", Some(See), classify::show),
+        post("/classify", Some(See), classify::read),
+        post("/api/v1/classify", Some(See), api::classify),
         get("/incidents", Some(See), incidents::index),
         get("/incidents/{id}", Some(See), incidents::show),
         post("/incidents/{id}/close", Some(Administer), incidents::close),

@@ -21,6 +21,8 @@ mod pages;
 mod people;
 #[path = "dashboard/policies.rs"]
 mod policies;
+#[path = "dashboard/readings.rs"]
+mod readings;
 #[path = "dashboard/seed.rs"]
 mod seed;
 #[path = "dashboard/servers.rs"]

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use rebound_contacts::{Jobs, RuleBook};
-use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Proxies};
+use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Proxies, Readings};
 use rebound_db::Pool;
 use rebound_domain::{Clock, Keys};
 use rebound_ingest::{ClientAddress, Limits, Listener, Reader, Reception};
@@ -94,6 +94,7 @@ impl Parts {
                 version: env!("CARGO_PKG_VERSION"),
             },
             suppressed: Counted::default(),
+            readings: Readings::with(self.rules.clone()),
         };
         let proxies = app.proxies.clone();
         let public = rebound_ingest::public_routes(rebound_ingest::PublicPages {

@@ -5,6 +5,7 @@ mod evidence;
 mod verdict;
 
 pub(crate) use correction::{correct, take_back};
+pub(crate) use evidence::{Piece, marked};
 pub(crate) use verdict::show;
 
 use crate::App;

@@ -12,6 +12,11 @@ fn filled(path: &str) -> String {
     path.replace("{id}", "2").replace("{secret}", "unknown").replace("{file}", "unknown.css").replace("{version}", "2")
 }
 
+/// Whether it answers in JSON.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
 /// Asks without a token: a permission is asked for before the form is read, and nothing is ever changed.
 async fn knock(world: &World, method: &Method, path: &str, browser: Option<&Browser>) -> Answer {
     match *method {
@@ -33,7 +38,8 @@ async fn every_address_keeps_out_who_may_not() {
         let path = filled(route.path);
         let (method, name) = (&route.method, format!("{} {}", route.method, route.path));
         let stranger = knock(&world, method, &path, None).await;
-        assert_eq!(stranger.status, StatusCode::SEE_OTHER, "{name} for a stranger");
+        let away = if is_for_programs(route.path) { StatusCode::UNAUTHORIZED } else { StatusCode::SEE_OTHER };
+        assert_eq!(stranger.status, away, "{name} for a stranger");
         for (role, browser) in &browsers {
             let forbidden = "Your role does not allow it";
             let answer = knock(&world, method, &path, Some(browser)).await;
@@ -83,7 +89,8 @@ async fn forms_are_taken_from_our_own_pages_only() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} from another site");
         let before_sign_in = route.needs.is_none();
         let upload = route.path == "/imports/new";
-        if before_sign_in || upload {
+        // A program fills no form: where it asks from is all there is to look at.
+        if before_sign_in || upload || is_for_programs(route.path) {
             continue;
         }
         for token in ["", "wrong", &owner.csrf[1..]] {
