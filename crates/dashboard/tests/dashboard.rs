@@ -23,6 +23,8 @@ mod people;
 mod policies;
 #[path = "dashboard/readings.rs"]
 mod readings;
+#[path = "dashboard/rules.rs"]
+mod rules;
 #[path = "dashboard/seed.rs"]
 mod seed;
 #[path = "dashboard/servers.rs"]

@@ -2,10 +2,12 @@
 
 mod correction;
 mod evidence;
+mod rule;
 mod verdict;
 
 pub(crate) use correction::{correct, take_back};
 pub(crate) use evidence::{Piece, marked};
+pub(crate) use rule::{make_rule, propose_rule};
 pub(crate) use verdict::show;
 
 use crate::App;

@@ -1,6 +1,10 @@
 //! `/settings`: how this installation is set up and whether its parts are at work. Shown, not changed: the
 //! configuration is a file.
 
+mod rules;
+
+pub(crate) use rules::{judge_history, rules, rules_version, save_rules};
+
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
@@ -28,6 +32,9 @@ pub(crate) struct Settings {
     keys: Vec<String>,
     version: &'static str,
     policy: Policy,
+    /// The version of the rules that bounces are read by, and of the installation's own.
+    rules: (String, i64),
+    rules_hold: bool,
 }
 
 struct Lane {
@@ -39,6 +46,7 @@ struct Lane {
 
 pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Settings>, PageError> {
     let now = app.now();
+    let rules = app.readings.in_force(&app.db).await?;
     let resting = lanes::resting(&app.db).await?;
     let lane = |lane: lanes::RestingLane| Lane {
         receiver: lane.receiver.as_str().to_owned(),
@@ -66,5 +74,7 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         keys: app.sender.keys.names().into_iter().map(String::from).collect(),
         version: app.installation.version,
         policy: policies::in_force(&app.db).await?,
+        rules: (rules.rules().version().to_owned(), rules.version),
+        rules_hold: rules.faults.is_empty(),
     }))
 }

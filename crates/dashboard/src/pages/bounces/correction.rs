@@ -21,6 +21,8 @@ pub(crate) struct Said {
     pub(crate) judged: Option<Case>,
     pub(crate) why: String,
     pub(crate) bounces: Count,
+    /// The rule that said it, where no person did.
+    pub(crate) rule: Option<String>,
 }
 
 /// What was said of `bounce`, newest first.
@@ -33,6 +35,7 @@ pub(super) async fn said(app: &App, bounce: &NotedBounce) -> Result<Vec<Said>, P
         judged: one.judged,
         why: one.why,
         bounces: Count(one.bounces),
+        rule: one.rule,
     };
     Ok(found.into_iter().map(read).collect())
 }

@@ -143,7 +143,11 @@ fn plan(
         n => format!("Try {n}"),
     };
     let (class, _) = kind(bounce);
-    let judged = format!("Judged by policy version {}", bounce.policy_version);
+    let by_rules = match &*bounce.verdict.rules {
+        "" => String::new(),
+        rules => format!(", read by rules {rules}"),
+    };
+    let judged = format!("Judged by policy version {}{by_rules}", bounce.policy_version);
     let mut plan = vec![Step { at: when(bounce.at), class, title: format!("{nth}: {cause}"), text: judged }];
     if let Some(delivery) = delivery {
         plan.extend(of_delivery(delivery, bounce.case(), policy, now));
