@@ -187,6 +187,7 @@ pub(crate) async fn show(by: Allowed<See>, State(app): State<App>, Path(id): Pat
     let link = match job.kind {
         JobKind::Import => import(&app, &job).await?.1,
         JobKind::Restore => restore(&app, &job).await?.1,
+        JobKind::Rejudge => rejudge(&job).1,
         JobKind::Migration => return Ok(Page(moved(&app, &by, job).await?).into_response()),
     };
     Ok(Redirect::to(&link).into_response())
