@@ -37,8 +37,9 @@ fn main() -> ExitCode {
 
 /// Writes `assets.rs`, a list of [`Asset`]s, into the folder of what is generated.
 fn embed() -> Result<(), String> {
-    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: run this through cargo")?);
+    // Asked when it runs, not when it was compiled: two checkouts may share a target folder.
+    let told = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set: run this through cargo"));
+    let (web, out) = (told("CARGO_MANIFEST_DIR")?.join("../../web"), told("OUT_DIR")?);
     // The pages' own templates are compiled in by askama, which watches them by itself.
     println!("cargo::rerun-if-changed=build.rs");
 
