@@ -1,5 +1,7 @@
 //! Whom a report for people names as failed, and which of its words are about whom.
 
+use std::collections::HashMap;
+
 use crate::shapes::{Shapes, holds};
 use crate::words::addresses_in;
 
@@ -46,18 +48,22 @@ pub(crate) fn blocks(words: &str, sender: Option<&str>) -> Vec<Block> {
     let named: Vec<Named> = lines.iter().enumerate().filter_map(|(at, line)| Named::read(at, line, sender)).collect();
     let Some(plainest) = named.iter().map(|named| named.claim).max() else { return Vec::new() };
     let heads: Vec<&Named> = named.iter().filter(|named| named.claim == plainest).collect();
+    let mut coded: HashMap<usize, &str> = HashMap::new();
+    coded.extend(named.iter().filter(|one| one.claim == Claim::Coded).map(|one| (one.line, one.recipient.as_str())));
     let mut blocks: Vec<Block> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for (index, head) in heads.iter().enumerate() {
         let end = heads.get(index + 1).map_or(lines.len(), |next| next.line);
-        let words = words_of(head, end, &lines, &named);
-        let full = blocks.len() >= RECIPIENTS;
-        match blocks.iter_mut().find(|block| block.is_about(&head.recipient)) {
-            Some(block) => block.add(&words),
-            None if !full => {
-                let original = source_in(&words).filter(|source| !source.eq_ignore_ascii_case(&head.recipient));
-                blocks.push(Block { recipient: head.recipient.clone(), original, words });
-            }
-            None => break,
+        let words = words_of(head, end, &lines, &coded);
+        let name = head.recipient.to_ascii_lowercase();
+        if let Some(block) = known.get(&name).and_then(|at| blocks.get_mut(*at)) {
+            block.add(&words);
+        } else if blocks.len() < RECIPIENTS {
+            let original = source_in(&words).filter(|source| !source.eq_ignore_ascii_case(&head.recipient));
+            known.insert(name, blocks.len());
+            blocks.push(Block { recipient: head.recipient.clone(), original, words });
+        } else {
+            break;
         }
     }
     if plainest == Claim::Heads {
@@ -79,15 +85,11 @@ impl Block {
 }
 
 /// The lines from a head to the next, without lines of a transcript that are about somebody else.
-fn words_of(head: &Named, end: usize, lines: &[&str], named: &[Named]) -> String {
-    let others = |at: usize| {
-        named.iter().any(|other| {
-            other.line == at && other.claim == Claim::Coded && !other.recipient.eq_ignore_ascii_case(&head.recipient)
-        })
-    };
-    let about =
-        lines.iter().enumerate().take(end).skip(head.line).filter(|(at, _)| head.claim == Claim::Coded || !others(*at));
-    about.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+fn words_of(head: &Named, end: usize, lines: &[&str], coded: &HashMap<usize, &str>) -> String {
+    let others = |at: usize| coded.get(&at).is_some_and(|name| !name.eq_ignore_ascii_case(&head.recipient));
+    let all = lines.get(head.line..end).unwrap_or_default().iter().zip(head.line..);
+    let about = all.filter(|(_, at)| head.claim == Claim::Coded || !others(*at));
+    about.map(|(line, _)| *line).collect::<Vec<_>>().join("\n")
 }
 
 /// Sendmail lists the recipients first; what was said about each stands in the transcript below.
@@ -95,7 +97,7 @@ fn add_transcript(blocks: &mut [Block], lines: &[&str], named: &[Named]) {
     if blocks.len() < 2 {
         return;
     }
-    for line in named.iter().filter(|named| named.claim == Claim::Coded) {
+    for line in named.iter().filter(|named| named.claim == Claim::Coded).take(RECIPIENTS) {
         let words = lines.get(line.line).copied().unwrap_or_default();
         if let Some(block) = blocks.iter_mut().find(|block| block.is_about(&line.recipient))
             && !block.words.contains(words)

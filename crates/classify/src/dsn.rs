@@ -10,7 +10,7 @@ use crate::message::{Headers, split_head};
 use crate::words::addresses_in;
 
 /// Recipients of one report that are read.
-const RECIPIENTS: usize = 1_000;
+pub(crate) const RECIPIENTS: usize = 1_000;
 
 /// What the reporting host did with one recipient (RFC 3464 §2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -58,7 +58,8 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
     let reply_code = reply_code_in(&line.text).or(heard.reply_code);
     let telling = heard.status.filter(|status| (status.subject, status.detail) != (0, 0));
     let status = telling.or(said.as_ref().map(|(code, _)| *code)).or(heard.status);
-    let command = heard.command.or_else(|| command_in(&line.folded));
+    // A relay that quotes another host says more than the command that we gave the relay.
+    let command = command_in(&line.folded).or(heard.command);
 
     let beside = Beside { command, status, hosts: heard.hosts };
     let mut candidates: Vec<Candidate<'_>> =
@@ -77,11 +78,12 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
     let second = ranked.get(1).copied();
     let sure = rules.calibration().percent(share(best, second.map_or(0, |(_, score)| score)));
     let passing = is_passing(reply_code, said_class, heard.status);
+    let doubtful = is_doubtful(cause, command, status, reply_code, near(&candidates, cause, &line.folded));
     let winners = || candidates.iter().filter(|candidate| candidate.cause == cause);
     let rule = || winners().filter_map(|candidate| candidate.by.rule());
     Verdict {
         cause,
-        permanence: permanence(cause, best, passing, &candidates),
+        permanence: permanence(cause, best, passing, doubtful, &candidates),
         confidence: sure,
         // Both cannot be likely.
         second: second.map(|(cause, score)| (cause, share(score, best).min(100 - sure).max(1))),
@@ -113,6 +115,17 @@ fn before_the_recipient(cause: BounceCause, command: Option<SmtpCommand>) -> Bou
         Some(SmtpCommand::Helo | SmtpCommand::Connect) if about_an_address => BounceCause::SenderDns,
         _ => cause,
     }
+}
+
+/// The words that led to `cause`, with what stands around them.
+fn near<'t>(candidates: &[Candidate<'_>], cause: BounceCause, folded: &'t str) -> &'t str {
+    /// Bytes on each side.
+    const AROUND: usize = 70;
+    let best = candidates.iter().find(|candidate| candidate.cause == cause && candidate.by.rule().is_some());
+    let Some(range) = best.map(|candidate| &candidate.range) else { return "" };
+    let start = folded.floor_char_boundary(range.start.saturating_sub(AROUND));
+    let end = folded.ceil_char_boundary((range.end + AROUND).min(folded.len()));
+    folded.get(start..end).unwrap_or_default()
 }
 
 /// Borrowed for the built-in rules, which nearly every verdict names.
@@ -230,12 +243,21 @@ fn is_passing(reply: Option<u16>, said: Option<EnhancedStatusCode>, field: Optio
     }
 }
 
-/// Only a cause about the address can be hard, and only when nothing speaks of a passing failure.
-fn permanence(cause: BounceCause, score: u32, passing: bool, candidates: &[Candidate<'_>]) -> Permanence {
+/// Only a cause about the address can be hard, only when nothing speaks of a passing failure, and only when the words
+/// around it are not about our own side.
+fn permanence(
+    cause: BounceCause,
+    score: u32,
+    passing: bool,
+    doubtful: bool,
+    candidates: &[Candidate<'_>],
+) -> Permanence {
     let mut winners = candidates.iter().filter(|candidate| candidate.cause == cause);
     let told = winners.clone().find_map(|candidate| candidate.by.rule().and_then(|rule| rule.permanence));
     let lasting = match (told, cause) {
-        (Some(told), _) => told == Permanence::Hard,
+        (Some(told), _) => {
+            return if told == Permanence::Hard && !passing { Permanence::Hard } else { Permanence::Soft };
+        }
         (None, BounceCause::MailboxUnknown | BounceCause::AddressMoved) => true,
         // "Host not found" may be a name server that did not answer: ask for plain words or a plain code.
         (None, BounceCause::DomainUnknown) => {
@@ -243,5 +265,101 @@ fn permanence(cause: BounceCause, score: u32, passing: bool, candidates: &[Candi
         }
         (None, _) => false,
     };
-    if lasting && !passing && score >= HARD_SCORE { Permanence::Hard } else { Permanence::Soft }
+    if lasting && !passing && !doubtful && score >= HARD_SCORE { Permanence::Hard } else { Permanence::Soft }
+}
+
+/// Whether a verdict about the address must not stand for good: the command, the codes or the words beside it speak
+/// of the sender, of the session, or of names that could not be looked up just now.
+fn is_doubtful(
+    cause: BounceCause,
+    command: Option<SmtpCommand>,
+    status: Option<EnhancedStatusCode>,
+    reply: Option<u16>,
+    near: &str,
+) -> bool {
+    /// Words that are about us, whatever stands beside them.
+    const OURS: &[&str] = &[
+        "sender",
+        "mail from",
+        "from address",
+        "from:",
+        "envelope-from",
+        "return-path",
+        "return path",
+        "reverse-path",
+        "helo",
+        "ehlo",
+        "reverse dns",
+        "rdns",
+        "reverse-dns",
+        " ptr",
+        "spf",
+        "dkim",
+        "dmarc",
+        "smtp login",
+        "username",
+        "password",
+        "smtp auth",
+        "authentication required",
+        "client host",
+        "header",
+        " url",
+        "link to",
+        "originator",
+        "bounce address",
+        "your domain",
+        "your email address",
+        "your address",
+        "absender",
+        "expéditeur",
+        "expediteur",
+        "remitente",
+        "remetente",
+        "mittente",
+        "nadawc",
+        "отправител",
+        "发件人",
+        "差出人",
+        "送信元",
+    ];
+    /// Words that a domain was not looked up in the end.
+    const NOT_NOW: &[&str] = &[
+        "servfail",
+        "server failure",
+        "timeout",
+        "timed out",
+        "temporar",
+        "did not respond",
+        "did not answer",
+        "try again",
+        "lookup error",
+        "not responding",
+    ];
+    let told_by_code = status.is_some_and(|code| match (code.subject, code.detail) {
+        (1, 7 | 8) | (7, 8 | 20..=32) => true,
+        (7, _) => cause == BounceCause::DomainUnknown,
+        _ => false,
+    });
+    let in_session = matches!(
+        command,
+        Some(
+            SmtpCommand::Auth
+                | SmtpCommand::StartTls
+                | SmtpCommand::Helo
+                | SmtpCommand::Connect
+                | SmtpCommand::MailFrom
+        )
+    );
+    let plain_recipient = near.contains("recipient address rejected") || near.contains("rcpt to");
+    // "Has moved" is said of servers, passwords and lists too: a code must say that it is the recipient.
+    let moved = cause == BounceCause::AddressMoved
+        && reply != Some(551)
+        && status.is_none_or(|code| (code.subject, code.detail) != (1, 6))
+        && !near.contains("please try");
+    told_by_code
+        || moved
+        || in_session
+        || matches!(reply, Some(530..=538))
+        || (!plain_recipient && OURS.iter().any(|words| near.contains(words)))
+        || (cause == BounceCause::DomainUnknown && NOT_NOW.iter().any(|words| near.contains(words)))
 }

@@ -18,6 +18,8 @@ pub(crate) const MESSAGE_BYTES: usize = 25 << 20;
 const HEADER_BYTES: usize = 1 << 20;
 /// Headers of one block that are kept.
 const HEADERS: usize = 1_000;
+/// Headers of one part that are kept: there may be a thousand parts.
+const PART_HEADERS: usize = 60;
 /// How deep parts may lie within parts.
 const DEPTH: usize = 20;
 /// Parts that are kept.
@@ -202,6 +204,13 @@ pub(crate) fn split_head(bytes: &[u8]) -> (Headers, &[u8]) {
     (headers, &bytes[at.min(bytes.len())..])
 }
 
+fn split_part(bytes: &[u8]) -> (Headers, &[u8]) {
+    let (mut headers, body) = split_head(bytes);
+    headers.0.truncate(PART_HEADERS);
+    headers.0.shrink_to_fit();
+    (headers, body)
+}
+
 fn field(line: &[u8]) -> Option<(String, String)> {
     let colon = memchr::memchr(b':', line)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
@@ -231,7 +240,7 @@ fn children<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Vec<(Headers,
     }
     let boundary = parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty());
     let Some(boundary) = boundary.or_else(|| first_delimiter(body)) else { return Vec::new() };
-    between(body, format!("--{boundary}").as_bytes(), most).into_iter().map(split_head).collect()
+    between(body, format!("--{boundary}").as_bytes(), most).into_iter().map(split_part).collect()
 }
 
 /// The boundary as it is used, for headers that fail to name it.

@@ -1,7 +1,10 @@
 //! The message that came back: what of it is still there, and where it begins in a plain report.
 
+use std::cell::OnceCell;
+
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::{Block, blocks};
 use crate::message::{Headers, Message, split_head};
 use crate::shapes::{Shapes, holds};
 use crate::words::addresses_in;
@@ -104,12 +107,26 @@ fn is_header(line: &str) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Text {
     all: String,
+    /// The same in ASCII lower case: every byte stays where it is.
+    folded: String,
     split: usize,
+    blocks: OnceCell<Vec<Block>>,
 }
 
 impl Text {
     pub(crate) fn new(all: String) -> Self {
-        Self { split: own_words(&all), all }
+        let folded = all.to_ascii_lowercase();
+        Self { split: own_words(&folded), all, folded, blocks: OnceCell::new() }
+    }
+
+    /// All of it in ASCII lower case.
+    pub(crate) fn folded(&self) -> &str {
+        &self.folded
+    }
+
+    /// Whom the report's own words are about, each with its words.
+    pub(crate) fn blocks(&self) -> &[Block] {
+        self.blocks.get_or_init(|| blocks(self.words(), None))
     }
 
     /// All of it.
@@ -128,9 +145,8 @@ impl Text {
     }
 }
 
-/// How many bytes of a text are a report's own words.
-fn own_words(text: &str) -> usize {
-    let folded = text.to_ascii_lowercase(); // every byte stays where it is
+/// How many bytes of a text in lower case are a report's own words.
+fn own_words(folded: &str) -> usize {
     let mut at = 0;
     let mut words_before = false;
     for line in folded.split_inclusive('\n') {

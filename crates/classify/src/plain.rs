@@ -2,7 +2,7 @@
 
 use crate::blocks::{Block, RECIPIENTS, blocks};
 use crate::message::Message;
-use crate::original::first_address;
+use crate::original::{Text, first_address};
 use crate::shapes::{Shapes, folded, holds};
 
 /// What a plain report says: about whom, and which words about each.
@@ -21,7 +21,8 @@ pub(crate) struct Told {
 }
 
 /// Reads a message without delivery status fields; `None` if it does not read like a report.
-pub(crate) fn read(message: &Message<'_>, subject: &str, words: &str) -> Option<Plain> {
+pub(crate) fn read(message: &Message<'_>, subject: &str, text: &Text) -> Option<Plain> {
+    let words = text.words();
     let failed = failed_by_header(message);
     if failed.is_empty() && !reads_like_report(message, subject, words) {
         return None;
@@ -30,7 +31,7 @@ pub(crate) fn read(message: &Message<'_>, subject: &str, words: &str) -> Option<
     let mut recipients: Vec<Told> = if failed.is_empty() {
         blocks(words, sender.as_deref()).into_iter().map(Told::from).collect()
     } else {
-        failed.into_iter().map(|recipient| about(words, &recipient)).collect()
+        failed.into_iter().map(|recipient| about(text, &recipient)).collect()
     };
     if recipients.is_empty() {
         recipients.push(Told { recipient: None, original: None, words: words.to_owned() });
@@ -44,16 +45,16 @@ impl From<Block> for Told {
     }
 }
 
-fn about(words: &str, recipient: &str) -> Told {
-    let block = blocks(words, None).into_iter().find(|block| block.is_about(recipient));
-    let original = block.and_then(|block| block.original);
-    Told { recipient: Some(recipient.to_owned()), original, words: words_about(words, recipient) }
+fn about(text: &Text, recipient: &str) -> Told {
+    let block = text.blocks().iter().find(|block| block.is_about(recipient));
+    let original = block.and_then(|block| block.original.clone());
+    Told { recipient: Some(recipient.to_owned()), original, words: words_about(text, recipient).to_owned() }
 }
 
 /// What a report for people says about one recipient: all it says, if nothing in particular.
-pub(crate) fn words_about(words: &str, recipient: &str) -> String {
-    let about = blocks(words, None).into_iter().find(|block| block.is_about(recipient) && block.words.trim().len() > 8);
-    about.map_or_else(|| words.to_owned(), |block| block.words)
+pub(crate) fn words_about<'t>(text: &'t Text, recipient: &str) -> &'t str {
+    let about = text.blocks().iter().find(|block| block.is_about(recipient) && block.words.trim().len() > 8);
+    about.map_or(text.words(), |block| &block.words)
 }
 
 /// Whether a mail system signs as the author.

@@ -1,6 +1,6 @@
 //! An SMTP reply to our own attempt.
 
-use rebound_domain::{BounceCause, EvidenceField, Verdict};
+use rebound_domain::{BounceCause, EvidenceField, SmtpCommand, Verdict};
 
 use crate::judge::{Heard, judge};
 use crate::message::TEXT_BYTES;
@@ -21,11 +21,11 @@ use crate::rules::Rules;
 /// ```
 #[must_use]
 pub fn reply(bytes: &[u8]) -> Option<Verdict> {
-    read(Rules::built_in(), bytes)
+    read(Rules::built_in(), bytes, None)
 }
 
-/// As [`reply`], by `rules`.
-pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Option<Verdict> {
+/// As [`reply`], by `rules`, to `command` where that is known.
+pub(crate) fn read(rules: &Rules, bytes: &[u8], command: Option<SmtpCommand>) -> Option<Verdict> {
     let bytes = &bytes[..bytes.len().min(TEXT_BYTES)];
     let text = String::from_utf8_lossy(bytes);
     let words = text.trim();
@@ -33,7 +33,7 @@ pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Option<Verdict> {
     if code.is_some_and(|code| code < 400) {
         return None;
     }
-    let heard = Heard { reply_code: code, ..Heard::default() };
+    let heard = Heard { reply_code: code, command, ..Heard::default() };
     let mut verdict = judge(rules, &[(EvidenceField::Reply, words)], &heard);
     if verdict.cause == BounceCause::TimeoutExpired && code.is_some_and(|code| code < 500) {
         // "Not now" cannot be the end of trying: a host behind the relay did not answer in time.

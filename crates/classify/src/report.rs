@@ -6,7 +6,7 @@ use rebound_domain::{BounceCause, EvidenceField, ReportKind, SmtpCommand, Verdic
 use serde::{Deserialize, Serialize};
 
 use crate::auto_reply::{is_auto_reply, is_challenge};
-use crate::dsn::{Action, Dsn, Fields};
+use crate::dsn::{Action, Dsn, Fields, RECIPIENTS};
 use crate::facts::command_in;
 use crate::feedback::Feedback;
 use crate::judge::{Heard, judge};
@@ -161,7 +161,10 @@ fn status_fields(message: &Message<'_>, text: &Text) -> Option<Dsn> {
     let mut dsn: Option<Dsn> = None;
     for read in parts.map(Part::text).filter_map(|text| Dsn::read(&text)) {
         match &mut dsn {
-            Some(first) => first.recipients.extend(read.recipients),
+            Some(first) => {
+                first.recipients.extend(read.recipients);
+                first.recipients.truncate(RECIPIENTS);
+            }
             None => dsn = Some(read),
         }
     }
@@ -203,8 +206,10 @@ fn from_dsn(rules: &Rules, message: &Message<'_>, text: &Text, dsn: &Dsn) -> Rep
     let mut report = Report::of(kind, message, text);
     if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
         let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
-        let told = dsn.recipients.iter().filter(|fields| outcome(fields, text) == wanted);
-        report.recipients = told.map(|fields| failed_recipient(rules, fields, text, dsn, &report.original)).collect();
+        let told = dsn.recipients.iter().zip(outcomes).filter(|(_, outcome)| *outcome == wanted);
+        let original = &report.original;
+        report.recipients =
+            told.map(|(fields, action)| failed_recipient(rules, fields, action, text, dsn, original)).collect();
         report.name_whom_we_wrote_to();
     }
     report
@@ -218,11 +223,18 @@ fn outcome(fields: &Fields, text: &Text) -> Action {
         return told;
     }
     let name = fields.recipient.as_deref().unwrap_or_default();
-    let words = format!("{} {}", fields.diagnostic, plain::words_about(text.words(), name));
+    let words = format!("{} {}", fields.diagnostic, plain::words_about(text, name));
     if plain::is_last_word(&words) { Action::Failed } else { told }
 }
 
-fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, original: &Original) -> FailedRecipient {
+fn failed_recipient(
+    rules: &Rules,
+    fields: &Fields,
+    action: Action,
+    text: &Text,
+    dsn: &Dsn,
+    original: &Original,
+) -> FailedRecipient {
     let named = fields.recipient.clone().filter(|name| name.contains('@'));
     let named = named
         .or_else(|| fields.original_recipient.clone())
@@ -233,20 +245,20 @@ fn failed_recipient(rules: &Rules, fields: &Fields, text: &Text, dsn: &Dsn, orig
     let heard = Heard {
         status: fields.status,
         reply_code: None,
-        command: command_for(&fields.diagnostic, text.all()),
+        command: command_for(&fields.diagnostic, text.folded()),
         hosts: &hosts,
     };
     let said = (EvidenceField::DiagnosticCode, fields.diagnostic.as_str());
     let mut verdict = judge(rules, &[said], &heard);
     if says_little(&verdict) {
         // The words for people may say more than the field.
-        let about = plain::words_about(text.words(), named.as_deref().unwrap_or_default());
-        verdict = surer(verdict, judge(rules, &[said, (EvidenceField::Text, &about)], &heard));
+        let about = plain::words_about(text, named.as_deref().unwrap_or_default());
+        verdict = surer(verdict, judge(rules, &[said, (EvidenceField::Text, about)], &heard));
     }
     FailedRecipient {
         recipient: named,
         original_recipient: fields.original_recipient.clone(),
-        action: outcome(fields, text),
+        action,
         verdict,
         reporting_mta: dsn.reporting_mta.clone(),
         remote_mta: fields.remote_mta.clone(),
@@ -266,7 +278,6 @@ fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
     let folded = diagnostic.to_ascii_lowercase();
     command_in(&folded).or_else(|| {
         let words: String = folded.chars().take(KNOWN_BY).collect();
-        let text = text.to_ascii_lowercase();
         if words.len() < 6 {
             return None;
         }
@@ -306,7 +317,7 @@ fn from_words(rules: &Rules, message: &Message<'_>, text: &Text) -> Report {
     if !plain::is_by_machine(message) && is_auto_reply(message, &subject, text.all()) {
         return Report::of(ReportKind::AutoReply, message, text);
     }
-    match plain::read(message, &subject, text.words()) {
+    match plain::read(message, &subject, text) {
         Some(plain) => from_plain(rules, message, &subject, text, plain),
         None => Report::of(ReportKind::NotBounce, message, text),
     }

@@ -45,6 +45,9 @@ const CODES: &str = include_str!("../rules/codes.toml");
 
 const CALIBRATION: &str = include_str!("../rules/calibration.toml");
 
+/// Phrases of a user's rules: an automaton of very many would fill the memory.
+const LOCAL_PHRASES: usize = 2_000;
+
 /// What a rule of the user's is worth beside those built in: it decides.
 const LOCAL: u32 = 200;
 
@@ -154,7 +157,14 @@ impl Rules {
     /// What a host's reply means, by these rules. See [`reply`](crate::reply()).
     #[must_use]
     pub fn reply(&self, bytes: &[u8]) -> Option<Verdict> {
-        crate::reply::read(self, bytes)
+        crate::reply::read(self, bytes, None)
+    }
+
+    /// As [`reply`](Rules::reply), where the command that was answered is known: what a host says to `MAIL FROM` is
+    /// about the sender, and what it says to `DATA` hardly ever about the address.
+    #[must_use]
+    pub fn reply_to(&self, command: SmtpCommand, bytes: &[u8]) -> Option<Verdict> {
+        crate::reply::read(self, bytes, Some(command))
     }
 
     /// What a message that came back means, by these rules. See [`report`](crate::report()).
@@ -186,6 +196,11 @@ impl Rules {
                     continue;
                 }
             };
+            if is_local && file.rules.iter().map(|entry| entry.words.len()).sum::<usize>() > LOCAL_PHRASES {
+                faults
+                    .push(Fault { rule: String::new(), what: format!("there are more than {LOCAL_PHRASES} phrases") });
+                continue;
+            }
             for entry in file.rules {
                 if let Some(fault) = entry.fault(name) {
                     faults.push(fault);

@@ -235,7 +235,7 @@ async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
     let now = shared.clock.at(Utc::now());
     let line = reply.line();
     let rules = Arc::clone(&shared.rules.borrow());
-    let verdict = rules.rules().reply(line.as_bytes());
+    let verdict = rules.rules().reply_to(reply.to, line.as_bytes());
     let verdict = verdict.unwrap_or_else(|| plain_verdict(BounceCause::Undetermined, &line));
     learn(shared, job, Some(&verdict)).await;
     let refusal = if reply.code >= 500 { Refusal::Permanent } else { Refusal::Transient };

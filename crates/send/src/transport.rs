@@ -10,6 +10,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
+use rebound_domain::SmtpCommand;
 use std::error::Error as _;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -101,11 +102,12 @@ pub(crate) enum Answer {
     Doubt,
 }
 
-/// A reply: its three digits, and the text.
+/// A reply: its three digits, the text, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) code: u16,
     pub(crate) text: String,
+    pub(crate) to: SmtpCommand,
 }
 
 impl Reply {
@@ -199,9 +201,14 @@ impl Line {
         let parameter = if to.is_ascii() { "" } else { " SMTPUTF8" };
         let (mail, rcpt) = (format!("MAIL FROM:<{from}>{parameter}\r\n"), format!("RCPT TO:<{to}>\r\n"));
         if !self.pipelining {
-            for command in [mail.as_str(), rcpt.as_str(), "DATA\r\n"] {
-                if let Err(refusal) = self.connection.command(command).await {
-                    return reply(refusal).map(Envelope::Refused);
+            let commands = [
+                (SmtpCommand::MailFrom, mail.as_str()),
+                (SmtpCommand::RcptTo, rcpt.as_str()),
+                (SmtpCommand::Data, "DATA\r\n"),
+            ];
+            for (command, line) in commands {
+                if let Err(refusal) = self.connection.command(line).await {
+                    return reply(refusal, command).map(Envelope::Refused);
                 }
             }
             return Ok(Envelope::Ready);
@@ -214,8 +221,13 @@ impl Line {
         ];
         let [mail, rcpt, data] = answers;
         let data_open = data.is_ok();
-        let Some(refused) = mail.err().or(rcpt.err()).or(data.err()) else { return Ok(Envelope::Ready) };
-        let said = reply(refused)?;
+        // The first refusal is the reason; those behind it follow from it.
+        let refused = |answer: Result<_, SmtpError>, command| answer.err().map(|refusal| (refusal, command));
+        let first = refused(mail, SmtpCommand::MailFrom)
+            .or(refused(rcpt, SmtpCommand::RcptTo))
+            .or(refused(data, SmtpCommand::Data));
+        let Some((refusal, command)) = first else { return Ok(Envelope::Ready) };
+        let said = reply(refusal, command)?;
         if data_open {
             // A host that refused the recipient and opened DATA all the same gets an empty message, which goes to
             // nobody (RFC 2920 §3.1).
@@ -230,9 +242,9 @@ impl Line {
             Ok(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
-                Answer::Accepted(Reply { code: u16::from(response.code()), text })
+                Answer::Accepted(Reply { code: u16::from(response.code()), text, to: SmtpCommand::Data })
             }
-            Ok(Err(error)) => reply(error).map_or(Answer::Doubt, Answer::Refused),
+            Ok(Err(error)) => reply(error, SmtpCommand::Data).map_or(Answer::Doubt, Answer::Refused),
             Err(_) => Answer::Doubt,
         };
         self.is_cut |= matches!(answer, Answer::Doubt);
@@ -288,10 +300,10 @@ async fn offers(connection: &mut AsyncSmtpConnection, hello: &ClientId) -> Resul
     Ok(response.message().map(|line| line.trim().to_owned()).collect())
 }
 
-/// The reply inside an error; an error without one broke the line.
-fn reply(error: SmtpError) -> Result<Reply, SmtpError> {
+/// The reply to `to` inside an error; an error without one broke the line.
+fn reply(error: SmtpError, to: SmtpCommand) -> Result<Reply, SmtpError> {
     match error.status() {
-        Some(code) => Ok(Reply { code: u16::from(code), text: words(&error) }),
+        Some(code) => Ok(Reply { code: u16::from(code), text: words(&error), to }),
         None => Err(error),
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Entry {
     why: String,
     /// Compared without case (ASCII). `*` between words is a gap of up to 90 bytes; at the end of a word it lets the
     /// word go on.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// Something finer than the cause.
     #[serde(default)]
     detail: Option<String>,

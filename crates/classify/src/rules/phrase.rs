@@ -57,10 +57,13 @@ impl Phrase {
             return None;
         }
         let mut last = first;
-        for piece in rest {
+        for (index, piece) in rest.iter().enumerate() {
             let reach = text.floor_char_boundary(end + GAP);
             let at = text.get(end..reach)?.match_indices(piece.as_str()).map(|(at, _)| end + at);
-            let at = at.into_iter().find(|at| starts_word(text, *at, piece))?;
+            let is_last = index + 1 == rest.len() && !self.open_end;
+            let at = at
+                .into_iter()
+                .find(|at| starts_word(text, *at, piece) && (!is_last || ends_word(text, at + piece.len(), piece)))?;
             end = at + piece.len();
             last = piece;
         }
