@@ -1,6 +1,6 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench bench-pages release docs
+.PHONY: help setup assets demo test check bench bench-pages fuzz release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
@@ -33,6 +33,9 @@ bench: assets ## measure importing, sending and classifying
 bench-pages: assets ## measure the pages over a million contacts, on both databases
 	@scripts/setup test
 	@scripts/bench-pages
+
+fuzz:     ## throw hostile input at the classifier; installs cargo-fuzz with cargo if it is missing
+	@scripts/fuzz
 
 release: assets ## build the program as it is shipped: target/release/rebound
 	cargo build --locked --release -p rebound

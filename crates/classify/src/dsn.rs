@@ -6,11 +6,15 @@ use rebound_domain::EnhancedStatusCode;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Headers, split_head};
+use crate::message::{Headers, cut, split_head};
 use crate::words::addresses_in;
 
 /// Recipients of one report that are read.
-pub(crate) const RECIPIENTS: usize = 1_000;
+const RECIPIENTS: usize = 1_000;
+/// Bytes of a name, be it of a host or a person, that are kept: either may stand beside every recipient.
+pub(crate) const NAME_BYTES: usize = 1_000;
+/// Bytes of a diagnostic that are kept.
+const SAID_BYTES: usize = 8 << 10;
 
 /// What the reporting host did with one recipient (RFC 3464 §2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,11 +57,23 @@ impl Dsn {
         let mut rest = text.as_bytes().trim_ascii_start();
         while !rest.is_empty() && dsn.recipients.len() < RECIPIENTS {
             let (headers, after) = split_head(rest);
-            dsn.reporting_mta = dsn.reporting_mta.or_else(|| headers.raw("reporting-mta").map(without_type));
+            dsn.reporting_mta = dsn.reporting_mta.or_else(|| headers.raw("reporting-mta").map(host));
             dsn.recipients.extend(per_recipient(&headers).iter().filter_map(Fields::read));
             rest = skip_text(headers.is_empty(), after).trim_ascii_start();
         }
+        dsn.recipients.truncate(RECIPIENTS);
         (!dsn.recipients.is_empty()).then_some(dsn)
+    }
+
+    /// Adds the recipients of another part of the same report.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.recipients.extend(other.recipients);
+        self.recipients.truncate(RECIPIENTS);
+    }
+
+    /// Whether it names so many that no more are read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.recipients.len() == RECIPIENTS
     }
 }
 
@@ -96,8 +112,8 @@ impl Fields {
             original_recipient,
             action: value("action").and_then(Action::read),
             status: value("status").and_then(status),
-            diagnostic: diagnostic(group),
-            remote_mta: value("remote-mta").map(without_type).filter(|host| !host.is_empty()),
+            diagnostic: cut(diagnostic(group), SAID_BYTES),
+            remote_mta: value("remote-mta").map(host).filter(|host| !host.is_empty()),
         })
     }
 
@@ -159,9 +175,13 @@ fn address(value: &str) -> Option<String> {
         Some(range) => value.get(range).map(|found| found.trim_matches(['"', '\'', '.']).to_owned()),
         None => {
             let name = value.trim_matches(['<', '>', '"', ' ']);
-            (!name.is_empty() && !name.contains(' ')).then(|| name.to_owned())
+            (!name.is_empty() && !name.contains(' ')).then(|| cut(name.to_owned(), NAME_BYTES))
         }
     }
+}
+
+fn host(value: &str) -> String {
+    cut(without_type(value), NAME_BYTES)
 }
 
 /// `smtp; 550 …` without the type (RFC 3464 §2.1.2).

@@ -201,7 +201,8 @@ impl Candidate<'_> {
     fn evidence(&self, text: &str) -> Evidence {
         let (rule, matched) = match self.by {
             By::Rule(rule) => (rule.id.clone(), text.get(self.range.clone()).unwrap_or_default().to_owned()),
-            By::Status(name, code) => (name.to_owned(), code.to_string()),
+            By::Status(name, code) if self.range.is_empty() => (name.to_owned(), code.to_string()),
+            By::Status(name, _) => (name.to_owned(), text.get(self.range.clone()).unwrap_or_default().to_owned()),
             By::Reply(code) => (format!("reply.{code}"), code.to_string()),
         };
         Evidence { rule, matched, start: self.range.start, end: self.range.end, field: self.field, raw: None }

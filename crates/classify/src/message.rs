@@ -18,12 +18,14 @@ pub(crate) const MESSAGE_BYTES: usize = 25 << 20;
 const HEADER_BYTES: usize = 1 << 20;
 /// Headers of one block that are kept.
 const HEADERS: usize = 1_000;
-/// Headers of one part that are kept: there may be a thousand parts.
-const PART_HEADERS: usize = 60;
 /// How deep parts may lie within parts.
 const DEPTH: usize = 20;
 /// Parts that are kept.
 const PARTS: usize = 1_000;
+/// Bytes of a boundary; the standard allows 70 (RFC 2046 §5.1.1).
+const BOUNDARY_BYTES: usize = 1_000;
+/// Bytes of the name of a type, a character set or an encoding; the longest registered ones have 80.
+const TOKEN_BYTES: usize = 200;
 /// Bytes of text that are read for meaning.
 pub(crate) const TEXT_BYTES: usize = 64 << 10;
 
@@ -34,12 +36,14 @@ pub(crate) struct Message<'a> {
     pub(crate) parts: Vec<Part<'a>>,
 }
 
-/// One part, still encoded.
+/// One part, still encoded. Of its headers it keeps what is needed to read it.
 #[derive(Debug, Default)]
 pub(crate) struct Part<'a> {
-    pub(crate) headers: Headers,
     /// Such as `text/plain`, in lower case.
     pub(crate) content_type: String,
+    /// Such as `base64`, in lower case.
+    pub(crate) encoding: String,
+    charset: Option<String>,
     pub(crate) body: &'a [u8],
 }
 
@@ -70,22 +74,15 @@ impl<'a> Message<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let (headers, body) = split_head(skip_envelope(bytes));
         let mut message = Self { headers, parts: Vec::new() };
-        let mut unread = children(&message.headers, body, PARTS);
-        if unread.is_empty() {
-            message.parts.push(Part::new(message.headers.clone(), body));
-        }
-        unread.reverse();
-        let mut unread: Vec<_> = unread.into_iter().map(|(headers, body)| (headers, body, 1)).collect();
-        while let Some((headers, body, depth)) = unread.pop() {
+        let mut unread = Vec::new();
+        message.parts.extend(leaf(&message.headers, body, 0, PARTS, &mut unread));
+        while let Some((part, depth)) = unread.pop() {
             if message.parts.len() >= PARTS {
                 break;
             }
-            let children =
-                if depth < DEPTH { children(&headers, body, PARTS - message.parts.len()) } else { Vec::new() };
-            if children.is_empty() {
-                message.parts.push(Part::new(headers, body));
-            }
-            unread.extend(children.into_iter().rev().map(|(headers, body)| (headers, body, depth + 1)));
+            // A head is read when its turn comes, so that few of them are held at once.
+            let (headers, body) = split_head(part);
+            message.parts.extend(leaf(&headers, body, depth, PARTS - message.parts.len(), &mut unread));
         }
         message
     }
@@ -114,26 +111,27 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn new(headers: Headers, body: &'a [u8]) -> Self {
-        let content_type = headers.raw("content-type").map(media_type).unwrap_or_default();
+    fn new(headers: &Headers, body: &'a [u8]) -> Self {
+        let short = |name: String| cut(name, TOKEN_BYTES);
+        let content_type = headers.raw("content-type").map(media_type).map(short).unwrap_or_default();
         // A multipart whose boundary never comes is read as the text it shows.
         let textual = content_type.is_empty() || content_type.starts_with("multipart/") || !content_type.contains('/');
         let content_type = if textual { "text/plain".to_owned() } else { content_type };
-        Self { headers, content_type, body }
+        let charset = headers.raw("content-type").and_then(|value| parameter(value, "charset")).map(short);
+        let encoding = headers.raw("content-transfer-encoding").unwrap_or_default().trim().to_ascii_lowercase();
+        Self { content_type, encoding: short(encoding), charset, body }
     }
 
     /// The part's text: decoded, in UTF-8, without markup, at most [`TEXT_BYTES`].
     pub(crate) fn text(&self) -> String {
         let raw = &self.body[..self.body.len().min(2 * TEXT_BYTES)];
-        let encoding = self.headers.raw("content-transfer-encoding").unwrap_or_default().trim().to_ascii_lowercase();
-        let decoded = match encoding.as_str() {
+        let decoded = match self.encoding.as_str() {
             "base64" => base64_decode(raw),
             "quoted-printable" => quoted_printable_decode(raw),
             _ => None,
         };
         let bytes = decoded.as_deref().unwrap_or(raw);
-        let charset = self.headers.raw("content-type").and_then(|value| parameter(value, "charset"));
-        let text = in_utf8(bytes, charset.as_deref());
+        let text = in_utf8(bytes, self.charset.as_deref());
         let text = if self.content_type == "text/html" { html_to_text(&text) } else { text };
         cut(text, TEXT_BYTES)
     }
@@ -186,7 +184,7 @@ pub(crate) fn split_head(bytes: &[u8]) -> (Headers, &[u8]) {
     let mut at = 0;
     while at < bytes.len().min(HEADER_BYTES) {
         let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |len| at + len);
-        let line = &bytes[at..end];
+        let line = &bytes[at..end.min(HEADER_BYTES)];
         let next = bytes.len().min(end + 1);
         if line.trim_ascii().is_empty() {
             return (headers, &bytes[next..]);
@@ -202,13 +200,6 @@ pub(crate) fn split_head(bytes: &[u8]) -> (Headers, &[u8]) {
         at = next;
     }
     (headers, &bytes[at.min(bytes.len())..])
-}
-
-fn split_part(bytes: &[u8]) -> (Headers, &[u8]) {
-    let (mut headers, body) = split_head(bytes);
-    headers.0.truncate(PART_HEADERS);
-    headers.0.shrink_to_fit();
-    (headers, body)
 }
 
 fn field(line: &[u8]) -> Option<(String, String)> {
@@ -232,20 +223,36 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
+/// The part itself if it holds no others; those it holds become unread ones, the first on top.
+fn leaf<'a>(
+    headers: &Headers,
+    body: &'a [u8],
+    depth: usize,
+    most: usize,
+    unread: &mut Vec<(&'a [u8], usize)>,
+) -> Option<Part<'a>> {
+    let children = if depth < DEPTH { children(headers, body, most) } else { Vec::new() };
+    let leaf = children.is_empty().then(|| Part::new(headers, body));
+    unread.extend(children.into_iter().rev().map(|part| (part, depth + 1)));
+    leaf
+}
+
 /// The parts within a part; none if it is not a multipart or its boundary never comes.
-fn children<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Vec<(Headers, &'a [u8])> {
+fn children<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Vec<&'a [u8]> {
     let Some(content_type) = headers.raw("content-type") else { return Vec::new() };
     if !media_type(content_type).starts_with("multipart/") {
         return Vec::new();
     }
     let boundary = parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty());
     let Some(boundary) = boundary.or_else(|| first_delimiter(body)) else { return Vec::new() };
-    between(body, format!("--{boundary}").as_bytes(), most).into_iter().map(split_part).collect()
+    between(body, format!("--{boundary}").as_bytes(), most)
 }
 
 /// The boundary as it is used, for headers that fail to name it.
 fn first_delimiter(body: &[u8]) -> Option<String> {
-    let line = body.split(|&b| b == b'\n').take(50).find(|line| line.starts_with(b"--") && line.len() > 8)?;
+    let lengths = 9..BOUNDARY_BYTES;
+    let mut lines = body.split(|&b| b == b'\n').take(50);
+    let line = lines.find(|line| line.starts_with(b"--") && lengths.contains(&line.len()))?;
     Some(lossy(line.get(2..)?.trim_ascii_end()).into_owned())
 }
 
@@ -311,6 +318,9 @@ fn in_utf8(bytes: &[u8], charset: Option<&str>) -> String {
 
 /// At most this many bytes, cut between characters.
 pub(crate) fn cut(mut text: String, most: usize) -> String {
-    text.truncate(text.floor_char_boundary(most));
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.shrink_to_fit();
+    }
     text
 }

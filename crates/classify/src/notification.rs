@@ -5,6 +5,9 @@
 use rebound_domain::EnhancedStatusCode;
 use serde_json::Value;
 
+use crate::dsn::NAME_BYTES;
+use crate::message::cut;
+
 /// Recipients of one notification that are read.
 const RECIPIENTS: usize = 1_000;
 
@@ -85,7 +88,8 @@ fn of(value: &Value) -> Option<Notification> {
         what,
         recipients: recipients.collect(),
         feedback_type: string(part, "complaintFeedbackType"),
-        reporting_mta: string(part, "reportingMTA").map(|host| host.trim_start_matches("dsn;").trim().to_owned()),
+        reporting_mta: string(part, "reportingMTA")
+            .map(|host| cut(host.trim_start_matches("dsn;").trim().to_owned(), NAME_BYTES)),
         message_id: string(common, "messageId").map(|id| id.trim_matches(['<', '>']).to_owned()),
         source: string(mail, "source"),
         subject: string(common, "subject"),

@@ -41,11 +41,7 @@ impl Original {
             "message/global-headers",
         ];
         match message.part(RETURNED) {
-            Some(part)
-                if part.headers.raw("content-transfer-encoding").is_some_and(|e| e.eq_ignore_ascii_case("base64")) =>
-            {
-                Self::of(&split_head(part.text().trim_start().as_bytes()).0)
-            }
+            Some(part) if part.encoding == "base64" => Self::of(&split_head(part.text().trim_start().as_bytes()).0),
             Some(part) => Self::of(&split_head(part.body.trim_ascii_start()).0),
             None => Self::of(&split_head(without_quoting(quoted).as_bytes()).0),
         }
@@ -124,11 +120,6 @@ impl Text {
         &self.folded
     }
 
-    /// Whom the report's own words are about, each with its words.
-    pub(crate) fn blocks(&self) -> &[Block] {
-        self.blocks.get_or_init(|| blocks(self.words(), None))
-    }
-
     /// All of it.
     pub(crate) fn all(&self) -> &str {
         &self.all
@@ -137,6 +128,11 @@ impl Text {
     /// The report's own words.
     pub(crate) fn words(&self) -> &str {
         self.all.get(..self.split).unwrap_or_default()
+    }
+
+    /// Whom those words name, and which are about whom: found out once, since many recipients may ask.
+    pub(crate) fn blocks(&self) -> &[Block] {
+        self.blocks.get_or_init(|| blocks(self.words(), None))
     }
 
     /// What it quotes.

@@ -4,23 +4,50 @@ use rebound_domain::{Evidence, EvidenceField};
 
 /// Bytes of a raw message that are searched.
 const SEARCHED: usize = 1 << 20;
+/// Bytes that may be searched in vain, however many recipients a report has.
+const IN_VAIN: usize = 16 << 20;
 
-/// Fills in where each piece of evidence stands in `raw`; what is encoded there has no place.
-pub(crate) fn fill(evidence: &mut [Evidence], raw: &[u8]) {
-    let raw = raw.get(..SEARCHED).unwrap_or(raw);
-    for one in evidence {
-        let from = match one.field {
-            EvidenceField::DiagnosticCode => field(raw, b"iagnostic-"),
-            EvidenceField::Status => field(raw, b"\nStatus:"),
-            EvidenceField::Subject => field(raw, b"ubject:"),
-            EvidenceField::Reply | EvidenceField::Text => 0,
-        };
-        one.raw = find(raw, from, one.matched.as_bytes()).or_else(|| find(raw, 0, one.matched.as_bytes()));
-    }
+/// A search of one raw message for the words of its verdicts.
+pub(crate) struct Search<'a> {
+    raw: &'a [u8],
+    /// Where the fields begin that are told of first.
+    diagnostic: usize,
+    status: usize,
+    subject: usize,
+    in_vain: usize,
 }
 
-fn field(raw: &[u8], name: &[u8]) -> usize {
-    memchr::memmem::find(raw, name).unwrap_or(0)
+impl<'a> Search<'a> {
+    pub(crate) fn of(raw: &'a [u8]) -> Self {
+        let raw = raw.get(..SEARCHED).unwrap_or(raw);
+        let field = |name: &[u8]| memchr::memmem::find(raw, name).unwrap_or(0);
+        let (diagnostic, status, subject) = (field(b"iagnostic-"), field(b"\nStatus:"), field(b"ubject:"));
+        Self { raw, diagnostic, status, subject, in_vain: 0 }
+    }
+
+    /// Fills in where each piece of evidence stands; what is encoded there has no place.
+    pub(crate) fn fill(&mut self, evidence: &mut [Evidence]) {
+        for one in evidence {
+            let from = match one.field {
+                EvidenceField::DiagnosticCode => self.diagnostic,
+                EvidenceField::Status => self.status,
+                EvidenceField::Subject => self.subject,
+                EvidenceField::Reply | EvidenceField::Text => 0,
+            };
+            one.raw = self
+                .find(from, one.matched.as_bytes())
+                .or_else(|| if from > 0 { self.find(0, one.matched.as_bytes()) } else { None });
+        }
+    }
+
+    fn find(&mut self, from: usize, words: &[u8]) -> Option<(usize, usize)> {
+        if self.in_vain > IN_VAIN {
+            return None;
+        }
+        let found = find(self.raw, from, words);
+        self.in_vain += found.map_or(self.raw.len(), |(start, _)| start) - from.min(self.raw.len());
+        found
+    }
 }
 
 /// The words, with whatever white space and repeated codes part them in the raw bytes.

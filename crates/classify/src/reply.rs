@@ -4,7 +4,7 @@ use rebound_domain::{BounceCause, EvidenceField, SmtpCommand, Verdict};
 
 use crate::judge::{Heard, judge};
 use crate::message::TEXT_BYTES;
-use crate::place;
+use crate::place::Search;
 use crate::rules::Rules;
 
 /// What a host's reply to our attempt means; `None` when it is a `2yz` or `3yz`, so no refusal.
@@ -39,6 +39,6 @@ pub(crate) fn read(rules: &Rules, bytes: &[u8], command: Option<SmtpCommand>) ->
         // "Not now" cannot be the end of trying: a host behind the relay did not answer in time.
         verdict.cause = BounceCause::HostUnreachable;
     }
-    place::fill(&mut verdict.evidence, bytes);
+    Search::of(bytes).fill(&mut verdict.evidence);
     Some(verdict)
 }

@@ -6,14 +6,14 @@ use rebound_domain::{BounceCause, EvidenceField, ReportKind, SmtpCommand, Verdic
 use serde::{Deserialize, Serialize};
 
 use crate::auto_reply::{is_auto_reply, is_challenge};
-use crate::dsn::{Action, Dsn, Fields, RECIPIENTS};
+use crate::dsn::{Action, Dsn, Fields};
 use crate::facts::command_in;
 use crate::feedback::Feedback;
 use crate::judge::{Heard, judge};
 use crate::message::{Message, Part, unify_line_ends};
 use crate::notification::{self, Notification, What};
 use crate::original::{Original, Text, first_address};
-use crate::place;
+use crate::place::Search;
 use crate::plain::{self, Plain};
 use crate::rules::Rules;
 
@@ -89,8 +89,9 @@ pub(crate) fn read(rules: &Rules, bytes: &[u8]) -> Report {
     let message = Message::read(&unified);
     let text = Text::new(message.text());
     let mut report = understand(rules, &message, &text);
+    let mut search = Search::of(bytes);
     for failed in &mut report.recipients {
-        place::fill(&mut failed.verdict.evidence, bytes);
+        search.fill(&mut failed.verdict.evidence);
     }
     report
 }
@@ -161,11 +162,11 @@ fn status_fields(message: &Message<'_>, text: &Text) -> Option<Dsn> {
     let mut dsn: Option<Dsn> = None;
     for read in parts.map(Part::text).filter_map(|text| Dsn::read(&text)) {
         match &mut dsn {
-            Some(first) => {
-                first.recipients.extend(read.recipients);
-                first.recipients.truncate(RECIPIENTS);
-            }
+            Some(first) => first.extend(read),
             None => dsn = Some(read),
+        }
+        if dsn.as_ref().is_some_and(Dsn::is_full) {
+            break;
         }
     }
     dsn.or_else(|| [text.words(), text.quoted(), text.all()].into_iter().find_map(|text| Dsn::read(fields_in(text)?)))
@@ -207,9 +208,8 @@ fn from_dsn(rules: &Rules, message: &Message<'_>, text: &Text, dsn: &Dsn) -> Rep
     if matches!(kind, ReportKind::Bounce | ReportKind::Delay) {
         let wanted = if kind == ReportKind::Bounce { Action::Failed } else { Action::Delayed };
         let told = dsn.recipients.iter().zip(outcomes).filter(|(_, outcome)| *outcome == wanted);
-        let original = &report.original;
-        report.recipients =
-            told.map(|(fields, action)| failed_recipient(rules, fields, action, text, dsn, original)).collect();
+        let told = told.map(|(fields, action)| failed_recipient(rules, fields, action, text, dsn, &report.original));
+        report.recipients = told.collect();
         report.name_whom_we_wrote_to();
     }
     report

@@ -45,7 +45,9 @@ const CODES: &str = include_str!("../rules/codes.toml");
 
 const CALIBRATION: &str = include_str!("../rules/calibration.toml");
 
-/// Phrases of a user's rules: an automaton of very many would fill the memory.
+/// Bytes of a user's own file at the most: twice as many as all the rules built in.
+const LOCAL_BYTES: usize = 256 << 10;
+/// Phrases of a user's own file at the most.
 const LOCAL_PHRASES: usize = 2_000;
 
 /// What a rule of the user's is worth beside those built in: it decides.
@@ -135,17 +137,18 @@ impl Rules {
     ///
     /// # Errors
     /// Every [`Fault`] of the local rules: what cannot be read, what can never match, an example that does not come
-    /// out as the rule says, a counter-example that matches, and words that our own mail has.
+    /// out as the rule says, a counter-example that matches, and words that our own mail has. A file of more than
+    /// 256 KiB or 2,000 phrases is refused as a whole.
     pub fn with(local: &str) -> Result<Self, Vec<Fault>> {
         let rules = Self::compile(Some(local))?;
-        let faults: Vec<Fault> = rules.faults().filter(|(is_local, _)| *is_local).map(|(_, fault)| fault).collect();
+        let faults: Vec<Fault> = rules.faults(|rule| rule.is_local).collect();
         if faults.is_empty() { Ok(rules) } else { Err(faults) }
     }
 
     /// What is wrong with any rule, built in or local: nothing, if the tests of this crate pass.
     #[must_use]
     pub fn lint(&self) -> Vec<Fault> {
-        self.faults().map(|(_, fault)| fault).collect()
+        self.faults(|_| true).collect()
     }
 
     /// The version of these rules, such as `2026.11-4f1c09ab`; local rules add `+local-` and a digest of their text.
@@ -185,30 +188,17 @@ impl Rules {
     }
 
     fn compile(local: Option<&str>) -> Result<Self, Vec<Fault>> {
+        // What is wrong with the user's file is told before anything is compiled.
+        let local_entries = local.map_or_else(|| Ok(Vec::new()), entries_of_local)?;
         let mut rules: Vec<(Rule, Vec<String>)> = Vec::new();
         let mut faults = Vec::new();
-        let files = BUILT_IN.iter().map(|(name, text)| (*name, *text, false));
-        for (name, text, is_local) in files.chain(local.map(|text| ("", text, true))) {
-            let file = match File::read(text) {
-                Ok(file) => file,
-                Err(fault) => {
-                    faults.push(fault);
-                    continue;
-                }
-            };
-            if is_local && file.rules.iter().map(|entry| entry.words.len()).sum::<usize>() > LOCAL_PHRASES {
-                faults
-                    .push(Fault { rule: String::new(), what: format!("there are more than {LOCAL_PHRASES} phrases") });
-                continue;
-            }
-            for entry in file.rules {
-                if let Some(fault) = entry.fault(name) {
-                    faults.push(fault);
-                } else {
-                    lay(&mut rules, entry, is_local, &mut faults);
-                }
+        for (name, text) in BUILT_IN {
+            match entries(name, text) {
+                Ok(entries) => entries.into_iter().for_each(|entry| lay(&mut rules, entry, false, &mut faults)),
+                Err(found) => faults.extend(found),
             }
         }
+        local_entries.into_iter().for_each(|entry| lay(&mut rules, entry, true, &mut faults));
         let codes = Codes::read(CODES).map_err(|fault| vec![fault])?;
         let calibration =
             Calibration::read(CALIBRATION).map_err(|what| vec![Fault { rule: "calibration".to_owned(), what }])?;
@@ -320,6 +310,25 @@ impl Rule {
             && !has_status(&self.unless_status)
             && (self.hosts.is_empty() || at_host())
     }
+}
+
+/// The rules of a file. `name` is empty for a user's own.
+fn entries(name: &str, text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
+    let file = File::read(text).map_err(|fault| vec![fault])?;
+    let faults: Vec<Fault> = file.rules.iter().filter_map(|entry| entry.fault(name)).collect();
+    if faults.is_empty() { Ok(file.rules) } else { Err(faults) }
+}
+
+fn entries_of_local(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
+    let refused = |what: String| Err(vec![Fault { rule: String::new(), what }]);
+    if text.len() > LOCAL_BYTES {
+        return refused(format!("the file is larger than {} KiB", LOCAL_BYTES >> 10));
+    }
+    let entries = entries("", text)?;
+    if entries.iter().map(Entry::phrases).sum::<usize>() > LOCAL_PHRASES {
+        return refused(format!("the file has more than {LOCAL_PHRASES} phrases"));
+    }
+    Ok(entries)
 }
 
 /// Adds a rule, or puts a local one in the place of the built-in one of its id.

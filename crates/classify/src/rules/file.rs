@@ -4,6 +4,10 @@ use rebound_domain::{BounceCause, Permanence, SmtpCommand};
 use serde::Deserialize;
 
 use super::{Fault, LOCAL, Rule};
+use crate::words::DIAGNOSTIC_BYTES;
+
+/// Bytes of a phrase at the most.
+const PHRASE_BYTES: usize = 200;
 
 /// A rule file.
 #[derive(Debug, Deserialize)]
@@ -67,13 +71,18 @@ impl File {
     /// The line and what is wrong there.
     pub(super) fn read(text: &str) -> Result<Self, Fault> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or(text).matches('\n').count() + 1);
-            Fault { rule: String::new(), what: format!("line {line}: {}", error.message()) }
+            let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+            let place = error.span().map_or_else(String::new, |span| format!("line {}: ", line(span.start)));
+            Fault { rule: String::new(), what: format!("{place}{}", error.message()) }
         })
     }
 }
 
 impl Entry {
+    pub(super) fn phrases(&self) -> usize {
+        self.words.len()
+    }
+
     /// What is wrong with it on the face of it. `file` is empty for a user's own file.
     pub(super) fn fault(&self, file: &str) -> Option<Fault> {
         let named = self.id.split_once('.').is_some_and(|(first, rest)| {
@@ -86,6 +95,12 @@ impl Entry {
             () if !named && file.is_empty() => "an id is a word, a dot and a name: local.our-filter".to_owned(),
             () if !named => format!("the id must begin with “{file}.”"),
             () if self.words.is_empty() => "it has no words, so it can never match".to_owned(),
+            () if self.words.iter().any(|words| words.len() > PHRASE_BYTES) => {
+                format!("a phrase of more than {PHRASE_BYTES} bytes will hardly be met again")
+            }
+            () if self.example.len().max(self.not.len()) > DIAGNOSTIC_BYTES => {
+                format!("of an answer {DIAGNOSTIC_BYTES} bytes are kept: shorten the example")
+            }
             () if self.words.iter().any(blank) => "a phrase needs at least two letters".to_owned(),
             () if !(1..=100).contains(&self.weight) => "the weight lies between 1 and 100".to_owned(),
             () if self.why.trim().is_empty() => "say in `why` who says this, or where it is documented".to_owned(),

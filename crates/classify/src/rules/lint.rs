@@ -13,11 +13,12 @@ const OWN_MAIL: &str = include_str!("../../rules/own-mail.txt");
 const TELLING: u32 = 50;
 
 impl Rules {
-    /// Each fault, and whether the rule is a user's.
-    pub(super) fn faults(&self) -> impl Iterator<Item = (bool, Fault)> {
-        self.rules.iter().enumerate().flat_map(|(index, rule)| {
+    /// Each fault of the rules that are asked for.
+    pub(super) fn faults(&self, asked: impl Fn(&Rule) -> bool) -> impl Iterator<Item = Fault> {
+        let asked = self.rules.iter().enumerate().filter(move |(_, rule)| asked(rule));
+        asked.flat_map(|(index, rule)| {
             let whats = self.unreachable(index, rule).into_iter().chain(self.misjudged(rule)).chain(self.own(rule));
-            let faults = whats.map(|what| (rule.is_local, Fault { rule: rule.id.clone(), what }));
+            let faults = whats.map(|what| Fault { rule: rule.id.clone(), what });
             faults.collect::<Vec<_>>()
         })
     }

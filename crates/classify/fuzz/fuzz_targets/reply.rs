@@ -1,0 +1,9 @@
+//! One reply of a host, as it answers our attempt.
+
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use rebound_classify_fuzz::{bounded, grow, promises};
+
+fuzz_target!(|bytes: &[u8]| bounded(|| promises::of_a_reply(bytes)));
+fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| { grow(data, size, most, seed) });

@@ -1,0 +1,9 @@
+//! A whole message that came back.
+
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use rebound_classify_fuzz::{bounded, grow, promises};
+
+fuzz_target!(|bytes: &[u8]| bounded(|| promises::of_a_report(bytes)));
+fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| { grow(data, size, most, seed) });
