@@ -2,7 +2,7 @@
 
 use crate::chromium::Chromium;
 use crate::engine::{Engine, on_both_engines};
-use crate::world::World;
+use crate::world::{World, until};
 use crate::{accessibility, furnished, journey};
 use rebound_dashboard::routes;
 use std::collections::BTreeSet;
@@ -150,6 +150,65 @@ async fn the_page_of_a_move_serves_everybody() {
     faults.extend(visit(&browser, "/jobs/1").await);
     browser.sees("Each was compared with the old one").await;
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test]
+async fn what_forms_about_bounces_answer_serves_everybody() {
+    let (_world, browser) = furnished::world(Engine::Sqlite).await;
+    browser.open("/classify").await;
+    browser.write("Message or reply", "552 5.2.2 <ada@orchard.test>: mailbox over quota, says <b>Bob</b>").await;
+    browser.press("Read it").await;
+    browser.sees("The mailbox is over its quota").await;
+    browser.sees("says <b>Bob</b>").await;
+    let mut faults = answered(&browser, "a bounce that was read").await;
+
+    // The page of a bounce that ended its message.
+    browser.open("/bounces?kind=final&q=gone@sandbox.test").await;
+    browser.press("gone@sandbox.test").await;
+    browser.sees("This is wrong").await;
+    let bounce = browser.path().await;
+    browser.open(&format!("{bounce}/rule")).await;
+    browser.write("When a host says", "words that it did not say").await;
+    browser.press("See what would change").await;
+    browser.sees("does not match its example").await;
+    // What is wrong takes the focus, so there is no walk from the top.
+    faults.extend(accessibility::faults(&browser).await);
+
+    sees_what_a_rule_would_change(&browser, &bounce).await;
+    faults.extend(answered(&browser, "what a rule would change").await);
+    sees_what_a_rule_would_change(&browser, &bounce).await;
+    browser.press("Make the rule").await;
+    until("the bounce is judged again", async || {
+        browser.open(&bounce).await;
+        browser.text().await.contains("Judged again by rule local.").then_some(())
+    })
+    .await;
+    faults.extend(visit(&browser, &bounce).await);
+    faults.extend(visit(&browser, "/settings/rules").await);
+    faults.extend(visit(&browser, "/settings/rules/versions/1").await);
+
+    browser.open("/settings/rules").await;
+    browser.write("Rules", "[[rule]]").await;
+    browser.press("Save as version 2").await;
+    browser.sees("what does not hold yet").await;
+    faults.extend(accessibility::faults(&browser).await);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+async fn sees_what_a_rule_would_change(browser: &Chromium, bounce: &str) {
+    browser.open(bounce).await;
+    browser.press("This is wrong").await;
+    browser.press("Make it a rule").await;
+    browser.choose("It means", "B").await;
+    browser.press("See what would change").await;
+    browser.sees("would be judged differently").await;
+}
+
+/// What is wrong with the answer to a form.
+async fn answered(browser: &Chromium, what: &str) -> Vec<String> {
+    let mut faults = accessibility::walk(browser).await;
+    faults.extend(accessibility::faults(browser).await);
+    faults.into_iter().map(|fault| format!("{what}: {fault}")).collect()
 }
 
 /// What is wrong with the page at `address`.

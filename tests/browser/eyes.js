@@ -18,7 +18,8 @@ window.eyes = (() => {
 
   const pressable = (name) => {
     const candidates = [...reach().querySelectorAll("a[href], button, summary, [role=button], input[type=submit]")];
-    return named(candidates, name, (one) => words(one.ariaLabel || one.value || one.innerText));
+    // What a button sends is not its name.
+    return named(candidates, name, (one) => words(one.ariaLabel || (one.matches("input") && one.value) || one.innerText));
   };
 
   const field = (label) => {

@@ -1,7 +1,6 @@
 //! `/bounces/{id}/rule`: this is wrong, and so is all like it: a rule of one's own, with what it would change in the
 //! history before it is made.
 
-use super::correction::can_be_corrected;
 use super::evidence::{Piece, marked};
 use crate::App;
 use crate::error::PageError;
@@ -127,8 +126,8 @@ pub(crate) async fn make_rule(
 
 async fn found(app: &App, id: i64) -> Result<NotedBounce, PageError> {
     let bounce = bounces::get(&app.db, BounceId(id)).await?.ok_or(PageError::NotFound)?;
-    if !can_be_corrected(&bounce) {
-        return Err(PageError::NotNow("nobody is judged by this bounce".to_owned()));
+    if bounce.verdict.diagnostic.trim().is_empty() {
+        return Err(PageError::NotNow("the host said nothing that a rule could look for".to_owned()));
     }
     Ok(bounce)
 }
