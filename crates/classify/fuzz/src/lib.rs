@@ -1,23 +1,20 @@
-//! What the fuzz targets share: the promises they hold the classifier to, the changes that only somebody who knows
-//! mail would make, and the bound on memory.
+//! What the fuzz targets share: the promises they hold the classifier to, what an input may cost, and the changes that
+//! only somebody who knows mail would make.
 //!
-//! `tests/classify/hostile.rs` includes [`promises`] and [`mutate`] as they are, and runs them for a moment.
+//! `tests/classify/hostile.rs` includes the three modules as they are, and runs them for a moment.
 
+pub mod cost;
 pub mod mutate;
 pub mod promises;
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzzer_mutate;
 
-/// Bytes by which one input may make the program grow.
-const MEMORY: u64 = 64 << 20;
-
-/// Runs `promise`, and fails when it needs too much memory at once. libFuzzer looks at the process once a second and
-/// would miss most of it.
+/// Holds the classifier to `promise`, within the bounds of [`cost`]. libFuzzer's own would not do: it looks at the
+/// memory of the process once a second, and takes time in which other programs ran for ours.
 pub fn bounded(promise: impl FnOnce()) {
-    // What is compiled once is no growth.
-    let _ = (rebound_classify::reply(b"550 5.1.1 no such user"), rebound_classify::report(b""));
-    let most = allocation_counter::measure(promise).bytes_max;
-    assert!(most <= MEMORY, "{most} bytes were needed at once");
+    cost::bounded("the input", Duration::from_secs(1), promise);
 }
 
 /// Changes the first `size` bytes of `data`, every other time as somebody who knows mail would; gives the new size.
