@@ -1,7 +1,7 @@
 //! What the classifier promises for any bytes at all.
 
 use rebound_classify::{Report, Rules};
-use rebound_domain::{ReportKind, Verdict};
+use rebound_domain::{ReportKind, SmtpCommand, Verdict};
 
 /// Recipients of one report at the most, in either of its lists.
 const RECIPIENTS: usize = 1_000;
@@ -14,9 +14,12 @@ pub fn of_a_reply(bytes: &[u8]) {
 }
 
 fn by_rules_of_a_reply(rules: &Rules, bytes: &[u8]) {
-    let Some(verdict) = rules.reply(bytes) else { return };
-    of_a_verdict(&verdict, bytes);
-    assert!(!(is_passing(bytes) && verdict.is_hard()), "a 4yz reply is hard: {verdict:?}");
+    const COMMANDS: [SmtpCommand; 3] = [SmtpCommand::RcptTo, SmtpCommand::MailFrom, SmtpCommand::Data];
+    let command = COMMANDS[bytes.len() % COMMANDS.len()];
+    for verdict in rules.reply(bytes).into_iter().chain(rules.reply_to(command, bytes)) {
+        of_a_verdict(&verdict, bytes);
+        assert!(!(is_passing(bytes) && verdict.is_hard()), "a 4yz reply is hard: {verdict:?}");
+    }
 }
 
 /// Whether a reply begins with a code that says "not now" (RFC 5321 §4.2.1).

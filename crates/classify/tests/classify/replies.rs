@@ -53,6 +53,10 @@ fn evidence_points_at_the_words() {
     let evidence = &verdict.evidence[0];
     assert_eq!(&verdict.diagnostic[evidence.start..evidence.end], "Mailbox is full");
     assert_eq!((evidence.rule.as_str(), evidence.raw), ("common.mailbox-full", Some((22, 38))));
+
+    let verdict = reply(b"553 5.7.00 Reject").unwrap();
+    let codes = verdict.evidence.iter().find(|evidence| evidence.rule.starts_with("status.")).unwrap();
+    assert_eq!((codes.matched.as_str(), codes.raw), ("5.7.00", Some((4, 10))));
 }
 
 #[test]
