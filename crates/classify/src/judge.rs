@@ -78,7 +78,8 @@ pub(crate) fn judge(rules: &Rules, words: &[(EvidenceField, &str)], heard: &Hear
     let second = ranked.get(1).copied();
     let sure = rules.calibration().percent(share(best, second.map_or(0, |(_, score)| score)));
     let passing = is_passing(reply_code, said_class, heard.status);
-    let doubtful = is_doubtful(cause, command, status, reply_code, near(&candidates, cause, &line.folded));
+    let doubtful =
+        cause.may_be_hard() && is_doubtful(cause, command, status, reply_code, near(&candidates, cause, &line.folded));
     let winners = || candidates.iter().filter(|candidate| candidate.cause == cause);
     let rule = || winners().filter_map(|candidate| candidate.by.rule());
     Verdict {
