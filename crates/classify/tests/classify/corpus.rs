@@ -6,26 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rebound_classify::{Report, reply, report};
 
+use crate::share::Share;
+
 /// One row of `labels.tsv` or `replies.tsv`, by column.
 type Row = BTreeMap<String, String>;
-
-/// A share in percent.
-#[derive(Default)]
-struct Share {
-    right: u32,
-    of: u32,
-}
-
-impl Share {
-    fn count(&mut self, right: bool) {
-        self.of += 1;
-        self.right += u32::from(right);
-    }
-
-    fn percent(&self) -> f64 {
-        100.0 * f64::from(self.right) / f64::from(self.of.max(1))
-    }
-}
 
 #[test]
 fn messages_of_the_corpus_are_understood() {

@@ -5,3 +5,4 @@ mod hostile;
 mod replies;
 mod reports;
 mod servers;
+mod share;

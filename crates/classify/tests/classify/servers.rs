@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use rebound_classify::{FailedRecipient, Report, reply, report};
 
+use crate::share::Share;
+
 /// One row of a table, by column.
 type Row = BTreeMap<String, String>;
 
@@ -95,28 +97,4 @@ fn about<'r>(report: &'r Report, recipient: &str) -> Option<&'r FailedRecipient>
         name.as_ref().is_some_and(|name| recipient.split('|').any(|wanted| wanted.eq_ignore_ascii_case(name)))
     };
     report.recipients.iter().find(|one| recipient.is_empty() || named(&one.recipient) || named(&one.original_recipient))
-}
-
-/// A share of right ones.
-#[derive(Default)]
-struct Share {
-    right: u32,
-    of: u32,
-}
-
-impl Share {
-    fn count(&mut self, right: bool) {
-        self.of += 1;
-        self.right += u32::from(right);
-    }
-
-    fn percent(&self) -> f64 {
-        100.0 * f64::from(self.right) / f64::from(self.of.max(1))
-    }
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} % ({}/{})", self.percent(), self.right, self.of)
-    }
 }
