@@ -66,12 +66,8 @@ async fn writes_and_sends(world: &World, browser: &Chromium) {
 
     browser.choose("Shown as", "ada@sandbox.test").await;
     browser.press("Show").await;
-    let letter = until("the preview of Ada’s letter", async || {
-        // The frame of the page before may go away under our eyes.
-        let letter = browser.find("frame", "Preview of the message").await.attr("src").await.ok().flatten();
-        letter.filter(|letter| letter.contains('?'))
-    })
-    .await;
+    until("the page with Ada’s letter", async || browser.path().await.contains("as=").then_some(())).await;
+    let letter = browser.find("frame", "Preview of the message").await.attr("src").await.unwrap().unwrap();
     browser.open(&letter).await;
     browser.sees("Dear Ada, come and see.").await;
 
