@@ -1,11 +1,11 @@
 //! Campaigns, and the planning of their deliveries.
 
 use crate::entity::campaigns::{ActiveModel, Column, Entity, Model};
-use crate::sql::{execute, millis, number, time};
+use crate::sql::{all as rows_of, execute, millis, number, time};
 use crate::{Audience, Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId, Resend};
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, SqlErr};
 
 /// Deliveries that are planned by one statement.
 pub const CHUNK: i64 = 20_000;
@@ -175,13 +175,18 @@ pub async fn expect(db: &impl Connection, id: CampaignId, people: i64) -> Result
     Ok(())
 }
 
-/// Whether messages of a campaign may go out now.
+/// The campaigns whose messages may go out now.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn is_sending(db: &impl Connection, id: CampaignId) -> Result<bool, Error> {
-    // 2 is planning, 3 is sending.
-    Ok(number(db, "SELECT count(*) FROM campaigns WHERE id = $1 AND state IN (2, 3)", [id.0.into()]).await? > 0)
+pub async fn sending(db: &impl Connection) -> Result<Vec<CampaignId>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+    }
+    // 2 is planning, 3 is sending: an index holds just these.
+    let rows = rows_of::<Row>(db, "SELECT id FROM campaigns WHERE state IN (2, 3)", []).await?;
+    Ok(rows.into_iter().map(|row| CampaignId(row.id)).collect())
 }
 
 /// Moves a campaign from one state to another; `false` when it stood elsewhere, and nothing was changed.

@@ -195,10 +195,9 @@ pub async fn ledger(
     }
     let (first, last) = DeliveryId::range(campaign);
     let after = after.map_or(first - 1, |id| id.0);
-    // A doubt is a try that was marked and has no outcome, and that nobody is making any more.
+    // A doubt is a try without an outcome: a row of its own is written when nobody makes it any more.
     let sql = "SELECT d.id, c.address, d.state, d.attempts, d.due,
-            (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome IS NULL
-                AND (d.state <> 3 OR a.number < d.attempts)) AS in_doubt,
+            (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome IS NULL) AS in_doubt,
             (SELECT b.cause FROM bounces b WHERE b.delivery_id = d.id ORDER BY b.id DESC LIMIT 1) AS verdict
         FROM deliveries d JOIN contacts c ON c.id = d.contact_id
         WHERE d.id > $1 AND d.id <= $2 ORDER BY d.id LIMIT $3";

@@ -5,6 +5,9 @@
 //! recover: what a dead worker had ─▶ back, or in doubt
 //! ```
 //!
+//! While a delivery is handed over, its own row is the mark: whose try it is, which, and in `due` since when. A row of
+//! its own is written for the try once there is an answer, or a doubt.
+//!
 //! A plus before `worker` keeps SQLite from starting at the worker's deliveries and unpacking the rows for each.
 //!
 //! State numbers stand in the statements as they are, so that the partial indexes can be used:
@@ -118,7 +121,7 @@ pub async fn mark(
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let suppressed = suppressed(2);
     let sql = format!(
-        "UPDATE deliveries SET state = 3, attempts = rows.number FROM {wanted}
+        "UPDATE deliveries SET state = 3, attempts = rows.number, due = $2 FROM {wanted}
          WHERE deliveries.id = rows.id AND +deliveries.worker = $3
            AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
            AND EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state IN (2, 3))
@@ -128,26 +131,10 @@ pub async fn mark(
     let values = [lines.clone().into(), millis(now).into(), worker.0.into()];
     let marked: Vec<DeliveryId> =
         all::<Id>(db, &sql, values).await?.into_iter().map(|row| DeliveryId(row.id)).collect();
-    let going: Vec<Try> = tries.iter().filter(|t| marked.contains(&t.id)).cloned().collect();
-    note_tries(db, worker, &going, now).await?;
     if marked.len() < tries.len() {
         turn_back(db, worker, &lines, now).await?;
     }
     Ok(marked)
-}
-
-async fn note_tries(db: &impl Connection, worker: WorkerId, tries: &[Try], now: DateTime<Utc>) -> Result<(), Error> {
-    if tries.is_empty() {
-        return Ok(());
-    }
-    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
-    let sql = format!(
-        "INSERT INTO attempts (delivery_id, number, worker, handed)
-         SELECT rows.id, rows.number, $2, $3 FROM {wanted} WHERE true
-         ON CONFLICT (delivery_id, number) DO UPDATE SET worker = excluded.worker, handed = excluded.handed"
-    );
-    execute(db, &sql, [tries_json(tries).into(), worker.0.into(), millis(now).into()]).await?;
-    Ok(())
 }
 
 /// What was leased and may not go: suppressed, cancelled, or back to where it was.
@@ -193,13 +180,6 @@ pub async fn release(
     let lines: Vec<_> =
         back.iter().map(|(id, due)| serde_json::json!({ "id": id.0, "due": due.map(millis) })).collect();
     let lines = serde_json::Value::from(lines).to_string();
-    let unmarked = rows(db, 1, &[("id", "bigint")]);
-    let sql = format!(
-        "DELETE FROM attempts WHERE outcome IS NULL AND (delivery_id, number) IN (
-             SELECT d.id, d.attempts FROM {unmarked} CROSS JOIN deliveries d
-             WHERE d.id = rows.id AND d.state = 3 AND d.worker = $2)"
-    );
-    execute(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
     let tries = "attempts - CASE WHEN state = 3 THEN 1 ELSE 0 END";
     let sql = format!(
@@ -225,6 +205,8 @@ pub async fn doubt(
         return Ok(0);
     }
     let wanted = rows(db, 1, &[("id", "bigint")]);
+    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.state = 3 AND d.worker = $2");
+    execute(db, &unanswered(&those), [ids_json(ids).into(), worker.0.into()]).await?;
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
          FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND +deliveries.worker = $3"
@@ -238,6 +220,14 @@ const DOUBTFUL: &str = "CASE
     WHEN (SELECT g.doubt FROM campaigns g WHERE g.id = (deliveries.id >> 31)) = 0
         AND (SELECT count(*) FROM attempts a WHERE a.delivery_id = deliveries.id AND a.outcome IS NULL) <= 2
     THEN 0 ELSE 4 END";
+
+/// Notes tries that nobody will hear the answer to: of `deliveries d`, as they are marked.
+fn unanswered(deliveries: &str) -> String {
+    format!(
+        "INSERT INTO attempts (delivery_id, number, worker, handed) SELECT d.id, d.attempts, d.worker, d.due
+         FROM {deliveries} ON CONFLICT (delivery_id, number) DO NOTHING"
+    )
+}
 
 /// Of `answered`, those whose delivery `worker` still owns.
 ///
@@ -255,7 +245,8 @@ pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -
     Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
 
-/// Notes what hosts said, for tries that were marked and for tries that were refused before they were.
+/// Notes what hosts said, for tries that were marked and for tries that were refused before they were. Before their
+/// deliveries are settled: what they hold of the mark is taken over.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -275,12 +266,17 @@ pub async fn note_answers(
     let lines = serde_json::Value::from(lines).to_string();
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint"), ("outcome", "smallint"), ("reply", "text")]);
     let sql = format!(
-        "INSERT INTO attempts (delivery_id, number, worker, outcome, settled, reply)
-         SELECT rows.id, rows.number, $2, rows.outcome, $3, rows.reply FROM {wanted} WHERE true
+        "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
+         SELECT rows.id, rows.number, $2, (SELECT d.due FROM deliveries d
+             WHERE d.id = rows.id AND d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
+         FROM {wanted} WHERE true
          ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
              reply = excluded.reply"
     );
     execute(db, &sql, [lines.clone().into(), worker.0.into(), millis(now).into()]).await?;
+    if answered.iter().all(|answered| answered.accepted) {
+        return Ok(());
+    }
     let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE deliveries SET attempts = rows.number FROM {refused}
@@ -321,6 +317,7 @@ pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -
     let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
         WHERE worker = $1 AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
+    execute(db, &unanswered("deliveries d WHERE d.worker = $1 AND d.state = 3"), [dead.0.into()]).await?;
     let doubt =
         format!("UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL} WHERE worker = $1 AND state = 3");
     execute(db, &doubt, [dead.0.into(), millis(now).into()]).await

@@ -12,10 +12,10 @@
 use chrono::{TimeDelta, Utc};
 use rebound_contacts::feedback;
 use rebound_db::leases::{Answered, Try};
-use rebound_db::{Pool, leases};
-use rebound_domain::{AddressKey, Bounce, Clock, DeliveryId, Policy, WorkerId};
+use rebound_db::{Pool, campaigns, leases};
+use rebound_domain::{AddressKey, Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -50,6 +50,31 @@ impl Heard {
     }
 }
 
+/// Which campaigns send, as of the last commit: asked before every message, so not of the database.
+#[derive(Debug, Default)]
+pub(crate) struct Sending(RwLock<HashSet<CampaignId>>);
+
+impl Sending {
+    /// Whether `campaign` sends.
+    pub(crate) fn holds(&self, campaign: CampaignId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&campaign)
+    }
+
+    /// A campaign was seen to send.
+    pub(crate) fn add(&self, campaign: CampaignId) {
+        if !self.holds(campaign) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).insert(campaign);
+        }
+    }
+
+    fn replace(&self, campaigns: Vec<CampaignId>) {
+        let campaigns = campaigns.into_iter().collect();
+        if *self.0.read().unwrap_or_else(PoisonError::into_inner) != campaigns {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = campaigns;
+        }
+    }
+}
+
 struct Step {
     heard: Option<Heard>,
     mark: Option<Try>,
@@ -67,9 +92,10 @@ impl Journal {
         worker: WorkerId,
         policy: watch::Receiver<Arc<Policy>>,
         clock: Clock,
+        sending: Arc<Sending>,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let writer = Writer { db, worker, policy, clock };
+        let writer = Writer { db, worker, policy, clock, sending };
         (Self(sender), tokio::spawn(writer.run(receiver)))
     }
 
@@ -88,6 +114,7 @@ struct Writer {
     worker: WorkerId,
     policy: watch::Receiver<Arc<Policy>>,
     clock: Clock,
+    sending: Arc<Sending>,
 }
 
 impl Writer {
@@ -179,7 +206,9 @@ impl Writer {
         self.note(&tx, &heard, now).await?;
         let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();
         let marked = if marks.is_empty() { vec![] } else { leases::mark(&tx, self.worker, &marks, now).await? };
+        let sending = campaigns::sending(&tx).await?;
         tx.commit().await?;
+        self.sending.replace(sending);
         Ok(marked.into_iter().collect())
     }
 

@@ -28,9 +28,11 @@
 mod attempt;
 mod check;
 mod compose;
+mod connection;
 mod journal;
 mod launch;
 mod pace;
+mod prepare;
 mod probe;
 mod resend;
 pub mod return_path;

@@ -3,7 +3,7 @@
 //! It is no delivery: it is counted nowhere, its bounce goes to the author, and its unsubscribe link leads nowhere.
 
 use crate::compose::Composer;
-use crate::transport::{Answer, Envelope, Line, RelayDown};
+use crate::transport::{Answer, Envelope, Line, Mail, RelayDown, Wire};
 use crate::{ComposeError, Relay, Sender, TemplateError};
 use chrono::{DateTime, Utc};
 use rebound_db::{Pool, events, lists, suppressions};
@@ -113,15 +113,16 @@ async fn open(relay: &Relay) -> Result<Line, RelayDown> {
 }
 
 async fn hand_over(line: &mut Line, from: &str, to: &EmailAddress, message: &str) -> Outcome {
-    if !to.as_str().is_ascii() && !line.takes_utf8() {
-        return Outcome::Refused("the relay does not take addresses beyond ASCII (no SMTPUTF8)".to_owned());
+    let mail = Mail { from, to: to.as_str(), size: message.len() };
+    if let Some(unfit) = line.offers().refuse(&mail) {
+        return Outcome::Refused(unfit.to_string());
     }
-    match line.envelope(from, to.as_str()).await {
+    match line.envelope(&mail).await {
         Envelope::Ready => {}
         Envelope::Refused(reply) => return Outcome::Refused(reply.line()),
-        Envelope::Lost => return Outcome::NotKnown,
+        Envelope::Lost | Envelope::Ended => return Outcome::NotKnown,
     }
-    match line.message(message).await {
+    match line.message(&Wire::new(message)).await {
         Answer::Accepted(reply) => Outcome::Taken(reply.line()),
         Answer::Refused(reply) => Outcome::Refused(reply.line()),
         Answer::Doubt => Outcome::NotKnown,

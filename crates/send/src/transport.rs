@@ -4,15 +4,19 @@
 //! the commands of one message travel together where the relay offers PIPELINING (RFC 2920).
 
 mod stream;
+mod wire;
+
+pub(crate) use wire::{Mail, Unfit, Wire};
 
 use crate::{Relay, Tls};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
 use rebound_domain::SmtpCommand;
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -21,13 +25,34 @@ const COMMAND: Duration = Duration::from_secs(300);
 /// As long as Postfix waits: the message may have been taken, and we want to know.
 const AFTER_DOT: Duration = Duration::from_secs(600);
 
+/// Messages over one line: then it is closed and another one opened, as hosts like it.
+const MESSAGES: u32 = 1_000;
+
+/// A host that took longer than this for its last answer is not given the next envelope with a message: whoever waits
+/// behind a slow answer could go over another line.
+const PROMPT: Duration = Duration::from_millis(500);
+
 /// An open line to the relay.
 pub(crate) struct Line {
     connection: AsyncSmtpConnection,
-    pipelining: bool,
-    utf8: bool,
+    offers: Offers,
     between_messages: bool,
     is_cut: bool,
+    /// Messages answered on it.
+    messages: u32,
+    /// Whether the last answer to a message came quickly.
+    is_prompt: bool,
+}
+
+/// What the relay can do, of which we make use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offers {
+    /// Several commands at once (RFC 2920).
+    pub(crate) pipelining: bool,
+    /// Addresses beyond ASCII (RFC 6531).
+    pub(crate) utf8: bool,
+    /// SIZE (RFC 1870): the largest message it takes, in octets; 0 where it knows the word and names no limit.
+    pub(crate) size: Option<usize>,
 }
 
 /// How far the opening of a line is.
@@ -89,6 +114,8 @@ pub(crate) enum Envelope {
     Refused(Reply),
     /// The line broke; nothing was sent.
     Lost,
+    /// The relay ends the line, as some do after a number of messages. The message may go over another one.
+    Ended,
 }
 
 /// What the relay said to the message.
@@ -175,51 +202,44 @@ impl Line {
             login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
             note(Reached::LoggedIn);
         }
-        let offers = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
-        let offered = |name: &str| offers.iter().any(|offer| offer.eq_ignore_ascii_case(name));
-        let (pipelining, utf8) = (offered("PIPELINING"), offered("SMTPUTF8"));
-        note(Reached::Offered(offers));
-        Ok(Self { connection, pipelining, utf8, between_messages: true, is_cut: false })
+        let words = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
+        let offers = Offers::of(&words);
+        note(Reached::Offered(words));
+        Ok(Self { connection, offers, between_messages: true, is_cut: false, messages: 0, is_prompt: false })
     }
 
     /// MAIL, RCPT and DATA, at once if the relay takes them so.
-    pub(crate) async fn envelope(&mut self, from: &str, to: &str) -> Envelope {
-        match timeout(COMMAND, self.try_envelope(from, to)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => {
-                self.is_cut = true;
-                Envelope::Lost
-            }
-        }
+    pub(crate) async fn envelope(&mut self, mail: &Mail<'_>) -> Envelope {
+        let answer = timeout(COMMAND, self.try_envelope(mail)).await;
+        self.envelope_answer(answer.unwrap_or_else(|_| Ok(Envelope::Lost)))
     }
 
-    async fn try_envelope(&mut self, from: &str, to: &str) -> Result<Envelope, SmtpError> {
+    fn envelope_answer(&mut self, answer: Result<Envelope, SmtpError>) -> Envelope {
+        let answer = answer.unwrap_or(Envelope::Lost);
+        self.is_cut |= matches!(answer, Envelope::Lost | Envelope::Ended);
+        answer
+    }
+
+    async fn try_envelope(&mut self, mail: &Mail<'_>) -> Result<Envelope, SmtpError> {
         if !self.between_messages {
             self.connection.command(Rset).await?;
         }
         self.between_messages = false;
-        let parameter = if to.is_ascii() { "" } else { " SMTPUTF8" };
-        let (mail, rcpt) = (format!("MAIL FROM:<{from}>{parameter}\r\n"), format!("RCPT TO:<{to}>\r\n"));
-        if !self.pipelining {
-            let commands = [
-                (SmtpCommand::MailFrom, mail.as_str()),
-                (SmtpCommand::RcptTo, rcpt.as_str()),
-                (SmtpCommand::Data, "DATA\r\n"),
-            ];
-            for (command, line) in commands {
-                if let Err(refusal) = self.connection.command(line).await {
-                    return reply(refusal, command).map(Envelope::Refused);
-                }
-            }
-            return Ok(Envelope::Ready);
+        if self.offers.pipelining {
+            let first = self.connection.command(mail.together(self.offers)).await;
+            return self.envelope_answers(first).await;
         }
-        // All three are answered, whatever the first ones say.
-        let answers = [
-            self.connection.command(format!("{mail}{rcpt}DATA\r\n")).await,
-            self.connection.read_response().await,
-            self.connection.read_response().await,
-        ];
-        let [mail, rcpt, data] = answers;
+        for (command, line) in mail.commands(self.offers) {
+            if let Err(refusal) = self.connection.command(line).await {
+                return self.refused(refusal, command);
+            }
+        }
+        Ok(Envelope::Ready)
+    }
+
+    /// All three commands that went together are answered, whatever the first answers say.
+    async fn envelope_answers(&mut self, mail: Result<Response, SmtpError>) -> Result<Envelope, SmtpError> {
+        let (rcpt, data) = (self.connection.read_response().await, self.connection.read_response().await);
         let data_open = data.is_ok();
         // The first refusal is the reason; those behind it follow from it.
         let refused = |answer: Result<_, SmtpError>, command| answer.err().map(|refusal| (refusal, command));
@@ -227,26 +247,60 @@ impl Line {
             .or(refused(rcpt, SmtpCommand::RcptTo))
             .or(refused(data, SmtpCommand::Data));
         let Some((refusal, command)) = first else { return Ok(Envelope::Ready) };
-        let said = reply(refusal, command)?;
+        let said = self.refused(refusal, command)?;
         if data_open {
             // A host that refused the recipient and opened DATA all the same gets an empty message, which goes to
             // nobody (RFC 2920 §3.1).
             let _nobody = self.connection.command(".\r\n").await;
         }
-        Ok(Envelope::Refused(said))
+        Ok(said)
     }
 
-    /// The message and the final dot. `message` has CRLF line ends.
-    pub(crate) async fn message(&mut self, message: &str) -> Answer {
-        let answer = match timeout(AFTER_DOT, self.connection.command(stuffed(message))).await {
-            Ok(Ok(response)) => {
+    /// A 421 to MAIL after other messages says nothing about this one (RFC 5321 §3.8).
+    fn refused(&self, refusal: SmtpError, to: SmtpCommand) -> Result<Envelope, SmtpError> {
+        let reply = reply(refusal, to)?;
+        let ends = reply.code == 421 && to == SmtpCommand::MailFrom && self.messages > 0;
+        Ok(if ends { Envelope::Ended } else { Envelope::Refused(reply) })
+    }
+
+    /// The message and the final dot.
+    pub(crate) async fn message(&mut self, message: &Wire) -> Answer {
+        let since = Instant::now();
+        let answer = timeout(AFTER_DOT, self.connection.command(message)).await;
+        self.answer(answer.ok(), since)
+    }
+
+    /// The message and, behind its final dot, the envelope of the next one: one round trip for both. The second answer
+    /// is that to the envelope.
+    pub(crate) async fn message_and(&mut self, message: &Wire, next: &Mail<'_>) -> (Answer, Envelope) {
+        let (together, since) = (message.and(next, self.offers), Instant::now());
+        let answer = timeout(AFTER_DOT, self.connection.command(together)).await;
+        let answer = self.answer(answer.ok(), since);
+        if self.is_broken() {
+            return (answer, Envelope::Lost);
+        }
+        self.between_messages = false;
+        let envelope = async {
+            let first = self.connection.read_response().await;
+            self.envelope_answers(first).await
+        };
+        let envelope = timeout(COMMAND, envelope).await.unwrap_or_else(|_| Ok(Envelope::Lost));
+        (answer, self.envelope_answer(envelope))
+    }
+
+    /// What was said to a message; nothing, if the time is over.
+    fn answer(&mut self, said: Option<Result<Response, SmtpError>>, since: Instant) -> Answer {
+        let answer = match said {
+            Some(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
                 Answer::Accepted(Reply { code: u16::from(response.code()), text, to: SmtpCommand::Data })
             }
-            Ok(Err(error)) => reply(error, SmtpCommand::Data).map_or(Answer::Doubt, Answer::Refused),
-            Err(_) => Answer::Doubt,
+            Some(Err(error)) => reply(error, SmtpCommand::Data).map_or(Answer::Doubt, Answer::Refused),
+            None => Answer::Doubt,
         };
+        self.messages += 1;
+        self.is_prompt = since.elapsed() < PROMPT;
         self.is_cut |= matches!(answer, Answer::Doubt);
         answer
     }
@@ -257,9 +311,19 @@ impl Line {
         self.is_cut = true;
     }
 
-    /// Whether addresses may have letters beyond ASCII (RFC 6531).
-    pub(crate) fn takes_utf8(&self) -> bool {
-        self.utf8
+    /// What the relay can do.
+    pub(crate) fn offers(&self) -> Offers {
+        self.offers
+    }
+
+    /// Whether the next envelope may travel behind a message.
+    pub(crate) fn takes_two_together(&self) -> bool {
+        self.offers.pipelining && self.is_prompt && !self.is_worn()
+    }
+
+    /// Whether it has carried as many messages as it should.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.messages >= MESSAGES
     }
 
     /// Whether nothing more can be said on it: we left it, or the relay closed it, as it does after a 421.
@@ -271,19 +335,6 @@ impl Line {
     pub(crate) async fn close(mut self) {
         let _ = timeout(Duration::from_secs(2), self.connection.quit()).await;
     }
-}
-
-/// Dots at the start of a line are doubled (RFC 5321 §4.5.2), and the end is the final dot.
-fn stuffed(message: &str) -> String {
-    let mut stuffed = String::with_capacity(message.len() + 64);
-    for line in message.split_inclusive("\r\n") {
-        if line.starts_with('.') {
-            stuffed.push('.');
-        }
-        stuffed.push_str(line);
-    }
-    stuffed.push_str(if stuffed.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" });
-    stuffed
 }
 
 fn parameters(relay: &Relay) -> Result<TlsParameters, SmtpError> {
@@ -323,18 +374,4 @@ fn name(relay: &Relay) -> String {
 pub async fn probe(relay: &Relay) -> Result<(), RelayDown> {
     Line::open(relay).await?.close().await;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stuffed;
-
-    #[test]
-    fn only_the_last_dot_ends_a_message() {
-        for (message, expected) in
-            [("a\r\n", "a\r\n.\r\n"), ("a", "a\r\n.\r\n"), (".\r\n..\r\na.b\r\n", "..\r\n...\r\na.b\r\n.\r\n")]
-        {
-            assert_eq!(stuffed(message), expected);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Trying a server out, step by step, as an administrator wants to see it.
 
-use crate::transport::{Answer, Envelope, Line, Reached, Reply};
+use crate::transport::{Answer, Envelope, Line, Mail, Reached, Reply, Wire};
 use crate::{Relay, RelayDown, Sender, Tls};
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
@@ -105,19 +105,20 @@ impl Notes<'_> {
         // No campaign has the number 0, so what comes back of it is nobody's bounce.
         let delivery = DeliveryId::new(CampaignId(0), 0).unwrap_or(DeliveryId(0));
         let back = sender.return_path(delivery, 0, now);
-        match line.envelope(&back, to.as_str()).await {
+        let Some(text) = letter(sender, from, to, now) else {
+            return self.fail("Message taken", "The message could not be written.".to_owned());
+        };
+        match line.envelope(&Mail { from: &back, to: to.as_str(), size: text.len() }).await {
             Envelope::Ready => self.pass("Sender and recipient taken", format!("{from} to {to}")),
             Envelope::Refused(reply) => {
                 let said = format!("{} It does not take mail from {back} to {to}.", says(&reply));
                 return self.fail("Sender and recipient taken", said);
             }
-            Envelope::Lost => return self.fail("Sender and recipient taken", "The line broke.".to_owned()),
+            Envelope::Lost | Envelope::Ended => {
+                return self.fail("Sender and recipient taken", "The line broke.".to_owned());
+            }
         }
-        let Some(text) = letter(sender, from, to, now) else {
-            line.abandon();
-            return self.fail("Message taken", "The message could not be written.".to_owned());
-        };
-        match line.message(&text).await {
+        match line.message(&Wire::new(&text)).await {
             Answer::Accepted(reply) => self.pass("Message taken", says(&reply)),
             Answer::Refused(reply) => self.fail("Message taken", says(&reply)),
             Answer::Doubt => self.fail("Message taken", "The line broke before its answer; it may arrive.".to_owned()),

@@ -1,10 +1,12 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
-use crate::attempt::{Job, Shared, connection, given_up, receiver, unwritable};
+use crate::attempt::{Job, Shared, given_up, receiver, unwritable};
 use crate::compose::Composer;
-use crate::journal::{Heard, Journal};
+use crate::connection::connection;
+use crate::journal::{Heard, Journal, Sending};
 use crate::launch;
 use crate::pace::{Lanes, Rate};
+use crate::prepare::{Prepared, Preparer};
 use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
@@ -24,7 +26,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Deliveries taken by one statement.
-const BATCH: u32 = 256;
+const BATCH: u32 = 512;
+
+/// Deliveries that are taken before a connection asks for them: while the next ones are being taken, none waits.
+const AHEAD: usize = 512;
 
 /// How often an idle worker looks for itself, whatever it is told.
 const LOOK: Duration = Duration::from_millis(500);
@@ -128,9 +133,15 @@ impl Worker {
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
         let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
         let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
-        let (journal, writer) = Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock);
-        let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
-        let shared = Arc::new(self.shared(journal, (policy, rules), waiting, stop.clone()));
+        let sending = Arc::new(Sending::default());
+        let (journal, writer) =
+            Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock, Arc::clone(&sending));
+        let (jobs, waiting) = mpsc::channel(AHEAD);
+        let (made, ready) = mpsc::channel(self.relay.connections.max(1));
+        let preparer = Preparer { sender: self.sender.clone(), clock: self.clock };
+        let mut preparing = preparer.start(waiting, &made);
+        drop(made);
+        let shared = Arc::new(self.shared((journal, sending), (policy, rules), ready, stop.clone()));
         remember_lanes(&shared, resting);
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
@@ -144,6 +155,7 @@ impl Worker {
             ready: Ready::new(),
             silent: HashMap::new(),
             looked: None,
+            minded: None,
             is_unsure: false,
         };
         // A part ends before it is told to only by a fault of ours: better to stop and be started anew.
@@ -165,7 +177,7 @@ impl Worker {
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
-            is_whole = lines.try_join_next().is_none() && !writer.is_finished();
+            is_whole = lines.try_join_next().is_none() && preparing.try_join_next().is_none() && !writer.is_finished();
             if heart.is_finished() || dispatch.is_unsure {
                 break;
             }
@@ -174,7 +186,9 @@ impl Worker {
         drop(dispatch);
         drop(jobs);
         while lines.join_next().await.is_some() {}
+        // With it goes what was made ready and not handed over: it was leased, and is given back below.
         drop(shared);
+        while preparing.join_next().await.is_some() {}
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
         time.abort();
         let was_forgotten = heart.is_finished();
@@ -194,22 +208,22 @@ impl Worker {
 
     fn shared(
         &self,
-        journal: Journal,
+        (journal, sending): (Journal, Arc<Sending>),
         (policy, rules): (watch::Sender<Arc<Policy>>, watch::Sender<Arc<InForce>>),
-        jobs: mpsc::Receiver<Job>,
+        ready: mpsc::Receiver<Prepared>,
         stop: CancellationToken,
     ) -> Shared {
         Shared {
             db: self.db.clone(),
             relay: self.relay.clone(),
-            sender: self.sender.clone(),
             policy,
             rules,
             clock: self.clock,
             journal,
             lanes: Lanes::default(),
             rate: Rate::per_second(self.relay.per_second),
-            jobs: Mutex::new(jobs),
+            sending,
+            ready: Mutex::new(ready),
             down: watch::Sender::new(None),
             open: AtomicUsize::new(0),
             stop,
@@ -242,6 +256,8 @@ struct Dispatch<'a> {
     ready: Ready,
     /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
     silent: HashMap<WorkerId, Instant>,
+    /// When it last looked around, on our own clock.
+    minded: Option<Instant>,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
     /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
@@ -253,11 +269,15 @@ impl Dispatch<'_> {
     /// Recovers, plans, claims and hands out; `true` when there was something to do.
     async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        self.mind_the_clock(now).await?;
-        self.mind_the_dead(now).await?;
-        self.mind_the_relay().await?;
-        self.mind_what_people_changed().await?;
-        campaigns::reopen(db).await?;
+        let is_down = self.shared.down.borrow().is_some();
+        if is_down || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
+            self.mind_the_clock(now).await?;
+            self.mind_the_dead(now).await?;
+            self.mind_the_relay().await?;
+            self.mind_what_people_changed().await?;
+            campaigns::reopen(db).await?;
+            self.minded = Some(Instant::now());
+        }
         let mut busy = false;
         for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
             if stop.is_cancelled() {
@@ -356,6 +376,7 @@ impl Dispatch<'_> {
             }
             return Ok(busy);
         }
+        self.shared.sending.add(campaign.id);
         self.hand_out(leases, &composer, now).await.inspect_err(|_| self.is_unsure = true)?;
         Ok(true)
     }

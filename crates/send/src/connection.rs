@@ -1,0 +1,313 @@
+//! One connection: delivery after delivery, one try each, one outcome each.
+//!
+//! ```text
+//! next ─▶ announce ─▶ hand over ─▶ hand over ─▶ …
+//!         MAIL RCPT    mark, DATA   the next envelope travels behind the message before it
+//!         DATA
+//! ```
+//!
+//! What one message heard becomes durable together with the mark of the next.
+
+use crate::attempt::{Shared, given_up, learn, receiver, refused, unfit};
+use crate::journal::Heard;
+use crate::prepare::{Message, Prepared, Ready};
+use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
+use chrono::TimeDelta;
+use rebound_domain::BounceCause;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A line that nobody uses for so long is closed, before the relay does.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// An answer that takes longer does not keep the last one from being stored.
+const SHORTLY: Duration = Duration::from_millis(50);
+
+/// Tries what is ready until there is no more.
+pub(crate) async fn connection(shared: Arc<Shared>) {
+    let mut connection = Connection { shared, line: None, heard: None, aside: None };
+    while let Some((ready, message)) = connection.next().await {
+        let mut announced = connection.announce(ready, message).await;
+        while let Some((ready, message)) = announced {
+            announced = connection.hand_over(ready, message).await;
+        }
+        connection.mind_the_line().await;
+    }
+    connection.store().await;
+    connection.close().await;
+}
+
+type Letter = (Ready, Message);
+
+struct Connection {
+    shared: Arc<Shared>,
+    line: Option<Line>,
+    /// What the last message heard, until it is stored.
+    heard: Option<Heard>,
+    /// Was to go with the message before it, and must be looked at first.
+    aside: Option<Prepared>,
+}
+
+impl Connection {
+    /// The next letter, until we stop; what cannot be tried is settled on the way.
+    async fn next(&mut self) -> Option<Letter> {
+        loop {
+            let (ready, message) = self.next_prepared().await?;
+            if self.shared.rate.is_set() {
+                self.store().await;
+            }
+            if !self.may_go(&ready).await {
+                self.hand_back(&ready).await;
+                continue;
+            }
+            match message {
+                Ok(message) => return Some((ready, message)),
+                Err(error) => self.unfit(&ready, BounceCause::ContentRejected, &error.to_string()).await,
+            }
+        }
+    }
+
+    /// With none at hand, what was heard is stored before waiting for one.
+    async fn next_prepared(&mut self) -> Option<Prepared> {
+        if let Some(prepared) = self.aside.take() {
+            return Some(prepared);
+        }
+        if self.shared.stop.is_cancelled() {
+            return None;
+        }
+        if let Some(prepared) = self.at_hand() {
+            return Some(prepared);
+        }
+        self.store().await;
+        let shared = Arc::clone(&self.shared);
+        let next = async { shared.ready.lock().await.recv().await };
+        tokio::pin!(next);
+        match timeout(IDLE, &mut next).await {
+            Ok(prepared) => prepared,
+            Err(_) => {
+                self.close().await;
+                next.await
+            }
+        }
+    }
+
+    /// Whoever holds the lock waits: then there is none at hand.
+    fn at_hand(&self) -> Option<Prepared> {
+        self.shared.ready.try_lock().ok().and_then(|mut ready| ready.try_recv().ok())
+    }
+
+    /// Waits for its turn, unless we stop or the campaign does. The mark asks again; but a recipient who is refused
+    /// never comes to be marked, and a campaign that waits must not go on collecting refusals.
+    async fn may_go(&self, ready: &Ready) -> bool {
+        if !self.shared.sending.holds(ready.of.id.campaign()) {
+            return false;
+        }
+        tokio::select! {
+            () = self.shared.rate.turn() => true,
+            () = self.shared.stop.cancelled() => false,
+        }
+    }
+
+    /// Gives the relay the envelope; the letter comes back when the relay waits for it.
+    async fn announce(&mut self, ready: Ready, message: Message) -> Option<Letter> {
+        if self.line.is_none() {
+            self.line = open_line(&self.shared).await;
+        }
+        let Some(line) = &mut self.line else {
+            self.hand_back(&ready).await;
+            return None;
+        };
+        let mail = ready.mail(&message);
+        if let Some(why) = line.offers().refuse(&mail) {
+            self.unfit(&ready, cause(&why), &why.to_string()).await;
+            return None;
+        }
+        let said = {
+            let envelope = line.envelope(&mail);
+            tokio::pin!(envelope);
+            match timeout(SHORTLY, &mut envelope).await {
+                Ok(said) => said,
+                Err(_) => {
+                    let heard = self.heard.take();
+                    self.shared.journal.step(heard, None).await;
+                    envelope.await
+                }
+            }
+        };
+        match said {
+            Envelope::Ready => Some((ready, message)),
+            Envelope::Lost => {
+                self.lost(&ready).await;
+                None
+            }
+            said => {
+                self.not_announced(&ready, said).await;
+                None
+            }
+        }
+    }
+
+    /// Marks the letter and writes it, with the envelope of the next one behind it where there is one: that comes back
+    /// when the relay waits for it.
+    async fn hand_over(&mut self, ready: Ready, message: Message) -> Option<Letter> {
+        let heard = self.heard.take();
+        if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
+            // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
+            self.line.iter_mut().for_each(Line::abandon);
+            self.probe_again(&ready);
+            return None;
+        }
+        let next = self.companion();
+        let line = self.line.as_mut()?;
+        let Some((next, following)) = next else {
+            let answer = line.message(&message.wire).await;
+            self.hear(&ready, answer).await;
+            return None;
+        };
+        let (answer, envelope) = line.message_and(&message.wire, &next.mail(&following)).await;
+        self.hear(&ready, answer).await;
+        if matches!(envelope, Envelope::Ready) {
+            return Some((next, following));
+        }
+        self.not_announced(&next, envelope).await;
+        None
+    }
+
+    /// A letter at hand whose envelope may travel behind the message that is about to be written.
+    fn companion(&mut self) -> Option<Letter> {
+        let line = self.line.as_ref()?;
+        if !line.takes_two_together() || self.shared.rate.is_set() || self.shared.stop.is_cancelled() {
+            return None;
+        }
+        match self.at_hand()? {
+            (ready, Ok(message))
+                if self.shared.sending.holds(ready.of.id.campaign())
+                    && line.offers().refuse(&ready.mail(&message)).is_none() =>
+            {
+                Some((ready, message))
+            }
+            prepared => {
+                self.aside = Some(prepared);
+                None
+            }
+        }
+    }
+
+    async fn hear(&mut self, ready: &Ready, answer: Answer) {
+        self.heard = Some(match answer {
+            Answer::Accepted(reply) => {
+                learn(&self.shared, &ready.job, None).await;
+                Heard::Accepted { of: ready.of.clone(), key: ready.job.contact.address.key(), reply: reply.line() }
+            }
+            Answer::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
+            Answer::Doubt => {
+                self.probe_again(ready);
+                Heard::Doubt(ready.of.id)
+            }
+        });
+    }
+
+    async fn not_announced(&mut self, ready: &Ready, envelope: Envelope) {
+        self.store().await;
+        self.heard = Some(match envelope {
+            Envelope::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
+            // The line broke or ended for the message before it: this one goes over another line.
+            Envelope::Ready | Envelope::Lost | Envelope::Ended => {
+                self.probe_again(ready);
+                Heard::Back(ready.of.id, None)
+            }
+        });
+    }
+
+    /// The line broke before anything was handed over.
+    async fn lost(&mut self, ready: &Ready) {
+        let now = self.shared.now();
+        self.store().await;
+        self.probe_again(ready);
+        let is_over = now - ready.job.lease.since >= self.shared.policy().give_up_after();
+        // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
+        let later = Some(now + TimeDelta::minutes(1));
+        self.heard = Some(if is_over { given_up(&ready.job, None, now) } else { Heard::Back(ready.of.id, later) });
+    }
+
+    /// What cannot be tried goes back as it was.
+    async fn hand_back(&mut self, ready: &Ready) {
+        self.store().await;
+        self.probe_again(ready);
+        self.heard = Some(Heard::Back(ready.of.id, None));
+    }
+
+    async fn unfit(&mut self, ready: &Ready, cause: BounceCause, why: &str) {
+        self.store().await;
+        self.heard = Some(unfit(&self.shared, &ready.job, ready.of.clone(), cause, why));
+    }
+
+    fn probe_again(&self, ready: &Ready) {
+        self.shared.lanes.probe_again(&receiver(&ready.job), self.shared.now());
+    }
+
+    async fn store(&mut self) {
+        if let Some(heard) = self.heard.take() {
+            self.shared.journal.step(Some(heard), None).await;
+        }
+    }
+
+    /// A line that broke is dropped, and one that has carried its share is closed.
+    async fn mind_the_line(&mut self) {
+        if self.line.as_ref().is_some_and(Line::is_broken) {
+            drop(self.take_line());
+        }
+        if self.line.as_ref().is_some_and(Line::is_worn) {
+            self.store().await;
+            self.close().await;
+        }
+    }
+
+    fn take_line(&mut self) -> Option<Line> {
+        let line = self.line.take();
+        if line.is_some() {
+            self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        line
+    }
+
+    async fn close(&mut self) {
+        if let Some(line) = self.take_line() {
+            line.close().await;
+        }
+    }
+}
+
+fn cause(why: &Unfit) -> BounceCause {
+    match why {
+        Unfit::Utf8 => BounceCause::ProtocolError,
+        Unfit::TooLarge { .. } => BounceCause::MessageTooLarge,
+    }
+}
+
+async fn open_line(shared: &Shared) -> Option<Line> {
+    match Line::open(&shared.relay).await {
+        Ok(line) => {
+            shared.open.fetch_add(1, Ordering::Relaxed);
+            shared.down.send_if_modified(|down| down.take().is_some());
+            Some(line)
+        }
+        // A relay that takes no more lines than it has is not down.
+        Err(_) if shared.open.load(Ordering::Relaxed) > 0 => {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            None
+        }
+        Err(why) => {
+            shared.down.send_if_modified(|down| down.replace(why.clone()).as_ref() != Some(&why));
+            None
+        }
+    }
+}
+
+impl Ready {
+    fn mail<'a>(&'a self, message: &Message) -> Mail<'a> {
+        Mail { from: &self.from, to: self.job.contact.address.as_str(), size: message.size }
+    }
+}
