@@ -84,7 +84,7 @@ impl Composer {
         if let Some(reply_to) = &draft.reply_to {
             message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
         }
-        Ok(with_crlf(&String::from_utf8_lossy(&message.write_to_vec()?)))
+        Ok(on_the_wire(message.write_to_vec()?))
     }
 
     /// The message as `shown_as` would get it, to `to`: marked as a test, with a link that unsubscribes nobody.
@@ -113,7 +113,7 @@ impl Composer {
         if let Some(reply_to) = &draft.reply_to {
             message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
         }
-        Ok(with_crlf(&String::from_utf8_lossy(&message.write_to_vec()?)))
+        Ok(on_the_wire(message.write_to_vec()?))
     }
 
     /// The list's name.
@@ -125,6 +125,20 @@ impl Composer {
 
 fn single_line(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// As [`with_crlf`]; nearly always it is so already, and nothing is copied.
+fn on_the_wire(message: Vec<u8>) -> String {
+    let is_canonical = memchr::memchr3_iter(b'\r', b'\n', 0, &message).all(|at| match message[at] {
+        b'\r' => message.get(at + 1) == Some(&b'\n'),
+        b'\n' => at > 0 && message[at - 1] == b'\r',
+        _ => false,
+    });
+    match String::from_utf8(message) {
+        Ok(message) if is_canonical => message,
+        Ok(message) => with_crlf(&message),
+        Err(error) => with_crlf(&String::from_utf8_lossy(error.as_bytes())),
+    }
 }
 
 /// One way to end a line, and no NUL: nothing that a host could take for the end of the message.
@@ -163,8 +177,10 @@ mod tests {
             ("a\rb\r", "a\r\nb\r\n"),
             ("a\n.\nb", "a\r\n.\r\nb"),
             ("a\r\r\nb\0", "a\r\n\r\nb"),
+            ("\n", "\r\n"),
         ] {
             assert_eq!(with_crlf(message), expected, "{message:?}");
+            assert_eq!(on_the_wire(message.into()), expected, "{message:?}");
         }
     }
 }
