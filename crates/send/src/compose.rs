@@ -145,9 +145,8 @@ fn on_the_wire(message: Vec<u8>) -> String {
 fn with_crlf(message: &str) -> String {
     let mut canonical = String::with_capacity(message.len() + message.len() / 40);
     let mut last = '\n';
-    for c in message.chars() {
+    for c in message.chars().filter(|c| *c != '\0') {
         match c {
-            '\0' => {}
             '\n' if last == '\r' => canonical.push('\n'),
             '\n' => canonical.push_str("\r\n"),
             c => {
@@ -177,6 +176,7 @@ mod tests {
             ("a\rb\r", "a\r\nb\r\n"),
             ("a\n.\nb", "a\r\n.\r\nb"),
             ("a\r\r\nb\0", "a\r\n\r\nb"),
+            ("a\r\0.\r\0\n", "a\r\n.\r\n"),
             ("\n", "\r\n"),
         ] {
             assert_eq!(with_crlf(message), expected, "{message:?}");

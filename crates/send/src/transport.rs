@@ -375,3 +375,6 @@ pub async fn probe(relay: &Relay) -> Result<(), RelayDown> {
     Line::open(relay).await?.close().await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
