@@ -40,6 +40,7 @@ pub mod leases;
 pub mod lists;
 pub mod outcomes;
 pub mod policies;
+pub mod rates;
 pub mod rule_files;
 pub mod servers;
 pub mod sessions;

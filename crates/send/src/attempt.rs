@@ -2,8 +2,9 @@
 
 use crate::compose::Composer;
 use crate::journal::{Heard, Journal, Sending};
-use crate::pace::{Change, Lanes, Rate};
+use crate::pace::{Change, Lanes};
 use crate::prepare::Prepared;
+use crate::rate::Rate;
 use crate::transport::Reply;
 use crate::{Relay, RelayDown};
 use chrono::{DateTime, Utc};

@@ -34,6 +34,7 @@ mod launch;
 mod pace;
 mod prepare;
 mod probe;
+mod rate;
 mod resend;
 pub mod return_path;
 pub mod servers;

@@ -1,42 +1,9 @@
-//! How fast: the relay's rate, and a lane per receiving domain.
+//! How fast: a lane per receiving domain.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{BounceCause, Lane, Pass, Permanence, Policy, Receiver, Verdict};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// Spaces messages evenly, so that no second sees more than the rate.
-#[derive(Debug)]
-pub(crate) struct Rate {
-    gap: Option<Duration>,
-    next: tokio::sync::Mutex<Option<Instant>>,
-}
-
-impl Rate {
-    pub(crate) fn per_second(rate: Option<u32>) -> Self {
-        let gap = rate.filter(|rate| *rate > 0).map(|rate| Duration::from_secs(1) / rate);
-        Self { gap, next: tokio::sync::Mutex::default() }
-    }
-
-    /// Whether there is a rate to keep.
-    pub(crate) fn is_set(&self) -> bool {
-        self.gap.is_some()
-    }
-
-    /// Waits for the next place.
-    pub(crate) async fn turn(&self) {
-        let Some(gap) = self.gap else { return };
-        let place = {
-            let mut next = self.next.lock().await;
-            let place = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
-            *next = Some(place + gap);
-            place
-        };
-        tokio::time::sleep_until(place).await;
-    }
-}
 
 /// The lanes that are not simply open.
 #[derive(Debug, Default)]

@@ -5,8 +5,9 @@ use crate::compose::Composer;
 use crate::connection::connection;
 use crate::journal::{Heard, Journal, Sending};
 use crate::launch;
-use crate::pace::{Lanes, Rate};
+use crate::pace::Lanes;
 use crate::prepare::{Prepared, Preparer};
+use crate::rate::Rate;
 use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
@@ -221,7 +222,7 @@ impl Worker {
             clock: self.clock,
             journal,
             lanes: Lanes::default(),
-            rate: Rate::per_second(self.relay.per_second),
+            rate: Rate::new(&self.db, format!("{}:{}", self.relay.host, self.relay.port), self.relay.per_second),
             sending,
             ready: Mutex::new(ready),
             down: watch::Sender::new(None),
