@@ -17,7 +17,8 @@ impl Rules {
     pub(super) fn faults(&self, asked: impl Fn(&Rule) -> bool) -> impl Iterator<Item = Fault> {
         let asked = self.rules.iter().enumerate().filter(move |(_, rule)| asked(rule));
         asked.flat_map(|(index, rule)| {
-            let whats = self.unreachable(index, rule).into_iter().chain(self.misjudged(rule)).chain(self.own(rule));
+            let whats = self.unreachable(index, rule).into_iter().chain(self.misjudged(rule));
+            let whats = whats.chain(self.own(rule)).chain(self.contradicted(index, rule));
             let faults = whats.map(|what| Fault { rule: rule.id.clone(), what });
             faults.collect::<Vec<_>>()
         })
@@ -54,6 +55,19 @@ impl Rules {
         whats
     }
 
+    /// Phrases that another rule lays on another cause in the same breath. Where one of the two asks for more and weighs
+    /// more, it is the exception to the other, and both may stand.
+    fn contradicted(&self, index: usize, rule: &Rule) -> Vec<String> {
+        let mine = self.phrases.iter().filter(|phrase| phrase.rule == index);
+        let others = self.phrases.iter().filter_map(|phrase| Some((phrase, self.rules.get(phrase.rule)?)));
+        let others: Vec<_> = others.filter(|(_, other)| other.clashes(rule)).collect();
+        let theirs = |phrase: &super::Phrase| {
+            let other = others.iter().find(|(other, _)| other.says_what(phrase))?;
+            Some(format!("“{}” stands in {} too, which says {}", phrase.written(), other.1.id, other.1.cause))
+        };
+        mine.filter_map(theirs).collect()
+    }
+
     fn judged(&self, text: &str, rule: &Rule) -> Verdict {
         let heard = Heard { command: rule.answers, ..Heard::default() };
         judge(self, &[(rebound_domain::EvidenceField::Reply, text)], &heard)
@@ -76,6 +90,30 @@ impl Rule {
     /// What is beside the words where all its conditions but those about codes and hosts hold.
     fn granted(&self) -> Beside<'static> {
         Beside { command: self.answers, status: None, hosts: &[] }
+    }
+
+    /// Whether the same words in both would be a contradiction. What a user's own rule says comes before ours.
+    fn clashes(&self, other: &Rule) -> bool {
+        let heavier =
+            if (self.weight, self.asks_nothing()) > (other.weight, other.asks_nothing()) { self } else { other };
+        let excepted = !heavier.asks_nothing() && !self.asks_the_same(other);
+        self.cause != other.cause && self.is_local == other.is_local && !excepted
+    }
+
+    fn asks_the_same(&self, other: &Rule) -> bool {
+        self.answers == other.answers
+            && self.unless_answers == other.unless_answers
+            && self.status == other.status
+            && self.unless_status == other.unless_status
+            && self.hosts == other.hosts
+    }
+
+    fn asks_nothing(&self) -> bool {
+        self.answers.is_none()
+            && self.unless_answers.is_none()
+            && self.status.is_empty()
+            && self.unless_status.is_empty()
+            && self.hosts.is_empty()
     }
 }
 
@@ -106,6 +144,37 @@ mod tests {
         ] {
             let faults = Rules::with(&text).unwrap_err();
             assert!(faults[0].to_string().starts_with(expected), "{text}: {}", faults[0]);
+        }
+    }
+
+    #[test]
+    fn words_may_mean_two_things_only_where_one_rule_is_the_exception() {
+        let rule = |id: &str, cause: &str, weight: u8, words: &str, more: &str| {
+            format!(
+                "[[rule]]\nid = 'local.{id}'\ncause = '{cause}'\nweight = {weight}\nwhy = 'a test'\n\
+                 words = ['{words}']\nexample = '550 {words} {id}'\nnot = 'fine'\n{more}\n"
+            )
+        };
+        let words = |text: &str| {
+            let faults = Rules::with(text).err().unwrap_or_default();
+            faults.into_iter().map(|fault| fault.to_string()).filter(|fault| fault.contains("too")).collect::<Vec<_>>()
+        };
+        let plain = rule("plain", "virus", 80, "bad egg * here", "");
+        let same = rule("same", "policy_other", 90, "Bad Egg*here", "");
+        assert_eq!(
+            words(&format!("{plain}{same}")),
+            [
+                "local.plain: “bad egg * here” stands in local.same too, which says policy_other",
+                "local.same: “bad egg * here” stands in local.plain too, which says virus"
+            ]
+        );
+        for (what, other, faults) in [
+            ("the same cause", rule("other", "virus", 90, "bad egg * here", ""), 0),
+            ("an exception", rule("other", "policy_other", 90, "bad egg * here", "hosts = ['b.example']"), 0),
+            ("too light", rule("other", "policy_other", 70, "bad egg * here", "hosts = ['b.example']"), 2),
+            ("equal", rule("other", "policy_other", 80, "bad egg * here", "hosts = ['b.example']"), 2),
+        ] {
+            assert_eq!(words(&format!("{plain}{other}")).len(), faults, "{what}");
         }
     }
 

@@ -46,6 +46,11 @@ impl Phrase {
         self.pieces.join(" * ")
     }
 
+    /// Whether both are the same words with the same gaps.
+    pub(super) fn says_what(&self, other: &Self) -> bool {
+        self.pieces == other.pieces
+    }
+
     /// The whole of the phrase, given where its first piece begins.
     pub(super) fn complete(&self, text: &str, start: usize) -> Option<Range<usize>> {
         let (first, rest) = self.pieces.split_first()?;
