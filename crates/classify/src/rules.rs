@@ -300,8 +300,7 @@ impl Rule {
         };
         let at_host = || {
             self.hosts.iter().any(|host| {
-                folded.contains(host.as_str())
-                    || beside.hosts.iter().any(|name| name.trim_end_matches('.').ends_with(host.as_str()))
+                names(folded, host) || beside.hosts.iter().any(|name| is_within(name.trim_end_matches('.'), host))
             })
         };
         self.answers.is_none_or(|command| beside.command == Some(command))
@@ -310,6 +309,21 @@ impl Rule {
             && !has_status(&self.unless_status)
             && (self.hosts.is_empty() || at_host())
     }
+}
+
+/// Whether a name is that domain or lies below it.
+fn is_within(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|below| below.is_empty() || below.ends_with('.'))
+}
+
+/// Whether a text names a domain, or a host in it: `mac.com` is not named by `pharmac.com`.
+fn names(folded: &str, domain: &str) -> bool {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    folded.match_indices(domain).any(|(at, _)| {
+        let (before, after) = (folded.get(..at), folded.get(at + domain.len()..));
+        !before.is_some_and(|before| before.ends_with(in_name))
+            && !after.is_some_and(|after| after.starts_with(in_name))
+    })
 }
 
 /// The rules of a file. `name` is empty for a user's own.
@@ -360,4 +374,23 @@ const MONTH: &str = "2026.11";
 /// FNV-1a, 32 bits: tells versions apart, and keeps nothing safe.
 fn digest(bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_named_by_itself_and_by_its_hosts_alone() {
+        for (text, expected) in [
+            ("mac.com said: 550", true),
+            ("host mx1.mac.com[192.0.2.1] said: 550", true),
+            ("host mx.pharmac.com said: 550", false),
+            ("host mac.company.example said: 550", false),
+        ] {
+            assert_eq!(names(text, "mac.com"), expected, "{text}");
+        }
+        assert!(is_within("mac.com", "mac.com") && is_within("mx.mac.com", "mac.com"));
+        assert!(!is_within("pharmac.com", "mac.com"));
+    }
 }

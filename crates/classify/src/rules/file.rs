@@ -102,6 +102,10 @@ impl Entry {
                 format!("of an answer {DIAGNOSTIC_BYTES} bytes are kept: shorten the example")
             }
             () if self.words.iter().any(blank) => "a phrase needs at least two letters".to_owned(),
+            // A user knows their own hosts, and may take one at its code.
+            () if !file.is_empty() && !self.words.iter().all(|words| words.contains(char::is_alphabetic)) => {
+                "a code alone is no phrase: whoever gives it, rules/codes.toml says what it means".to_owned()
+            }
             () if !(1..=100).contains(&self.weight) => "the weight lies between 1 and 100".to_owned(),
             () if self.why.trim().is_empty() => "say in `why` who says this, or where it is documented".to_owned(),
             () if self.permanence == Some(Permanence::Hard) && !self.cause.may_be_hard() => {

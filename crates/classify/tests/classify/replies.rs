@@ -41,6 +41,11 @@ fn replies_mean_what_hosts_meant() {
         ("550 5.7.1 refused by local policy", Some((Soft, PolicyOther))),
         ("554 5.1.1 utilisateur inconnu", Some((Hard, MailboxUnknown))),
         ("552 Postfach voll", Some((Soft, MailboxFull))),
+        ("550 5.7.501 refused", Some((Soft, SenderRejected))), // Microsoft's code; the words of whoever gives it outrank it
+        ("550 5.7.501 no such user here", Some((Hard, MailboxUnknown))),
+        ("552 5.4.14 over quota", Some((Soft, MailboxFull))),
+        ("550 5.7.64 mailbox is full", Some((Soft, MailboxFull))),
+        ("550 5.7.509 this message contains a virus", Some((Soft, Virus))),
     ] {
         let verdict = reply(line.as_bytes()).map(|verdict| (verdict.permanence, verdict.cause));
         assert_eq!(verdict, expected, "{line}");
