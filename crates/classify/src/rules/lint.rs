@@ -48,6 +48,12 @@ impl Rules {
         } else if verdict.cause != rule.cause {
             whats.push(format!("its example “{}” comes out as {}", rule.example, verdict.cause));
         }
+        if !rule.is_local && matches(&verdict, rule) && says_no_more(&verdict, rule) {
+            whats.push(format!(
+                "its example “{}” is a bare phrase: give a whole line as a host writes it",
+                rule.example
+            ));
+        }
         let not = rule.not.to_ascii_lowercase();
         if self.find(&rule.not, &not, &rule.granted()).iter().any(|found| found.rule.id == rule.id) {
             whats.push(format!("matches its counter-example “{}”", rule.not));
@@ -84,6 +90,14 @@ impl Rules {
 
 fn matches(verdict: &Verdict, rule: &Rule) -> bool {
     verdict.evidence.iter().any(|evidence| evidence.rule == rule.id)
+}
+
+/// Whether a verdict's text has no letter but in the words that the rule found.
+fn says_no_more(verdict: &Verdict, rule: &Rule) -> bool {
+    let found = verdict.evidence.iter().filter(|evidence| evidence.rule == rule.id);
+    let places: Vec<_> = found.map(|evidence| evidence.start..evidence.end).collect();
+    let mut letters = verdict.diagnostic.char_indices().filter(|(_, c)| c.is_alphabetic());
+    letters.all(|(at, _)| places.iter().any(|place| place.contains(&at)))
 }
 
 impl Rule {
