@@ -53,6 +53,39 @@ fn replies_mean_what_hosts_meant() {
 }
 
 #[test]
+fn only_a_missing_mailbox_is_a_missing_mailbox_in_any_language() {
+    for (line, unknown) in [
+        ("550 5.1.1 Die Adresse <x@a.test> existiert nicht", true),
+        ("550 Empfänger existiert nicht", true),
+        ("554 Die Datei existiert nicht", false),
+        ("550 L'adresse n'existe pas", true),
+        ("554 Le domaine n'existe pas", false),
+        ("550 El buzón no existe", true),
+        ("554 El dominio no existe", false),
+        ("550 Пользователь x@a.test не существует", true),
+        ("554 Домен не существует", false),
+        ("550 Адрес отправителя не существует", false),
+        ("550 nie znaleziono odbiorcy", true),
+        ("554 nie znaleziono domeny", false),
+        ("550 宛先アドレスが存在しません", true),
+        ("554 ドメインが存在しません", false),
+        ("550 존재하지 않는 계정입니다", true),
+        ("554 존재하지 않는 도메인", false),
+        ("554 your address is not listed in our allow list", false),
+    ] {
+        let verdict = reply(line.as_bytes()).unwrap();
+        let expected = if unknown { (Hard, true) } else { (Soft, false) };
+        assert_eq!((verdict.permanence, verdict.cause == MailboxUnknown), expected, "{line}");
+    }
+    for line in ["550 this list has moved to another server", "554 our filter has been replaced by a better one"] {
+        assert_ne!(reply(line.as_bytes()).unwrap().cause, AddressMoved, "{line}");
+    }
+    let policies = |line: &str| reply(line.as_bytes()).unwrap().cause;
+    assert_eq!(policies("554 Email rejected due to security policies - https://community.mimecast.com/x"), Virus);
+    assert_eq!(policies("554 Email rejected due to security policies"), PolicyOther);
+}
+
+#[test]
 fn evidence_points_at_the_words() {
     let verdict = reply(b"550 5.2.2 sorry, this Mailbox  is full").unwrap();
     let evidence = &verdict.evidence[0];
