@@ -5,13 +5,14 @@ mod codes;
 mod file;
 mod lint;
 mod phrase;
+mod rule;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use rebound_domain::{BounceCause, EnhancedStatusCode, Permanence, SmtpCommand, Verdict};
+use rebound_domain::{BounceCause, SmtpCommand, Verdict};
 
 use crate::report::Report;
 use crate::words::addresses_in;
@@ -20,6 +21,7 @@ pub(crate) use calibration::Calibration;
 pub(crate) use codes::{CodeRule, Codes};
 use file::{Entry, File};
 use phrase::Phrase;
+pub(crate) use rule::{Beside, Rule};
 
 /// The rule files in their order. A rule's id begins with the name of its file.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -75,28 +77,9 @@ pub struct Rules {
     version: String,
     rules: Vec<Rule>,
     phrases: Vec<Phrase>,
-    automaton: Option<AhoCorasick>,
+    automaton: AhoCorasick,
     codes: Codes,
     calibration: Calibration,
-}
-
-/// One rule: phrases that mean the same, and when they do.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    pub(crate) id: String,
-    pub(crate) cause: BounceCause,
-    pub(crate) weight: u32,
-    pub(crate) detail: Option<String>,
-    pub(crate) blocklist: Option<String>,
-    pub(crate) permanence: Option<Permanence>,
-    answers: Option<SmtpCommand>,
-    unless_answers: Option<SmtpCommand>,
-    status: Vec<String>,
-    unless_status: Vec<String>,
-    hosts: Vec<String>,
-    example: String,
-    not: String,
-    is_local: bool,
 }
 
 /// Something wrong with a rule, in words for whoever wrote it.
@@ -114,21 +97,15 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What else is known where the words of a rule were found.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Beside<'a> {
-    pub(crate) command: Option<SmtpCommand>,
-    pub(crate) status: Option<EnhancedStatusCode>,
-    /// Names of hosts and domains that took part, in lower case.
-    pub(crate) hosts: &'a [&'a str],
-}
-
 impl Rules {
     /// The rules built into the program.
     #[must_use]
     pub fn built_in() -> &'static Self {
-        // A test lints the files, so that unreadable ones never leave the workshop.
-        static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::compile(None).unwrap_or_else(|_| Rules::none()));
+        // The files are part of the program, and a test compiles and lints them: this is the same on every machine. To
+        // go on without rules would judge every bounce undetermined, and nobody would hear why.
+        static RULES: LazyLock<Rules> = LazyLock::new(|| {
+            Rules::compile(None).unwrap_or_else(|faults| unreachable!("the rules built in are broken: {faults:?}"))
+        });
         &RULES
     }
 
@@ -176,17 +153,6 @@ impl Rules {
         crate::report::read_safely(self, bytes)
     }
 
-    fn none() -> Self {
-        Self {
-            version: String::new(),
-            rules: Vec::new(),
-            phrases: Vec::new(),
-            automaton: None,
-            codes: Codes::default(),
-            calibration: Calibration::default(),
-        }
-    }
-
     fn compile(local: Option<&str>) -> Result<Self, Vec<Fault>> {
         // What is wrong with the user's file is told before anything is compiled.
         let local_entries = local.map_or_else(|| Ok(Vec::new()), entries_of_local)?;
@@ -205,20 +171,16 @@ impl Rules {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { codes, calibration, ..Self::of(rules, version(local)) })
-    }
-
-    fn of(entries: Vec<(Rule, Vec<String>)>, version: String) -> Self {
-        let mut rules = Vec::with_capacity(entries.len());
         let mut phrases = Vec::new();
-        for (rule, words) in entries {
-            phrases.extend(words.into_iter().map(|words| Phrase::new(rules.len(), &words)));
-            rules.push(rule);
+        for (index, (_, words)) in rules.iter().enumerate() {
+            phrases.extend(words.iter().map(|words| Phrase::new(index, words)));
         }
+        let rules = rules.into_iter().map(|(rule, _)| rule).collect();
         let heads = phrases.iter().map(Phrase::head);
         let automaton =
-            AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::Standard).build(heads).ok();
-        Self { version, rules, phrases, automaton, ..Self::none() }
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).match_kind(MatchKind::Standard).build(heads);
+        let automaton = automaton.map_err(|error| vec![Fault { rule: String::new(), what: error.to_string() }])?;
+        Ok(Self { version: version(local), rules, phrases, automaton, codes, calibration })
     }
 
     /// The built-in rules with the bare score of a cause, in percent, in the place of the confidence: for measuring
@@ -248,10 +210,9 @@ impl Rules {
     }
 
     fn find_words(&self, text: &str, folded: &str) -> Vec<Found<'_>> {
-        let Some(automaton) = &self.automaton else { return Vec::new() };
         let addresses = addresses_in(text);
         let mut found: Vec<Found<'_>> = Vec::new();
-        for head in automaton.find_overlapping_iter(folded) {
+        for head in self.automaton.find_overlapping_iter(folded) {
             let index = head.pattern().as_usize();
             let Some(phrase) = self.phrases.get(index) else { continue };
             let Some(range) = phrase.complete(folded, head.start()) else { continue };
@@ -291,39 +252,6 @@ fn explain(found: &mut Vec<Found<'_>>) {
                 && range.len() > one.range.len()
         })
     });
-}
-
-impl Rule {
-    fn holds(&self, folded: &str, beside: &Beside<'_>) -> bool {
-        let has_status = |wanted: &[String]| {
-            beside.status.is_some_and(|status| wanted.iter().any(|code| codes::is_like(code, status)))
-        };
-        let at_host = || {
-            self.hosts.iter().any(|host| {
-                names(folded, host) || beside.hosts.iter().any(|name| is_within(name.trim_end_matches('.'), host))
-            })
-        };
-        self.answers.is_none_or(|command| beside.command == Some(command))
-            && !self.unless_answers.is_some_and(|command| beside.command == Some(command))
-            && (self.status.is_empty() || has_status(&self.status))
-            && !has_status(&self.unless_status)
-            && (self.hosts.is_empty() || at_host())
-    }
-}
-
-/// Whether a name is that domain or lies below it.
-fn is_within(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|below| below.is_empty() || below.ends_with('.'))
-}
-
-/// Whether a text names a domain, or a host in it: `mac.com` is not named by `pharmac.com`.
-fn names(folded: &str, domain: &str) -> bool {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    folded.match_indices(domain).any(|(at, _)| {
-        let (before, after) = (folded.get(..at), folded.get(at + domain.len()..));
-        !before.is_some_and(|before| before.ends_with(in_name))
-            && !after.is_some_and(|after| after.starts_with(in_name))
-    })
 }
 
 /// The rules of a file. `name` is empty for a user's own.
@@ -374,23 +302,4 @@ const MONTH: &str = "2026.11";
 /// FNV-1a, 32 bits: tells versions apart, and keeps nothing safe.
 fn digest(bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_domain_is_named_by_itself_and_by_its_hosts_alone() {
-        for (text, expected) in [
-            ("mac.com said: 550", true),
-            ("host mx1.mac.com[192.0.2.1] said: 550", true),
-            ("host mx.pharmac.com said: 550", false),
-            ("host mac.company.example said: 550", false),
-        ] {
-            assert_eq!(names(text, "mac.com"), expected, "{text}");
-        }
-        assert!(is_within("mac.com", "mac.com") && is_within("mx.mac.com", "mac.com"));
-        assert!(!is_within("pharmac.com", "mac.com"));
-    }
 }

@@ -91,16 +91,24 @@ fn key(name: &str) -> Option<Key> {
     parts.next().is_none().then_some((class, subject, detail))
 }
 
-/// Whether `code` is one of those that `pattern` stands for: `x.2.x` is like `5.2.1`.
-pub(super) fn is_like(pattern: &str, code: EnhancedStatusCode) -> bool {
-    let fits = |part: Option<&str>, number: u16| {
-        part.is_some_and(|part| part == "x" || part.parse::<u16>().is_ok_and(|n| n == number))
-    };
-    let mut parts = pattern.split('.');
-    fits(parts.next(), u16::from(code.class.digit()))
-        && fits(parts.next(), code.subject)
-        && fits(parts.next(), code.detail)
-        && parts.next().is_none()
+/// Codes that a condition names: `x` stands for any number, so that `x.2.x` is like `5.2.1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CodePattern([Option<u16>; 3]);
+
+impl CodePattern {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(|part| match part {
+            "x" => Some(None),
+            number => number.parse().ok().map(Some),
+        });
+        let pattern = [parts.next()??, parts.next()??, parts.next()??];
+        parts.next().is_none().then_some(Self(pattern))
+    }
+
+    pub(super) fn fits(self, code: EnhancedStatusCode) -> bool {
+        let numbers = [u16::from(code.class.digit()), code.subject, code.detail];
+        self.0.iter().zip(numbers).all(|(wanted, number)| wanted.is_none_or(|wanted| wanted == number))
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +127,11 @@ mod tests {
         ] {
             assert_eq!(codes.status(code.parse().unwrap()).map(|(_, name)| name), expected, "{code}");
         }
-        assert!(is_like("x.2.x", "5.2.1".parse().unwrap()) && !is_like("4.2.x", "5.2.1".parse().unwrap()));
+        let fits = |pattern: &str| CodePattern::read(pattern).map(|pattern| pattern.fits("5.2.1".parse().unwrap()));
+        for (pattern, expected) in
+            [("x.2.x", Some(true)), ("5.2.1", Some(true)), ("4.2.x", Some(false)), ("5.2", None), ("5.2.1.x", None)]
+        {
+            assert_eq!(fits(pattern), expected, "{pattern}");
+        }
     }
 }

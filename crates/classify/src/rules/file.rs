@@ -3,6 +3,7 @@
 use rebound_domain::{BounceCause, Permanence, SmtpCommand};
 use serde::Deserialize;
 
+use super::codes::CodePattern;
 use super::{Fault, LOCAL, Rule};
 use crate::words::DIAGNOSTIC_BYTES;
 
@@ -107,6 +108,9 @@ impl Entry {
                 "a code alone is no phrase: whoever gives it, rules/codes.toml says what it means".to_owned()
             }
             () if !(1..=100).contains(&self.weight) => "the weight lies between 1 and 100".to_owned(),
+            () if !self.status.iter().chain(&self.unless_status).all(|code| CodePattern::read(code).is_some()) => {
+                "a status is three numbers, or x for any: 5.1.x".to_owned()
+            }
             () if self.why.trim().is_empty() => "say in `why` who says this, or where it is documented".to_owned(),
             () if self.permanence == Some(Permanence::Hard) && !self.cause.may_be_hard() => {
                 format!("{} says nothing lasting about an address: it cannot be hard", self.cause)
@@ -119,6 +123,7 @@ impl Entry {
     /// The rule and its phrases.
     pub(super) fn into_rule(self, is_local: bool) -> (Rule, Vec<String>) {
         let lower = |words: Vec<String>| words.into_iter().map(|word| word.to_ascii_lowercase()).collect();
+        let patterns = |codes: Vec<String>| codes.iter().filter_map(|code| CodePattern::read(code)).collect();
         let rule = Rule {
             id: self.id,
             cause: self.cause,
@@ -128,8 +133,8 @@ impl Entry {
             permanence: self.permanence,
             answers: self.answers,
             unless_answers: self.unless_answers,
-            status: self.status,
-            unless_status: self.unless_status,
+            status: patterns(self.status),
+            unless_status: patterns(self.unless_status),
             hosts: lower(self.hosts),
             example: self.example,
             not: self.not,
