@@ -1,5 +1,8 @@
 //! What stands in a host's words beside the cause: the command it answered, its own code, blocklists, links.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use rebound_domain::SmtpCommand;
 
 /// Links of one answer that are kept.
@@ -22,21 +25,20 @@ pub(crate) fn command_in(folded: &str) -> Option<SmtpCommand> {
         "command: ",
         " after ",
     ];
-    // Sendmail sends RCPT and DATA in one breath: a 503 to DATA then only follows from the refused RCPT.
-    let refused_before = folded.contains("<<< 503");
-    if folded.contains("does not like recipient") {
-        return Some(SmtpCommand::RcptTo); // qmail
+    // Made once: to make a searcher takes longer than to search a line with it.
+    static FINDERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| BEFORE.iter().map(Finder::new).collect());
+    static QMAIL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("does not like recipient"));
+    if QMAIL.find(folded.as_bytes()).is_some() {
+        return Some(SmtpCommand::RcptTo);
     }
-    let mut found = None;
-    for words in BEFORE {
-        for (at, _) in folded.match_indices(words) {
-            let command = command_at(folded.get(at + words.len()..).unwrap_or_default());
-            if command.is_some() && !(command == Some(SmtpCommand::Data) && refused_before) {
-                found = command;
-            }
-        }
-        if found.is_some() {
-            return found;
+    // Sendmail sends RCPT and DATA in one breath: a 503 to DATA then only follows from the refused RCPT.
+    let refused_before = || folded.contains("<<< 503");
+    for finder in FINDERS.iter() {
+        let ends = finder.find_iter(folded.as_bytes()).map(|at| at + finder.needle().len());
+        let commands = ends.filter_map(|end| command_at(folded.get(end..).unwrap_or_default()));
+        let told = commands.filter(|command| *command != SmtpCommand::Data || !refused_before()).last();
+        if told.is_some() {
+            return told;
         }
     }
     None

@@ -10,28 +10,28 @@ const IN_VAIN: usize = 16 << 20;
 /// A search of one raw message for the words of its verdicts.
 pub(crate) struct Search<'a> {
     raw: &'a [u8],
-    /// Where the fields begin that are told of first.
-    diagnostic: usize,
-    status: usize,
-    subject: usize,
+    /// Where the fields begin that were asked for.
+    diagnostic: Option<usize>,
+    status: Option<usize>,
+    subject: Option<usize>,
     in_vain: usize,
 }
 
 impl<'a> Search<'a> {
     pub(crate) fn of(raw: &'a [u8]) -> Self {
         let raw = raw.get(..SEARCHED).unwrap_or(raw);
-        let field = |name: &[u8]| memchr::memmem::find(raw, name).unwrap_or(0);
-        let (diagnostic, status, subject) = (field(b"iagnostic-"), field(b"\nStatus:"), field(b"ubject:"));
-        Self { raw, diagnostic, status, subject, in_vain: 0 }
+        Self { raw, diagnostic: None, status: None, subject: None, in_vain: 0 }
     }
 
     /// Fills in where each piece of evidence stands; what is encoded there has no place.
     pub(crate) fn fill(&mut self, evidence: &mut [Evidence]) {
         for one in evidence {
+            let raw = self.raw;
+            let begin = |name: &[u8]| memchr::memmem::find(raw, name).unwrap_or(0);
             let from = match one.field {
-                EvidenceField::DiagnosticCode => self.diagnostic,
-                EvidenceField::Status => self.status,
-                EvidenceField::Subject => self.subject,
+                EvidenceField::DiagnosticCode => *self.diagnostic.get_or_insert_with(|| begin(b"iagnostic-")),
+                EvidenceField::Status => *self.status.get_or_insert_with(|| begin(b"\nStatus:")),
+                EvidenceField::Subject => *self.subject.get_or_insert_with(|| begin(b"ubject:")),
                 EvidenceField::Reply | EvidenceField::Text => 0,
             };
             one.raw = self
@@ -54,12 +54,11 @@ impl<'a> Search<'a> {
 fn find(raw: &[u8], from: usize, words: &[u8]) -> Option<(usize, usize)> {
     let mut parts = words.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
     let first = parts.next()?;
-    let rest: Vec<&[u8]> = parts.collect();
     let finder = memchr::memmem::Finder::new(first);
     finder.find_iter(raw.get(from..)?).take(1_000).find_map(|at| {
         let start = from + at;
         let mut end = start + first.len();
-        for part in &rest {
+        for part in parts.clone() {
             let gap = raw.get(end..)?.iter().position(|byte| !byte.is_ascii_whitespace())?;
             end = after(raw, end + gap, part)?;
         }

@@ -12,6 +12,9 @@ pub(crate) const DIAGNOSTIC_BYTES: usize = 2 << 10;
 /// One line of at most [`DIAGNOSTIC_BYTES`], with every run of white space and control characters made one
 /// space.
 pub(crate) fn tidy(text: &str) -> String {
+    if is_tidy(text.as_bytes()) {
+        return text.get(..text.floor_char_boundary(DIAGNOSTIC_BYTES)).unwrap_or_default().to_owned();
+    }
     let mut tidied = String::with_capacity(text.len().min(DIAGNOSTIC_BYTES));
     for word in text.split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c)) {
         if word.is_empty() {
@@ -29,6 +32,17 @@ pub(crate) fn tidy(text: &str) -> String {
     tidied
 }
 
+/// Whether nothing is to be done: most replies are one line of plain ASCII.
+fn is_tidy(text: &[u8]) -> bool {
+    let mut before = b' ';
+    let plain = text.iter().all(|byte| {
+        let doubled = before == b' ' && *byte == b' ';
+        before = *byte;
+        (b' '..0x7f).contains(byte) && !doubled
+    });
+    plain && text.last() != Some(&b' ')
+}
+
 /// Takes out the codes that every line of a reply repeats, so that sentences are whole again:
 /// `550-5.7.1 Mail from 550 5.7.1 here is refused` says its codes once.
 pub(crate) fn say_codes_once(text: String) -> String {
@@ -37,6 +51,11 @@ pub(crate) fn say_codes_once(text: String) -> String {
         return text;
     };
     let (head, tail) = text.split_at(at + 4);
+    let said_again =
+        text.get(at..at + 3).is_some_and(|said| memchr::memmem::find(tail.as_bytes(), said.as_bytes()).is_some());
+    if !said_again && text.as_bytes().get(at + 3) == Some(&b' ') {
+        return text;
+    }
     let status = status_at(tail).filter(|status| tail.as_bytes().get(status.len()) == Some(&b' '));
     let status = status.map_or(String::new(), |status| format!("{status} "));
     let (parted, again) = (format!("{code}-{status}"), format!("{code} {status}"));

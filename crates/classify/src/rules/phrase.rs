@@ -10,16 +10,45 @@ const GAP: usize = 90;
 pub(super) struct Phrase {
     /// The rule's place in its set.
     pub(super) rule: usize,
-    pieces: Vec<String>,
+    pieces: Vec<Piece>,
     open_end: bool,
+}
+
+/// Words without a gap, and which of their ends is a border that a text must have too.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    words: String,
+    starts_word: bool,
+    ends_word: bool,
+}
+
+impl Piece {
+    fn new(words: String) -> Self {
+        Self { starts_word: words.starts_with(is_word), ends_word: words.ends_with(is_word), words }
+    }
+
+    /// Whether the words stand at `at`. Most of those that begin alike end on another letter.
+    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        let words = self.words.as_bytes();
+        let end = at + words.len();
+        text.get(end.wrapping_sub(1)) == words.last() && text.get(at..end) == Some(words)
+    }
+
+    fn starts_word(&self, text: &[u8], at: usize) -> bool {
+        !(self.starts_word && at > 0 && text.get(at - 1).is_some_and(u8::is_ascii_alphanumeric))
+    }
+
+    fn ends_word(&self, text: &[u8], end: usize) -> bool {
+        !(self.ends_word && text.get(end).is_some_and(u8::is_ascii_alphanumeric))
+    }
 }
 
 impl Phrase {
     /// `*` between words is a gap; at the end of a word it lets the word go on.
     pub(super) fn new(rule: usize, words: &str) -> Self {
         let open_end = words.ends_with('*');
-        let pieces =
-            words.split('*').map(|piece| piece.trim().to_ascii_lowercase()).filter(|piece| !piece.is_empty()).collect();
+        let pieces = words.split('*').map(|piece| piece.trim().to_ascii_lowercase());
+        let pieces = pieces.filter(|piece| !piece.is_empty()).map(Piece::new).collect();
         Self { rule, pieces, open_end }
     }
 
@@ -27,7 +56,7 @@ impl Phrase {
     /// automaton small enough for the cache.
     pub(super) fn head(&self) -> &str {
         const HEAD: usize = 10;
-        let first = self.pieces.first().map_or("", String::as_str);
+        let first = self.pieces.first().map_or("", |piece| piece.words.as_str());
         first.get(..first.floor_char_boundary(HEAD)).unwrap_or_default()
     }
 
@@ -38,12 +67,16 @@ impl Phrase {
 
     /// A text that says no more than the phrase.
     pub(super) fn spoken(&self) -> String {
-        self.pieces.join(" ")
+        self.joined(" ")
     }
 
     /// The phrase as a rule would write it.
     pub(super) fn written(&self) -> String {
-        self.pieces.join(" * ")
+        self.joined(" * ")
+    }
+
+    fn joined(&self, gap: &str) -> String {
+        self.pieces.iter().map(|piece| piece.words.as_str()).collect::<Vec<_>>().join(gap)
     }
 
     /// Whether both are the same words with the same gaps.
@@ -53,35 +86,28 @@ impl Phrase {
 
     /// The whole of the phrase, given where its first piece begins.
     pub(super) fn complete(&self, text: &str, start: usize) -> Option<Range<usize>> {
+        let bytes = text.as_bytes();
         let (first, rest) = self.pieces.split_first()?;
-        if !text.get(start..)?.starts_with(first.as_str()) {
+        if !first.stands_at(bytes, start) || !first.starts_word(bytes, start) {
             return None;
         }
-        let mut end = start + first.len();
-        if !starts_word(text, start, first) || (!rest.is_empty() && !ends_word(text, end, first)) {
+        let mut end = start + first.words.len();
+        if !rest.is_empty() && !first.ends_word(bytes, end) {
             return None;
         }
         let mut last = first;
         for (index, piece) in rest.iter().enumerate() {
             let reach = text.floor_char_boundary(end + GAP);
-            let at = text.get(end..reach)?.match_indices(piece.as_str()).map(|(at, _)| end + at);
             let is_last = index + 1 == rest.len() && !self.open_end;
-            let at = at
-                .into_iter()
-                .find(|at| starts_word(text, *at, piece) && (!is_last || ends_word(text, at + piece.len(), piece)))?;
-            end = at + piece.len();
+            let mut places = text.get(end..reach)?.match_indices(piece.words.as_str()).map(|(at, _)| end + at);
+            let at = places.find(|at| {
+                piece.starts_word(bytes, *at) && (!is_last || piece.ends_word(bytes, at + piece.words.len()))
+            })?;
+            end = at + piece.words.len();
             last = piece;
         }
-        (self.open_end || ends_word(text, end, last)).then_some(start..end)
+        (self.open_end || last.ends_word(bytes, end)).then_some(start..end)
     }
-}
-
-fn starts_word(text: &str, at: usize, piece: &str) -> bool {
-    !(piece.starts_with(is_word) && text[..at].ends_with(is_word))
-}
-
-fn ends_word(text: &str, at: usize, piece: &str) -> bool {
-    !(piece.ends_with(is_word) && text[at..].starts_with(is_word))
 }
 
 /// Only scripts that part their words with spaces have borders to respect.
