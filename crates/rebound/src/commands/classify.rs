@@ -1,12 +1,14 @@
 //! `rebound classify`.
 
 mod line;
+mod lines;
 
 use anyhow::Context;
 use line::{Weighs, in_order};
+use lines::{Line, Lines};
 use rebound_classify::{Answer, Fault, ReplyAnswer, Rules, VerdictAnswer};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ pub(super) struct Args {
     /// One SMTP reply: `--reply "550 5.1.1 no such user"`
     #[arg(long, value_name = "TEXT")]
     reply: Option<String>,
-    /// A file of SMTP replies, one a line
+    /// A file of SMTP replies, one a line; of a line the first 64 KiB are read
     #[arg(long, value_name = "FILE")]
     replies: Option<PathBuf>,
     /// Say what is wrong with the rules, and judge nothing
@@ -122,10 +124,14 @@ fn asked(args: &Args) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Aske
         Some(file) => Some(std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?),
         None => None,
     };
-    let lines = replies.into_iter().flat_map(|file| BufReader::new(file).split(b'\n'));
-    // What cannot be read once cannot be read the next time either.
-    let lines = lines.scan(false, |broken, line| (!std::mem::replace(broken, line.is_err())).then_some(line));
-    let replies = lines.map(|line| Ok(Asked::Reply(String::from_utf8_lossy(&line?).trim_end().to_owned())));
+    let lines = replies.into_iter().flat_map(|file| Lines::of(BufReader::new(file)));
+    let replies = lines.map(|line| {
+        let Line { text, number, is_cut } = line?;
+        if is_cut {
+            eprintln!("rebound: line {number} is longer than 64 KiB: the rest of it is left out");
+        }
+        Ok(Asked::Reply(text))
+    });
     let messages = args.paths.clone().into_iter().flat_map(|path| rebound_ingest::messages(&path)).map(|found| {
         let found = found?;
         Ok(Asked::Message { path: found.path, raw: found.raw })
