@@ -121,8 +121,9 @@ pub(crate) fn blocklist_in(text: &str) -> Option<String> {
 
 /// The pages that a host points to. `folded` is `text` in lower case.
 pub(crate) fn links_in(text: &str, folded: &str) -> Vec<String> {
+    static HTTP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("http"));
     let mut links: Vec<String> = Vec::new();
-    for (at, _) in folded.match_indices("http") {
+    for at in HTTP.find_iter(folded.as_bytes()) {
         let link = text.get(at..).and_then(|rest| {
             let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\'' | ')' | ']'));
             rest.get(..end.unwrap_or(rest.len()))

@@ -51,8 +51,8 @@ pub(crate) fn say_codes_once(text: String) -> String {
         return text;
     };
     let (head, tail) = text.split_at(at + 4);
-    let said_again =
-        text.get(at..at + 3).is_some_and(|said| memchr::memmem::find(tail.as_bytes(), said.as_bytes()).is_some());
+    let said = text.as_bytes().get(at..at + 3).unwrap_or_default();
+    let said_again = tail.as_bytes().windows(3).any(|again| again == said);
     if !said_again && text.as_bytes().get(at + 3) == Some(&b' ') {
         return text;
     }

@@ -10,6 +10,9 @@ const GAP: usize = 90;
 pub(super) struct Phrase {
     /// The rule's place in its set.
     pub(super) rule: usize,
+    /// How long the first piece is, and its last letter: most phrases that begin alike fail by it, and none but these
+    /// two needs to be looked at for that.
+    first: (usize, Option<u8>),
     pieces: Vec<Piece>,
     open_end: bool,
 }
@@ -27,11 +30,8 @@ impl Piece {
         Self { starts_word: words.starts_with(is_word), ends_word: words.ends_with(is_word), words }
     }
 
-    /// Whether the words stand at `at`. Most of those that begin alike end on another letter.
     fn stands_at(&self, text: &[u8], at: usize) -> bool {
-        let words = self.words.as_bytes();
-        let end = at + words.len();
-        text.get(end.wrapping_sub(1)) == words.last() && text.get(at..end) == Some(words)
+        text.get(at..at + self.words.len()) == Some(self.words.as_bytes())
     }
 
     fn starts_word(&self, text: &[u8], at: usize) -> bool {
@@ -48,8 +48,9 @@ impl Phrase {
     pub(super) fn new(rule: usize, words: &str) -> Self {
         let open_end = words.ends_with('*');
         let pieces = words.split('*').map(|piece| piece.trim().to_ascii_lowercase());
-        let pieces = pieces.filter(|piece| !piece.is_empty()).map(Piece::new).collect();
-        Self { rule, pieces, open_end }
+        let pieces: Vec<Piece> = pieces.filter(|piece| !piece.is_empty()).map(Piece::new).collect();
+        let first = pieces.first().map_or("", |piece| piece.words.as_str());
+        Self { rule, first: (first.len(), first.bytes().last()), pieces, open_end }
     }
 
     /// What the automaton looks for: enough of the first piece to make a hit rare, and no more, which keeps the
@@ -87,6 +88,10 @@ impl Phrase {
     /// The whole of the phrase, given where its first piece begins.
     pub(super) fn complete(&self, text: &str, start: usize) -> Option<Range<usize>> {
         let bytes = text.as_bytes();
+        let (length, last) = self.first;
+        if bytes.get((start + length).wrapping_sub(1)).copied() != last {
+            return None;
+        }
         let (first, rest) = self.pieces.split_first()?;
         if !first.stands_at(bytes, start) || !first.starts_word(bytes, start) {
             return None;

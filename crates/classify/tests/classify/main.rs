@@ -1,4 +1,4 @@
-//! The crate from outside: replies, whole reports, hostile bytes, and a corpus if there is one.
+//! The crate from outside: replies, whole reports, hostile bytes, what others may rely on, and a corpus if there is one.
 
 mod corpus;
 mod hostile;
@@ -6,3 +6,4 @@ mod replies;
 mod reports;
 mod servers;
 mod share;
+mod surface;
