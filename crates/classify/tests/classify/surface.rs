@@ -1,5 +1,7 @@
 //! What other crates and readers of our JSON may rely on, as committed text: whoever changes it sees what they change.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
