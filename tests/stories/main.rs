@@ -36,4 +36,5 @@ mod resend;
 mod seen;
 mod sign_in;
 mod soft_bounce;
+mod storm;
 mod unsubscribe;

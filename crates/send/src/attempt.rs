@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::rules::InForce;
 use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
-use rebound_db::{Pool, campaigns, lanes};
+use rebound_db::{Pool, campaigns, fail_point, lanes};
 use rebound_domain::{
     AddressKey, Bounce, BounceCause, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal, Verdict,
 };
@@ -201,13 +201,17 @@ async fn attempt(shared: &Shared, line: &mut Line, job: Job, mut heard: Option<H
         }
         Envelope::Lost => return lost(shared, &job, heard, now).await,
     }
+    fail_point("before-mark").await;
     if !shared.journal.step(heard, Some(of.clone())).await {
         // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
         line.abandon();
         shared.lanes.probe_again(&receiver(&job), now);
         return None;
     }
-    match line.message(&message).await {
+    fail_point("after-mark").await;
+    let answer = line.message(&message).await;
+    fail_point("after-reply").await;
+    match answer {
         Answer::Accepted(reply) => {
             learn(shared, &job, None).await;
             Some(Heard::Accepted { of, key: job.contact.address.key(), reply: reply.line() })

@@ -12,7 +12,7 @@
 use chrono::{TimeDelta, Utc};
 use rebound_contacts::feedback;
 use rebound_db::leases::{Answered, Try};
-use rebound_db::{Pool, leases};
+use rebound_db::{Pool, fail_point, leases};
 use rebound_domain::{AddressKey, Bounce, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -179,6 +179,7 @@ impl Writer {
         self.note(&tx, &heard, now).await?;
         let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();
         let marked = if marks.is_empty() { vec![] } else { leases::mark(&tx, self.worker, &marks, now).await? };
+        fail_point("in-commit").await;
         tx.commit().await?;
         Ok(marked.into_iter().collect())
     }

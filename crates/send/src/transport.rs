@@ -10,6 +10,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
+use rebound_db::fail_point_amid;
 use rebound_domain::SmtpCommand;
 use std::error::Error as _;
 use std::time::Duration;
@@ -238,7 +239,8 @@ impl Line {
 
     /// The message and the final dot. `message` has CRLF line ends.
     pub(crate) async fn message(&mut self, message: &str) -> Answer {
-        let answer = match timeout(AFTER_DOT, self.connection.command(stuffed(message))).await {
+        let said = fail_point_amid("after-dot", self.connection.command(stuffed(message)));
+        let answer = match timeout(AFTER_DOT, said).await {
             Ok(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
