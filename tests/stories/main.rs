@@ -31,6 +31,7 @@ mod hard_bounce;
 mod import;
 mod kills;
 mod long_work;
+mod places;
 mod real_servers;
 mod resend;
 mod seen;
