@@ -4,12 +4,15 @@
 //! the commands of one message travel together where the relay offers PIPELINING (RFC 2920).
 
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use crate::{Relay, Tls};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::{Response, Severity};
 use rebound_db::fail_point_amid;
 use rebound_domain::SmtpCommand;
 use std::error::Error as _;
@@ -207,12 +210,14 @@ impl Line {
                 (SmtpCommand::RcptTo, rcpt.as_str()),
                 (SmtpCommand::Data, "DATA\r\n"),
             ];
+            let mut asks_for_the_message = false;
             for (command, line) in commands {
-                if let Err(refusal) = self.connection.command(line).await {
-                    return reply(refusal, command).map(Envelope::Refused);
+                match self.connection.command(line).await {
+                    Ok(answer) => asks_for_the_message = is_intermediate(&answer),
+                    Err(refusal) => return reply(refusal, command).map(Envelope::Refused),
                 }
             }
-            return Ok(Envelope::Ready);
+            return Ok(self.ready(asks_for_the_message));
         }
         // All three are answered, whatever the first ones say.
         let answers = [
@@ -221,15 +226,16 @@ impl Line {
             self.connection.read_response().await,
         ];
         let [mail, rcpt, data] = answers;
-        let data_open = data.is_ok();
+        let asks_for_the_message = data.as_ref().is_ok_and(is_intermediate);
+        self.is_cut |= data.is_ok() && !asks_for_the_message;
         // The first refusal is the reason; those behind it follow from it.
         let refused = |answer: Result<_, SmtpError>, command| answer.err().map(|refusal| (refusal, command));
         let first = refused(mail, SmtpCommand::MailFrom)
             .or(refused(rcpt, SmtpCommand::RcptTo))
             .or(refused(data, SmtpCommand::Data));
-        let Some((refusal, command)) = first else { return Ok(Envelope::Ready) };
+        let Some((refusal, command)) = first else { return Ok(self.ready(asks_for_the_message)) };
         let said = reply(refusal, command)?;
-        if data_open {
+        if asks_for_the_message {
             // A host that refused the recipient and opened DATA all the same gets an empty message, which goes to
             // nobody (RFC 2920 §3.1).
             let _nobody = self.connection.command(".\r\n").await;
@@ -237,10 +243,23 @@ impl Line {
         Ok(Envelope::Refused(said))
     }
 
+    /// Only an intermediate reply asks for the message (RFC 5321 §4.1.1.4). After any other that is no refusal the relay
+    /// has answered more often than it was asked: what it says next would be taken for the answer to something else,
+    /// and one recipient's refusal for another's. Such a line is left.
+    fn ready(&mut self, asks_for_the_message: bool) -> Envelope {
+        if asks_for_the_message {
+            return Envelope::Ready;
+        }
+        self.is_cut = true;
+        Envelope::Lost
+    }
+
     /// The message and the final dot. `message` has CRLF line ends.
     pub(crate) async fn message(&mut self, message: &str) -> Answer {
         let said = fail_point_amid("after-dot", self.connection.command(stuffed(message)));
         let answer = match timeout(AFTER_DOT, said).await {
+            // It asks for a message that it has: nobody knows which reply is the answer to it.
+            Ok(Ok(response)) if is_intermediate(&response) => Answer::Doubt,
             Ok(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
@@ -273,6 +292,11 @@ impl Line {
     pub(crate) async fn close(mut self) {
         let _ = timeout(Duration::from_secs(2), self.connection.quit()).await;
     }
+}
+
+/// Whether a relay waits for more (3yz).
+fn is_intermediate(response: &Response) -> bool {
+    response.code().severity == Severity::PositiveIntermediate
 }
 
 /// Dots at the start of a line are doubled (RFC 5321 §4.5.2), and the end is the final dot.
@@ -325,18 +349,4 @@ fn name(relay: &Relay) -> String {
 pub async fn probe(relay: &Relay) -> Result<(), RelayDown> {
     Line::open(relay).await?.close().await;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stuffed;
-
-    #[test]
-    fn only_the_last_dot_ends_a_message() {
-        for (message, expected) in
-            [("a\r\n", "a\r\n.\r\n"), ("a", "a\r\n.\r\n"), (".\r\n..\r\na.b\r\n", "..\r\n...\r\na.b\r\n.\r\n")]
-        {
-            assert_eq!(stuffed(message), expected);
-        }
-    }
 }

@@ -1,0 +1,93 @@
+use super::{Answer, Envelope, Line, stuffed};
+use crate::{Relay, Tls};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
+/// A relay that says these things in turn: the first at RCPT, the second at DATA, the third after the message.
+async fn relay(says: [&'static str; 3], pipelining: bool) -> Relay {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut stream = BufReader::new(socket.accept().await.unwrap().0);
+        let (mut answer, mut line, mut is_reading) = ("220 relay\r\n".to_owned(), String::new(), false);
+        while stream.write_all(answer.as_bytes()).await.is_ok() {
+            line.clear();
+            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return;
+            }
+            answer = match line.trim_end() {
+                "." => {
+                    is_reading = false;
+                    says[2].to_owned()
+                }
+                _ if is_reading => String::new(),
+                "DATA" => {
+                    is_reading = true;
+                    says[1].to_owned()
+                }
+                command if command.starts_with("RCPT") => says[0].to_owned(),
+                command if command.starts_with("EHLO") && pipelining => "250-relay\r\n250 PIPELINING\r\n".to_owned(),
+                _ => "250 ok\r\n".to_owned(),
+            };
+        }
+    });
+    Relay {
+        host: "127.0.0.1".into(),
+        port,
+        tls: Tls::None,
+        authority: None,
+        login: None,
+        connections: 1,
+        per_second: None,
+        hello: "client.example".into(),
+    }
+}
+
+/// What a message comes to, and whether the line can be used again.
+async fn sent(says: [&'static str; 3], pipelining: bool) -> (&'static str, bool) {
+    let mut line = Line::open(&relay(says, pipelining).await).await.unwrap();
+    let came_to = match line.envelope("b@news.example", "ada@sandbox.test").await {
+        Envelope::Refused(_) => "refused",
+        Envelope::Lost => "lost",
+        Envelope::Ready => match line.message("Subject: Spring\r\n\r\nHello\r\n").await {
+            Answer::Accepted(_) => "accepted",
+            Answer::Refused(_) => "refused",
+            Answer::Doubt => "doubt",
+        },
+    };
+    (came_to, !line.is_broken())
+}
+
+#[tokio::test]
+async fn a_reply_is_taken_only_for_what_it_answers() {
+    const OK: &str = "250 ok\r\n";
+    const GO_ON: &str = "354 go on\r\n";
+    for (says, expected) in [
+        ([OK, GO_ON, OK], ("accepted", true)),
+        ([OK, GO_ON, "554 spam\r\n"], ("refused", true)),
+        (["550 gone\r\n", "503 nobody\r\n", OK], ("refused", true)),
+        // Once more than it was asked: what comes next belongs to something else.
+        (["250 ok\r\n250 and well\r\n", GO_ON, OK], ("lost", false)),
+        ([OK, OK, OK], ("lost", false)),
+        ([OK, "354 go on\r\n354 do\r\n", OK], ("doubt", false)),
+        ([OK, GO_ON, "354 go on\r\n"], ("doubt", false)),
+        // No replies at all.
+        (["999 what\r\n", GO_ON, OK], ("lost", false)),
+        (["\u{1}\u{2}\r\n", GO_ON, OK], ("lost", false)),
+        ([OK, GO_ON, "999 what\r\n"], ("doubt", false)),
+        ([OK, GO_ON, "yes\r\n"], ("doubt", false)),
+    ] {
+        for pipelining in [true, false] {
+            assert_eq!(sent(says, pipelining).await, expected, "{says:?}, pipelining: {pipelining}");
+        }
+    }
+}
+
+#[test]
+fn only_the_last_dot_ends_a_message() {
+    for (message, expected) in
+        [("a\r\n", "a\r\n.\r\n"), ("a", "a\r\n.\r\n"), (".\r\n..\r\na.b\r\n", "..\r\n...\r\na.b\r\n.\r\n")]
+    {
+        assert_eq!(stuffed(message), expected);
+    }
+}
