@@ -34,6 +34,7 @@ mod long_work;
 mod places;
 mod powerless;
 mod real_servers;
+mod receivers;
 mod resend;
 mod seen;
 mod sign_in;
