@@ -59,7 +59,7 @@ async fn storm(engine: Engine) {
     let seconds = number("REBOUND_STORM_SECONDS").unwrap_or(SECONDS);
     let now = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap();
     let seed = number("REBOUND_STORM_SEED").unwrap_or(now);
-    println!("crash storm on {engine:?}: {seconds} s, SEED={seed}");
+    eprintln!("crash storm on {engine:?}: {seconds} s, SEED={seed}");
 
     let begun = Instant::now();
     let mut storm = Storm::begin(engine, Chance::new(seed)).await;
@@ -130,7 +130,7 @@ fn plain(line: &str) -> String {
 }
 
 fn report(engine: Engine, score: &Score, ends: Ends, (most, took): (u64, Duration)) {
-    println!(
+    eprintln!(
         "| engine | kills | at named places | asked to stop | campaigns | recipients | lost | answers lost | doubts \
          | second copies, named | unexplained | most doubts by one kill | seconds |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n\

@@ -63,20 +63,18 @@ impl Storm {
         let settled = begun.elapsed();
         self.settle_accounts(&name, number, &edits).await;
         let over = begun.elapsed();
-        println!(
+        eprintln!(
             "{name}: {PEOPLE} recipients; stormy until {stormy:.1?}, settled at {settled:.1?}, compared at {over:.1?}"
         );
     }
 
     async fn somebody_acts(&mut self, name: &str, number: u64, edits: &mut Edits) {
         match self.chance.below(4) {
-            0 => {
-                // It may be over already; then there is nothing to pause.
-                if self.world.run(&["campaign", "pause", name]).await.well {
-                    tokio::time::sleep(self.chance.millis(50, 300)).await;
-                    self.fleet.replace_the_dead(&self.world).await;
-                    self.world.rebound(&["campaign", "resume", name]).await;
-                }
+            // It may be over already; then there is nothing to pause.
+            0 if self.world.run(&["campaign", "pause", name]).await.well => {
+                tokio::time::sleep(self.chance.millis(50, 300)).await;
+                self.fleet.replace_the_dead(&self.world).await;
+                self.world.rebound(&["campaign", "resume", name]).await;
             }
             1 if self.fleet.has_pages() => {
                 let who = person(number, PEOPLE - 1 - self.chance.below(PEOPLE / 2));
@@ -110,14 +108,21 @@ impl Storm {
     /// Waits until nothing is left to do: nobody waits, and every report has come back and was read.
     async fn settles(&mut self, name: &str, edits: &Edits) {
         let over = if edits.is_cancelled { "cancelled" } else { "sent" };
-        until(&format!("“{name}” is {over}"), async || {
-            self.fleet.replace_the_dead(&self.world).await;
-            let status = self.world.status(name).await;
-            let open = |state: &str| status["deliveries"][state].as_i64().unwrap();
-            let nobody_waits = ["planned", "deferred", "leased", "handing_over"].iter().all(|state| open(state) == 0);
-            (status["state"] == over && nobody_waits).then_some(())
-        })
-        .await;
+        // However slow the machine is, it goes on.
+        let mut is_over = false;
+        while !is_over {
+            let before = self.world.sandbox.accepted();
+            is_over = until(&format!("“{name}” goes on, or is {over}"), async || {
+                self.fleet.replace_the_dead(&self.world).await;
+                let status = self.world.status(name).await;
+                let open = |state: &str| status["deliveries"][state].as_i64().unwrap();
+                let nobody_waits =
+                    ["planned", "deferred", "leased", "handing_over"].iter().all(|state| open(state) == 0);
+                let is_over = status["state"] == over && nobody_waits;
+                (is_over || self.world.sandbox.accepted() > before).then_some(is_over)
+            })
+            .await;
+        }
         self.fleet.keep_the_pages(&self.world).await;
         until("every report is there", async || (self.world.sandbox.reports_pending() == 0).then_some(())).await;
     }
