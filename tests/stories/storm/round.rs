@@ -8,8 +8,6 @@ use rebound_sandbox::{Event, Truth};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-/// Who gets a letter in one campaign.
-const PEOPLE: u64 = 3_000;
 /// How often a process ends meanwhile, at most.
 const ENDS: u64 = 20;
 /// From the mark of a letter to its record at the host, on a machine that has much else to do.
@@ -33,7 +31,7 @@ impl Storm {
         let number = self.score.campaigns;
         let name = format!("Letter {number}");
         let list = format!("List {number}");
-        self.world.import_to(&list, &audience(number)).await;
+        self.world.import_to(&list, &audience(number, self.people)).await;
         self.world.create_to(&list, &name).await;
         if self.chance.percent(30) {
             let times = self.chance.one_of(&[1, 2, 3]);
@@ -43,12 +41,12 @@ impl Storm {
 
         let mut edits = Edits::default();
         let may_cancel = self.chance.percent(15);
-        let ends = 1 + self.chance.below(ENDS);
+        let ends = 3 + self.chance.below(ENDS - 2);
         let before = self.world.sandbox.accepted();
         for end in 0..ends {
             tokio::time::sleep(self.chance.millis(20, 800)).await;
             // Who ends when all is over shows nothing.
-            if self.world.sandbox.accepted() > before + PEOPLE * 9 / 10 {
+            if self.world.sandbox.accepted() > before + self.people * 9 / 10 {
                 break;
             }
             self.fleet.replace_the_dead(&self.world).await;
@@ -64,7 +62,8 @@ impl Storm {
         self.settle_accounts(&name, number, &edits).await;
         let over = begun.elapsed();
         eprintln!(
-            "{name}: {PEOPLE} recipients; stormy until {stormy:.1?}, settled at {settled:.1?}, compared at {over:.1?}"
+            "{name}: {} recipients; stormy until {stormy:.1?}, settled at {settled:.1?}, compared at {over:.1?}",
+            self.people
         );
     }
 
@@ -77,7 +76,7 @@ impl Storm {
                 self.world.rebound(&["campaign", "resume", name]).await;
             }
             1 if self.fleet.has_pages() => {
-                let who = person(number, PEOPLE - 1 - self.chance.below(PEOPLE / 2));
+                let who = person(number, self.people - 1 - self.chance.below(self.people / 2));
                 self.suppress(&who).await;
                 edits.suppressed.insert(who.clone(), Utc::now());
                 if self.chance.percent(40) {
@@ -137,7 +136,7 @@ impl Storm {
             (!reports_wait).then_some((found, ledger))
         })
         .await;
-        assert_eq!(found.recipients as u64, PEOPLE, "everybody is in the ledger");
+        assert_eq!(found.recipients as u64, self.people, "everybody is in the ledger");
         assert!(found.lost.is_empty(), "lost: {:?}", found.lost);
         assert!(found.unexplained.is_empty(), "unexplained: {:?}", found.unexplained);
         assert!(found.wrong.is_empty(), "{:?}", found.wrong);
@@ -170,8 +169,8 @@ impl Storm {
 }
 
 /// Everybody on the list of one campaign: most at hosts that take everything, a few at some that do not.
-fn audience(number: u64) -> String {
-    let lines: Vec<String> = (0..PEOPLE).map(|place| person(number, place)).collect();
+fn audience(number: u64, people: u64) -> String {
+    let lines: Vec<String> = (0..people).map(|place| person(number, place)).collect();
     format!("email\n{}\n", lines.join("\n"))
 }
 
