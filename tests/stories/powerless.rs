@@ -4,19 +4,24 @@
 mod trace;
 
 use crate::crash::nobody_is_lost_or_bothered;
+use crate::engine::Engine;
 use crate::program;
+use crate::smtp::{Talk, bounce};
 use crate::world::{World, people, until};
 use rebound_sandbox::{Event, Settings};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use trace::{Dot, dots};
+use tokio::net::TcpStream;
+use trace::{Dot, dots, kept};
 
 const PEOPLE: usize = 600;
 /// What SQLite keeps in its log before it writes it into the database, in bytes. What is in there already is not cut
 /// off by a power cut.
 const CHECKPOINT: u64 = 1_000 * 4_096;
+/// Reports that are handed to us, one after the other.
+const REPORTS: usize = 50;
 /// How often the log is cut.
 const CUTS: u64 = 200;
 
@@ -30,6 +35,29 @@ async fn the_mark_is_on_the_disk_before_the_final_dot() {
     assert!(dots.len() >= 250, "{} dots", dots.len());
     let unmarked: Vec<&Dot> = dots.iter().filter(|dot| !dot.is_marked).collect();
     assert!(unmarked.is_empty(), "{} of {} dots came too early: {unmarked:?}", unmarked.len(), dots.len());
+}
+
+#[tokio::test]
+async fn a_report_is_on_the_disk_before_its_host_hears_that_it_is_kept() {
+    let mut world = World::start(Engine::Sqlite).await;
+    world.import("email\nada@sandbox.test\n").await;
+    world.send("Spring").await;
+    let ours = world.return_path("ada@sandbox.test");
+    world.stop().await;
+    let watched = watch(&world, &["serve", "--without-worker"]);
+    until("it listens", async || TcpStream::connect(world.bounces).await.ok()).await;
+
+    let mut talk = Talk::with(world.bounces).await;
+    for number in 0..REPORTS {
+        let answer = talk.hand_over(&ours, &bounce("ada@sandbox.test", &format!("{number}@elsewhere.test"))).await;
+        assert!(answer.starts_with("250"), "{answer}");
+    }
+    kill(watched).await;
+
+    let kept = kept(&trace_of(&world));
+    assert_eq!(kept.len(), REPORTS);
+    let too_early = kept.iter().filter(|kept| !kept.is_marked).count();
+    assert_eq!(too_early, 0, "of {REPORTS}");
 }
 
 #[tokio::test]
@@ -75,26 +103,36 @@ async fn a_worker_that_was_killed(relay: &str, letters: u64) -> World {
     world.import(&people(PEOPLE, &[])).await;
     world.launch("Spring").await;
     begin_the_log_anew(&world);
+    let watched = watch(&world, &["worker"]);
+    until("letters", async || (world.sandbox.accepted() >= letters).then_some(())).await;
+    kill(watched).await;
+    assert!(world.sandbox.accepted() < PEOPLE as u64, "it was in the middle");
+    world
+}
+
+/// Runs Rebound, and has its calls written to `trace`.
+fn watch(world: &World, args: &[&str]) -> tokio::process::Child {
     let strace = tokio::process::Command::new("strace")
         .args(["-f", "-yy", "-qq", "-s", "20000", "-o", "trace", "-e"])
         .arg("trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg")
         // It ends with its watcher, also when the story panics.
         .args(["setpriv", "--pdeathsig", "KILL"])
         .arg(program::binary())
-        .arg("worker")
+        .args(args)
         .current_dir(world.folder())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn();
-    let mut strace = strace.unwrap_or_else(|error| panic!("strace: {error}; `scripts/setup test` installs it"));
-    until("letters", async || (world.sandbox.accepted() >= letters).then_some(())).await;
+    strace.unwrap_or_else(|error| panic!("strace: {error}; `scripts/setup test` installs it"))
+}
+
+/// Kills what is watched, and waits until all is written down.
+async fn kill(mut strace: tokio::process::Child) {
     let id = strace.id().unwrap();
-    let worker = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-    assert!(Command::new("kill").args(["-KILL", worker.trim()]).status().unwrap().success());
+    let watched = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(Command::new("kill").args(["-KILL", watched.trim()]).status().unwrap().success());
     strace.wait().await.unwrap();
-    assert!(world.sandbox.accepted() < PEOPLE as u64, "it was in the middle");
-    world
 }
 
 /// Writes what is in the log into the database, and empties it.

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-/// A final dot.
+/// Something that may be said only when what it promises is on the disk: a final dot, or that a message was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dot {
     pub(super) recipient: String,
-    /// Whether the log was written and then synced between `DATA` and the dot.
+    /// Whether the log was written and then synced between `DATA` and this.
     pub(super) is_marked: bool,
     /// How much of the log had reached the disk, in bytes.
     pub(super) synced: u64,
@@ -26,6 +26,17 @@ enum Call {
 
 /// All final dots of `trace`, whose log is the file that ends in `-wal`, and the generation in which it ends.
 pub(super) fn dots(trace: &str) -> (Vec<Dot>, u64) {
+    let recipient = |text: &str| Some(text.split("RCPT TO:<").nth(1)?.split('>').next()?.to_owned());
+    moments(trace, recipient, |text| text.ends_with(r"\r\n.\r\n"))
+}
+
+/// Each time that a host was told that we keep its message, likewise.
+pub(super) fn kept(trace: &str) -> Vec<Dot> {
+    let asked_for_it = |text: &str| text.starts_with("354 ").then(String::new);
+    moments(trace, asked_for_it, |text| text.starts_with("250 2.0.0 Kept")).0
+}
+
+fn moments(trace: &str, begins: fn(&str) -> Option<String>, ends: fn(&str) -> bool) -> (Vec<Dot>, u64) {
     let mut disk = Disk::default();
     let (mut talks, mut dots) = (HashMap::<String, Talk>::new(), Vec::new());
     for call in calls(trace) {
@@ -43,9 +54,9 @@ pub(super) fn dots(trace: &str) -> (Vec<Dot>, u64) {
                 talks.values_mut().for_each(|talk| talk.is_synced |= talk.is_syncing);
             }
             Call::Said { line, text } => {
-                if let Some(recipient) = text.split("RCPT TO:<").nth(1).and_then(|rest| rest.split('>').next()) {
-                    talks.insert(line, Talk { recipient: recipient.to_owned(), ..Talk::default() });
-                } else if text.ends_with(r"\r\n.\r\n")
+                if let Some(recipient) = begins(&text) {
+                    talks.insert(line, Talk { recipient, ..Talk::default() });
+                } else if ends(&text)
                     && let Some(talk) = talks.remove(&line)
                 {
                     dots.push(disk.dot(talk));
