@@ -1,6 +1,6 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench bench-pages fuzz release docs
+.PHONY: help setup assets demo test check bench bench-pages crash-storm fuzz release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
@@ -33,6 +33,10 @@ bench: assets ## measure importing, sending and classifying
 bench-pages: assets ## measure the pages over a million contacts, on both databases
 	@scripts/setup test
 	@scripts/bench-pages
+
+crash-storm: assets ## end processes at random for MINUTES=10, and compare the books; SEED= blows again
+	@scripts/setup test
+	@scripts/crash-storm
 
 fuzz:     ## throw hostile input at the classifier; installs cargo-fuzz with cargo if it is missing
 	@scripts/fuzz

@@ -10,8 +10,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const PEOPLE: usize = 1_500;
+/// People of the campaign during which the disk is full twenty times.
+const TWENTY_TIMES: usize = 3_000;
 const RELAY: &str = "per_second = 100\nconnections = 4";
 /// A letter to us that does not fit into what little is left here and there.
 const LARGE: usize = 200_000;
@@ -97,6 +100,67 @@ async fn a_full_disk_stops_everything_and_loses_nobody() {
     assert!(ledger.values().all(|line| line.in_doubt == 0), "a full disk puts nothing in doubt");
     nobody_is_lost_or_bothered(ledger.into_values(), &world.truth(), PEOPLE);
     assert!(!world.log().contains("panicked"), "{}", world.log());
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_twenty_times_loses_nobody() {
+    let mut world = World::asleep("sqlite:disk/rebound.db".to_owned(), Settings::default(), RELAY).await;
+    let disk = Disk::mounted_at(world.folder().join("disk"));
+    world.serve().await;
+    world.import(&people(TWENTY_TIMES, &[])).await;
+    let browser = world.browser().await;
+    world.launch("Spring").await;
+
+    for time in 1..=20 {
+        let before = world.sandbox.accepted();
+        until("some more letters", async || (world.sandbox.accepted() >= before + 10).then_some(())).await;
+        empty_the_log(&world);
+        disk.fill();
+        let waited = waits(&world);
+        until("the log says it", async || {
+            disk.fill();
+            (waits(&world) > waited).then_some(())
+        })
+        .await;
+        assert!(browser.text("/").await.contains("The disk is full"), "time {time}");
+        let there = world.sandbox.accepted();
+        assert!(there < TWENTY_TIMES as u64, "time {time} came in the middle of the campaign");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(world.sandbox.accepted() <= there + 4, "nothing is sent that could not be written down");
+        disk.make_room();
+    }
+    // It has gone on by itself twenty times. The rest need not take that long.
+    world.stop().await;
+    world.configure(world.sandbox.address(), "connections = 4");
+    world.serve().await;
+
+    world.reaches("Spring", "sent").await;
+    let ledger = world.ledger("Spring").await;
+    assert!(ledger.values().all(|line| line.in_doubt == 0), "a full disk puts nothing in doubt");
+    assert_eq!(world.sandbox.accepted(), TWENTY_TIMES as u64, "everybody once");
+    nobody_is_lost_or_bothered(ledger.into_values(), &world.truth(), TWENTY_TIMES);
+    assert!(!world.log().contains("panicked"), "{}", world.log());
+    world.stop().await;
+    assert_eq!(ask_sqlite(&world, "PRAGMA integrity_check"), "('ok',)");
+}
+
+/// How often the log said that the journal waits for a disk that is full.
+fn waits(world: &World) -> usize {
+    world.log().lines().filter(|line| line.contains("the journal waits") && line.contains("is full")).count()
+}
+
+/// Gives back the room that SQLite's log takes, so that the next commit needs some. Where somebody is reading, it
+/// stays: then it takes a few commits more.
+fn empty_the_log(world: &World) {
+    ask_sqlite(world, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+fn ask_sqlite(world: &World, what: &str) -> String {
+    let ask = "import sqlite3, sys; print(sqlite3.connect('disk/rebound.db').execute(sys.argv[1]).fetchone())";
+    let asked = Command::new("python3").args(["-c", ask, what]).current_dir(world.folder()).output();
+    let asked = asked.unwrap_or_else(|error| panic!("python3: {error}"));
+    assert!(asked.status.success(), "{asked:?}");
+    String::from_utf8(asked.stdout).unwrap().trim().to_owned()
 }
 
 /// Rebound's own log may be on the full disk too.

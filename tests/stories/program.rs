@@ -73,7 +73,7 @@ pub(crate) fn command(folder: &Path, environment: &[(String, String)], args: &[&
 }
 
 /// `target/debug/rebound`, beside the folder that holds this test.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
     let binary = folder.join(format!("rebound{}", std::env::consts::EXE_SUFFIX));

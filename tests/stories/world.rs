@@ -57,10 +57,15 @@ impl World {
 
     /// Everything is there, and Rebound does not run yet.
     pub(crate) async fn asleep(database: String, hosts: Settings, relay: &str) -> Self {
+        Self::forgetful(database, Settings { keep_messages: true, ..hosts }, relay).await
+    }
+
+    /// The same, where mailboxes keep no messages unless they are told to: there would be too many.
+    pub(crate) async fn forgetful(database: String, hosts: Settings, relay: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let faster = hosts.faster;
         let truth = Some(folder.path().join("truth.jsonl"));
-        let sandbox = Sandbox::start(Settings { truth, keep_messages: true, ..hosts }).await.unwrap();
+        let sandbox = Sandbox::start(Settings { truth, ..hosts }).await.unwrap();
         let (pages, bounces) = (program::free_port(), program::free_port());
         sandbox.set_return_host(bounces);
         let clock = format!("{} {faster}", chrono::Utc::now().to_rfc3339());

@@ -20,6 +20,7 @@
 mod connection;
 mod entity;
 mod error;
+mod fail_point;
 mod sql;
 
 pub mod audience;
@@ -55,3 +56,4 @@ pub mod workers;
 pub use audience::Audience;
 pub use connection::{Connection, Pool, Transaction, connect, migrate, pending_migrations, temporary};
 pub use error::{Error, Outage};
+pub use fail_point::{fail_point, fail_point_amid};

@@ -8,7 +8,7 @@ use rebound_classify::{Action, FailedRecipient, Report};
 use rebound_contacts::rules::InForce;
 use rebound_contacts::{RuleBook, record_bounces, record_complaints};
 use rebound_db::inbox::{self, Arrived, Reading};
-use rebound_db::{Pool, deliveries, policies};
+use rebound_db::{Pool, deliveries, fail_point, policies};
 use rebound_domain::{
     AddressKey, Bounce, Clock, Complaint, DeliveryId, EmailAddress, Grade, InboxId, Keys, Refusal, ReportKind,
     ReturnPath, StatusClass, Verdict,
@@ -123,6 +123,7 @@ impl Reader {
             record_complaints(&transaction, &complaints, now).await?;
         }
         inbox::mark_read(&transaction, &readings, now).await?;
+        fail_point("reading").await;
         Ok(transaction.commit().await?)
     }
 

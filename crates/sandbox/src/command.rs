@@ -17,6 +17,7 @@ pub(crate) enum Command<'a> {
     Data,
     Rset,
     Noop,
+    StartTls,
     Vrfy,
     Quit,
     /// With the reply that tells why.
@@ -44,6 +45,7 @@ impl<'a> Command<'a> {
             "DATA" => Self::Data,
             "RSET" => Self::Rset,
             "NOOP" => Self::Noop,
+            "STARTTLS" => Self::StartTls,
             "VRFY" => Self::Vrfy,
             "QUIT" => Self::Quit,
             _ => UNKNOWN,

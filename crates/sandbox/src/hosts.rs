@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use mail_parser::MessageParser;
+use tokio_rustls::TlsAcceptor;
 
+use crate::faults::{MUMBLED, Wrong};
 use crate::mailboxes::{Behaviour, behaviour_of, domain_of};
 use crate::memory::{Memory, Received};
 use crate::queue::Queue;
 use crate::report::{Report, ReportKind};
 use crate::settings::Settings;
+use crate::tls::Tls;
 use crate::truth::{Event, Truth, TruthFile};
 use crate::words;
 
@@ -31,6 +34,8 @@ pub(crate) struct Hosts {
     last_message: AtomicU64,
     /// Makes queue ids differ from those of an earlier run on the same truth file.
     run: i64,
+    /// Shakes hands with who wants a protected line.
+    pub(crate) protection: Option<TlsAcceptor>,
 }
 
 /// Who writes to whom, in which session.
@@ -47,17 +52,22 @@ pub(crate) struct Envelope {
 pub(crate) enum Answer {
     /// It is said, lines divided by `\n`.
     Say(String),
+    /// It is said, and the line is closed.
+    Bye(String),
     /// The line drops instead.
     Drop,
+    /// Something is said that is no answer.
+    Wrong(Wrong),
 }
 
 impl Hosts {
     /// Opens the truth file and goes on from what it says.
     pub(crate) fn open(settings: Settings, now: DateTime<Utc>) -> io::Result<Self> {
+        let protection = settings.tls.as_ref().map(Tls::acceptor).transpose()?;
         let (truth, said) = TruthFile::open(settings.truth.as_deref())?;
         let mut memory = Memory::default();
         for line in &said {
-            memory.apply(line, b"", settings.rate);
+            memory.apply(line, b"", settings.pace());
         }
         let reports = Queue::new();
         for report in unsent(&said) {
@@ -75,6 +85,7 @@ impl Hosts {
             last_session: last(|line| line.session),
             last_message: AtomicU64::new(0),
             run: now.timestamp_micros(),
+            protection,
         })
     }
 
@@ -117,13 +128,16 @@ impl Hosts {
     /// The answer to `RCPT`; `None` lets the recipient in.
     pub(crate) fn admit(&self, envelope: &Envelope, recipient: &str, now: DateTime<Utc>) -> io::Result<Option<Answer>> {
         let behaviour = self.behaviour(recipient);
-        let pace = (self.settings.faster, self.settings.rate);
-        let waits = || self.memory().refuses_for(behaviour, recipient, now, pace);
+        let waits = || self.memory().refuses_for(behaviour, recipient, now, self.settings.pace());
         let reply = match &self.settings.answer_all {
             Some(reply) => reply.clone(),
             None if behaviour == Behaviour::Closes => {
                 self.refuse(envelope, recipient, Event::Dropped, (now, ""))?;
                 return Ok(Some(Answer::Drop));
+            }
+            None if let Some(wrong) = Wrong::to_rcpt(behaviour) => {
+                self.refuse(envelope, recipient, Event::Refused, (now, &wrong.words()))?;
+                return Ok(Some(Answer::Wrong(wrong)));
             }
             None => match waits() {
                 Some(wait) => words::refusal(behaviour, recipient, seconds(wait)),
@@ -131,7 +145,12 @@ impl Hosts {
             },
         };
         self.refuse(envelope, recipient, Event::Refused, (now, &reply))?;
-        Ok(Some(Answer::Say(reply)))
+        Ok(Some(if reply.starts_with("421") { Answer::Bye(reply) } else { Answer::Say(reply) }))
+    }
+
+    /// How long the host of `recipient` lets `RCPT` wait.
+    pub(crate) fn wait_at_rcpt(&self, recipient: &str) -> Duration {
+        if self.behaviour(recipient) == Behaviour::Tarpit { self.settings.slowness } else { Duration::ZERO }
     }
 
     /// How long the hosts of `recipients` take to answer at the end of the data.
@@ -147,7 +166,10 @@ impl Hosts {
             lines.push(self.judge(envelope, recipient, raw, (ordinal, now)));
         }
         let reply = lines.first().map_or_else(String::new, |line| line.reply.clone());
-        if self.settings.drop_before_record.hits(ordinal) {
+        let once = |behaviour| lines.iter().any(|line| self.does_once(behaviour, line));
+        let (loses, loses_answer) = (once(Behaviour::LosesMessage), once(Behaviour::LosesAnswer));
+        let mumbles = once(Behaviour::Mumbles);
+        if loses || self.settings.drop_before_record.hits(ordinal) {
             let lost = |line: &Truth| Truth { queue_id: None, ..dropped(line) };
             self.record(&lines.iter().map(lost).collect::<Vec<_>>(), raw)?;
             return Ok(Answer::Drop);
@@ -156,11 +178,16 @@ impl Hosts {
         for report in lines.iter().filter_map(|line| Report::promised(line, raw)) {
             self.reports.owe(report, self.settings.report_delay);
         }
-        if self.settings.drop_after_record.hits(ordinal) {
+        if loses_answer || mumbles || self.settings.drop_after_record.hits(ordinal) {
             self.record(&lines.iter().map(dropped).collect::<Vec<_>>(), raw)?;
-            return Ok(Answer::Drop);
+            return Ok(if mumbles { Answer::Wrong(Wrong::Bytes(MUMBLED)) } else { Answer::Drop });
         }
         Ok(Answer::Say(reply))
+    }
+
+    /// Whether the host of a mailbox has yet to do what it does once.
+    fn does_once(&self, behaviour: Behaviour, line: &Truth) -> bool {
+        line.behaviour == behaviour && !self.memory().has_dropped(&line.recipient)
     }
 
     /// Notes the end of a report, which is then no longer owed.
@@ -221,7 +248,7 @@ impl Hosts {
         let kept = if self.settings.keep_messages { raw } else { b"" };
         let mut memory = self.memory();
         for line in lines {
-            memory.apply(line, kept, self.settings.rate);
+            memory.apply(line, kept, self.settings.pace());
         }
         Ok(())
     }

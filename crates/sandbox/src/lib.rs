@@ -15,7 +15,25 @@
 //! appended to a file ([`Truth`]) before the sender hears of it, so that a sender's books can be
 //! compared with it, recipient by recipient ([`expected`]).
 //!
-//! It resolves no names, speaks no TLS, never sends to anyone but the return host, and uses
+//! Who behaves how: a domain with a label of these names, or an address at `sandbox.test` itself
+//! (`ada@quota.sandbox.test`, `quota-7@sandbox.test`).
+//!
+//! | model | names |
+//! |---|---|
+//! | takes everything; late, or slow at every `RCPT` | `fine`, `slow`, `tarpit` |
+//! | refuses for good | `gone`, `moved`, `inactive`, `blocked`, `large`, `spam`, `unexplained` |
+//! | refuses for now | `full`, `emptied`, `down`, `back`, `grey`, `flaky` |
+//! | takes so much: in any window and says so, or does not; in each hour; at once; by day | `rate`, `hidden`, `quota`, `burst`, `diurnal` |
+//! | takes it and writes back | `full-report`, `gone-report`, `forwards`, `away`, `complains` |
+//! | `421` and closes the line, for a while | `storms` |
+//! | drops the line: at `RCPT`; once, before its record or after it | `closes`, `loses`, `loses-answer` |
+//! | replies wrongly: no reply, a code 999, a reply without an end, one before it is asked, none after the message | `garbage`, `nines`, `endless`, `early`, `mumbles` |
+//!
+//! How much and how late is set for all hosts ([`Settings`]): the [`Rate`], the waits, the answers that
+//! get lost ([`Drops`]), and what goes wrong with a protected line ([`Tls`]), which belongs to the relay in
+//! front of the hosts and is in no record.
+//!
+//! It resolves no names, never sends to anyone but the return host, and uses
 //! nothing of the product that it is there to test.
 //!
 //! ```
@@ -43,7 +61,9 @@ mod chance;
 mod command;
 mod courier;
 mod domains;
+mod faults;
 mod hosts;
+mod limits;
 mod login;
 mod mailboxes;
 mod memory;
@@ -53,6 +73,7 @@ mod report;
 mod sandbox;
 mod session;
 mod settings;
+mod tls;
 mod truth;
 mod wire;
 mod words;
@@ -63,4 +84,5 @@ pub use people::{Person, people};
 pub use report::ReportKind;
 pub use sandbox::Sandbox;
 pub use settings::{Drops, Rate, Settings};
+pub use tls::{Tls, TlsFault};
 pub use truth::{Event, Truth, read_truth};

@@ -43,6 +43,34 @@ pub enum Behaviour {
     OutOfOffice,
     /// Takes the message, then the reader presses "report spam" (RFC 5965).
     Complains,
+    /// The same limit, told to nobody: `451 4.7.0` beyond it, without a number.
+    HiddenLimit,
+    /// As many messages in each hour of the host; `452 4.7.28` until the next one begins.
+    HourlyQuota,
+    /// As many messages at once, then one after the other at the same rate; `450 4.7.28` in between.
+    Burst,
+    /// The limit for twelve hours after the first try, none for the next twelve, and so on.
+    Diurnal,
+    /// Takes everything, and lets `RCPT` wait for an answer.
+    Tarpit,
+    /// `451 4.3.0` to about every third try, whoever it is for.
+    Flaky,
+    /// `421 4.3.2` at `RCPT`, and closes the line, for 10 host minutes after the first try at the domain.
+    Storms,
+    /// Drops the line after the message, with nothing taken; once for each mailbox.
+    LosesMessage,
+    /// Takes the message and drops the line instead of saying so; once for each mailbox.
+    LosesAnswer,
+    /// Takes the message and answers with no reply code; once for each mailbox.
+    Mumbles,
+    /// Answers `RCPT` with bytes that are no reply.
+    Garbage,
+    /// Answers `RCPT` with a code that does not exist.
+    NoSuchCode,
+    /// Answers `RCPT` with a reply of many lines whose last one never comes.
+    Endless,
+    /// Sends the answer to the message together with that to `RCPT`.
+    AnswersEarly,
     /// Drops the line instead of answering `RCPT`.
     Closes,
     /// `551 5.1.6`: the person has moved.
@@ -74,13 +102,13 @@ pub enum Expectation {
 pub fn expected(behaviour: Behaviour) -> Expectation {
     use Behaviour::*;
     let causes: &[&str] = match behaviour {
-        Fine | FullThenEmptied | FullByReport | DownThenUp | Greylisting | Slow | RateLimited | OutOfOffice => {
-            return Expectation::Delivered;
-        }
+        Fine | FullThenEmptied | FullByReport | DownThenUp | Greylisting | Slow | RateLimited | OutOfOffice
+        | HiddenLimit | HourlyQuota | Burst | Diurnal | Tarpit | Flaky | Storms | LosesMessage | LosesAnswer
+        | Mumbles => return Expectation::Delivered,
         Complains => return Expectation::DeliveredThenComplained,
         Full => &["mailbox_full"],
         Gone | GoneByReport | Forwards => &["mailbox_unknown"],
-        Down | Closes => &["host_unreachable", "timeout_expired"],
+        Down | Closes | Garbage | NoSuchCode | Endless | AnswersEarly => &["host_unreachable", "timeout_expired"],
         TooLarge => &["message_too_large"],
         SpamFilter => &["spam_suspected"],
         Moved => &["address_moved"],
@@ -109,6 +137,20 @@ const NAMES: &[(&str, Behaviour)] = &[
     ("forwards", Behaviour::Forwards),
     ("away", Behaviour::OutOfOffice),
     ("complains", Behaviour::Complains),
+    ("hidden", Behaviour::HiddenLimit),
+    ("quota", Behaviour::HourlyQuota),
+    ("burst", Behaviour::Burst),
+    ("diurnal", Behaviour::Diurnal),
+    ("tarpit", Behaviour::Tarpit),
+    ("flaky", Behaviour::Flaky),
+    ("storms", Behaviour::Storms),
+    ("loses", Behaviour::LosesMessage),
+    ("loses-answer", Behaviour::LosesAnswer),
+    ("mumbles", Behaviour::Mumbles),
+    ("garbage", Behaviour::Garbage),
+    ("nines", Behaviour::NoSuchCode),
+    ("endless", Behaviour::Endless),
+    ("early", Behaviour::AnswersEarly),
     ("closes", Behaviour::Closes),
     ("moved", Behaviour::Moved),
     ("inactive", Behaviour::Inactive),

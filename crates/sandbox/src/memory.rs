@@ -1,13 +1,14 @@
 //! What the hosts remember: a fold over the truth, so that a sandbox that is started again on the
 //! same file goes on where the last one stopped.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::chance::{number_of, share_of};
+use crate::limits::{Intake, Limit, Pace};
 use crate::mailboxes::{Behaviour, host_of};
-use crate::settings::Rate;
 use crate::truth::{Event, Truth};
 
 /// A message that a mailbox holds.
@@ -28,7 +29,7 @@ pub struct Received {
 #[derive(Default)]
 pub(crate) struct Memory {
     mailboxes: HashMap<String, Mailbox>,
-    hosts: HashMap<String, Host>,
+    hosts: HashMap<String, Intake>,
     accepted: u64,
 }
 
@@ -36,22 +37,24 @@ pub(crate) struct Memory {
 struct Mailbox {
     first_try: Option<DateTime<Utc>>,
     received: Vec<Received>,
-}
-
-#[derive(Default)]
-struct Host {
-    first_try: Option<DateTime<Utc>>,
-    last_accepted: VecDeque<DateTime<Utc>>,
+    /// How often it was answered.
+    tries: u64,
+    /// How often the line broke instead.
+    dropped: u64,
 }
 
 impl Memory {
     /// Remembers what happened; `raw` is the message, if it is to be kept.
-    pub(crate) fn apply(&mut self, truth: &Truth, raw: &[u8], rate: Rate) {
+    pub(crate) fn apply(&mut self, truth: &Truth, raw: &[u8], pace: Pace) {
+        if truth.event == Event::Dropped {
+            self.mailboxes.entry(truth.recipient.clone()).or_default().dropped += 1;
+        }
         if !matches!(truth.event, Event::Accepted | Event::Refused) {
             return;
         }
         let mailbox = self.mailboxes.entry(truth.recipient.clone()).or_default();
         mailbox.first_try.get_or_insert(truth.at);
+        mailbox.tries += 1;
         let host = self.hosts.entry(host_of(&truth.recipient).to_owned()).or_default();
         host.first_try.get_or_insert(truth.at);
         if truth.event == Event::Accepted {
@@ -62,15 +65,17 @@ impl Memory {
                 at: truth.at,
                 raw: raw.to_vec(),
             });
-            host.last_accepted.push_back(truth.at);
-            while host.last_accepted.len() > rate.messages {
-                host.last_accepted.pop_front();
-            }
+            host.took(truth.at, pace);
         }
     }
 
     pub(crate) fn received(&self, recipient: &str) -> &[Received] {
         self.mailboxes.get(recipient).map_or(&[], |mailbox| &mailbox.received)
+    }
+
+    /// Whether the line broke already in place of an answer about `recipient`.
+    pub(crate) fn has_dropped(&self, recipient: &str) -> bool {
+        self.mailboxes.get(recipient).is_some_and(|mailbox| mailbox.dropped > 0)
     }
 
     pub(crate) fn accepted(&self) -> u64 {
@@ -84,27 +89,24 @@ impl Memory {
         behaviour: Behaviour,
         recipient: &str,
         now: DateTime<Utc>,
-        (faster, rate): (f64, Rate),
+        pace: Pace,
     ) -> Option<Duration> {
         use Behaviour::*;
         let mailbox = self.mailboxes.get(recipient);
         let host = self.hosts.get(host_of(recipient));
-        let left = |since: Option<DateTime<Utc>>, span: Duration| {
-            let wall = since.map_or(Duration::ZERO, |since| (now - since).to_std().unwrap_or_default());
-            let gone = Duration::try_from_secs_f64(wall.as_secs_f64() * faster).unwrap_or(Duration::MAX);
-            span.checked_sub(gone).filter(|left| !left.is_zero())
-        };
+        let mailbox_tried = mailbox.and_then(|mailbox| mailbox.first_try);
+        let host_tried = host.and_then(|host| host.first_try);
         match behaviour {
             Full | Gone | Down | Moved | Inactive | Blocked | Unexplained => Some(Duration::MAX),
-            FullThenEmptied => left(mailbox.and_then(|m| m.first_try), hours(10)),
-            DownThenUp => left(host.and_then(|h| h.first_try), hours(8)),
-            Greylisting => left(mailbox.and_then(|m| m.first_try), Duration::from_secs(300)),
-            RateLimited => {
-                let last = &host?.last_accepted;
-                let oldest = last.front().filter(|_| last.len() >= rate.messages)?;
-                left(Some(*oldest), rate.window)
+            FullThenEmptied => pace.left(mailbox_tried, hours(10), now),
+            DownThenUp => pace.left(host_tried, hours(8), now),
+            Greylisting => pace.left(mailbox_tried, Duration::from_secs(300), now),
+            Storms => pace.left(host_tried, Duration::from_secs(600), now),
+            Flaky => {
+                let tries = mailbox.map_or(0, |mailbox| mailbox.tries);
+                (share_of(number_of(recipient).wrapping_add(tries)) < 0.3).then_some(Duration::from_secs(1))
             }
-            _ => None,
+            _ => host?.refuses_for(Limit::of(behaviour)?, now, pace),
         }
     }
 }
@@ -116,6 +118,7 @@ fn hours(count: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Rate;
     use chrono::TimeDelta;
 
     fn line(event: Event, recipient: &str, at: DateTime<Utc>) -> Truth {
@@ -137,7 +140,7 @@ mod tests {
     #[test]
     fn hosts_live_faster_than_the_wall() {
         let start = DateTime::UNIX_EPOCH;
-        let pace = (3600.0, Rate::default());
+        let pace = Pace { faster: 3600.0, rate: Rate::default() };
         let mut memory = Memory::default();
         for (behaviour, address, seconds) in [
             (Behaviour::FullThenEmptied, "a@ember.sandbox.test", 10),
@@ -147,7 +150,7 @@ mod tests {
                 memory.refuses_for(behaviour, address, start + TimeDelta::seconds(wall), pace)
             };
             assert_eq!(wait(&memory, 0), Some(hours(seconds)), "the first try starts the clock");
-            memory.apply(&line(Event::Refused, address, start), b"", pace.1);
+            memory.apply(&line(Event::Refused, address, start), b"", pace);
             let seconds = i64::try_from(seconds).unwrap();
             assert_eq!(wait(&memory, seconds - 1), Some(hours(1)));
             assert_eq!(wait(&memory, seconds), None);
@@ -157,9 +160,9 @@ mod tests {
     #[test]
     fn a_host_that_is_down_is_down_for_all_its_people() {
         let start = DateTime::UNIX_EPOCH;
-        let pace = (3600.0, Rate::default());
+        let pace = Pace { faster: 3600.0, rate: Rate::default() };
         let mut memory = Memory::default();
-        memory.apply(&line(Event::Refused, "a@wharf.sandbox.test", start), b"", pace.1);
+        memory.apply(&line(Event::Refused, "a@wharf.sandbox.test", start), b"", pace);
         let later = start + TimeDelta::seconds(8);
         assert_eq!(memory.refuses_for(Behaviour::DownThenUp, "b@wharf.sandbox.test", later, pace), None);
         let elsewhere = memory.refuses_for(Behaviour::DownThenUp, "b@xenon.sandbox.test", later, pace);
@@ -170,14 +173,15 @@ mod tests {
     fn a_rate_is_counted_per_domain_and_forgotten_after_its_window() {
         let start = DateTime::UNIX_EPOCH;
         let rate = Rate { messages: 2, window: Duration::from_secs(60) };
+        let pace = Pace { faster: 1.0, rate };
         let mut memory = Memory::default();
         let wait = |memory: &Memory, second: i64| {
             let now = start + TimeDelta::seconds(second);
-            memory.refuses_for(Behaviour::RateLimited, "c@mint.sandbox.test", now, (1.0, rate))
+            memory.refuses_for(Behaviour::RateLimited, "c@mint.sandbox.test", now, pace)
         };
         for (second, address) in [(0, "a@mint.sandbox.test"), (10, "b@mint.sandbox.test")] {
             assert_eq!(wait(&memory, second), None);
-            memory.apply(&line(Event::Accepted, address, start + TimeDelta::seconds(second)), b"", rate);
+            memory.apply(&line(Event::Accepted, address, start + TimeDelta::seconds(second)), b"", pace);
         }
         assert_eq!(wait(&memory, 20), Some(Duration::from_secs(40)));
         assert_eq!(wait(&memory, 60), None);

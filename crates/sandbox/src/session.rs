@@ -9,11 +9,16 @@ use chrono::Utc;
 use tokio::net::TcpStream;
 
 use crate::command::Command;
+use crate::faults::{EARLY, LINE, Wrong};
 use crate::hosts::{Answer, Envelope, Hosts};
 use crate::login;
+use crate::mailboxes::Behaviour;
+use crate::tls::TlsFault;
 use crate::wire::Wire;
 
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Between the lines of a reply that does not end.
+const BETWEEN_LINES: Duration = Duration::from_millis(100);
 const COMMAND_LIMIT: usize = 4096;
 const MOST_RECIPIENTS: usize = 100;
 
@@ -52,6 +57,7 @@ struct Session<'a> {
     number: u64,
     greeted: bool,
     signed_in: bool,
+    protected: bool,
     envelope: Option<Envelope>,
 }
 
@@ -60,12 +66,14 @@ struct Session<'a> {
 enum Next {
     Continue,
     Close,
+    /// Over a protected line, from the beginning.
+    Protect,
 }
 
 impl<'a> Session<'a> {
     fn new(wire: Wire, hosts: &'a Hosts, number: u64) -> Self {
         let signed_in = hosts.settings.login.is_none();
-        Self { wire, hosts, number, greeted: false, signed_in, envelope: None }
+        Self { wire, hosts, number, greeted: false, signed_in, protected: false, envelope: None }
     }
 
     async fn run(mut self) -> io::Result<()> {
@@ -78,8 +86,15 @@ impl<'a> Session<'a> {
             }
             if line.len() > COMMAND_LIMIT {
                 self.reply("500 5.5.6 Line too long");
-            } else if self.obey(Command::parse(&line)).await? == Next::Close {
-                return Ok(());
+                continue;
+            }
+            match (self.obey(Command::parse(&line)).await?, &self.hosts.protection) {
+                (Next::Continue, _) => {}
+                (Next::Protect, Some(acceptor)) => {
+                    let wire = self.wire.protected(acceptor).await?;
+                    self = Self { protected: true, ..Self::new(wire, self.hosts, self.number) };
+                }
+                (Next::Close | Next::Protect, _) => return Ok(()),
             }
         }
     }
@@ -90,12 +105,13 @@ impl<'a> Session<'a> {
             Command::Helo(name) => self.greet(name, false),
             Command::Auth { mechanism, initial } => self.sign_in(mechanism, initial).await?,
             Command::Mail { sender, size } => self.mail(sender, size),
-            Command::Rcpt(recipient) => return self.rcpt(recipient),
+            Command::Rcpt(recipient) => return self.rcpt(recipient).await,
             Command::Data => return self.data().await,
             Command::Rset => {
                 self.envelope = None;
                 self.reply("250 2.0.0 Ok");
             }
+            Command::StartTls => return self.start_tls().await,
             Command::Noop => self.reply("250 2.0.0 Ok"),
             Command::Vrfy => self.reply("252 2.1.5 Cannot say; write and see"),
             Command::Quit => {
@@ -118,10 +134,28 @@ impl<'a> Session<'a> {
             return self.reply("250 relay.sandbox.test");
         }
         let size = self.hosts.settings.max_size;
+        let tls = if self.hosts.protection.is_some() && !self.protected { "250-STARTTLS\n" } else { "" };
         let auth = if self.hosts.settings.login.is_some() { "250-AUTH PLAIN LOGIN\n" } else { "" };
         self.reply(&format!(
-            "250-relay.sandbox.test\n250-PIPELINING\n250-SIZE {size}\n250-8BITMIME\n{auth}250 ENHANCEDSTATUSCODES"
+            "250-relay.sandbox.test\n250-PIPELINING\n250-SIZE {size}\n250-8BITMIME\n{tls}{auth}250 ENHANCEDSTATUSCODES"
         ));
+    }
+
+    async fn start_tls(&mut self) -> io::Result<Next> {
+        let Some(tls) = self.hosts.settings.tls.as_ref().filter(|_| !self.protected) else {
+            self.reply("502 5.5.1 Not offered here");
+            return Ok(Next::Continue);
+        };
+        if tls.fault == Some(TlsFault::Refused) {
+            self.reply("454 4.7.0 TLS not available due to temporary reason");
+            return Ok(Next::Continue);
+        }
+        self.reply("220 2.0.0 Ready to start TLS");
+        if tls.fault == Some(TlsFault::Cut) {
+            self.wire.heard().await?;
+            return Ok(Next::Close);
+        }
+        Ok(Next::Protect)
     }
 
     async fn sign_in(&mut self, mechanism: &str, initial: Option<&str>) -> io::Result<()> {
@@ -183,8 +217,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn rcpt(&mut self, recipient: &str) -> io::Result<Next> {
+    async fn rcpt(&mut self, recipient: &str) -> io::Result<Next> {
         let recipient = recipient.to_ascii_lowercase();
+        let wait = self.hosts.wait_at_rcpt(&recipient);
+        if !wait.is_zero() {
+            self.wire.flush().await?;
+            tokio::time::sleep(wait).await;
+        }
         let Some(envelope) = &mut self.envelope else {
             self.reply("503 5.5.1 MAIL first");
             return Ok(Next::Continue);
@@ -198,13 +237,36 @@ impl<'a> Session<'a> {
             return Ok(Next::Continue);
         }
         match self.hosts.admit(envelope, &recipient, Utc::now()) {
-            Ok(Some(Answer::Drop)) => return Ok(Next::Close),
-            Ok(Some(Answer::Say(reply))) => self.reply(&reply),
+            Ok(Some(answer)) => return self.give(answer).await,
             Ok(None) => {
+                let is_early = self.hosts.behaviour(&recipient) == Behaviour::AnswersEarly;
                 envelope.recipients.push(recipient);
                 self.reply("250 2.1.5 Ok");
+                if is_early {
+                    self.reply(EARLY);
+                }
             }
             Err(why) => self.fail(&why),
+        }
+        Ok(Next::Continue)
+    }
+
+    async fn give(&mut self, answer: Answer) -> io::Result<Next> {
+        match answer {
+            Answer::Say(reply) => self.reply(&reply),
+            Answer::Bye(reply) => {
+                self.reply(&reply);
+                self.wire.flush().await?;
+                return Ok(Next::Close);
+            }
+            Answer::Drop => return Ok(Next::Close),
+            Answer::Wrong(Wrong::Bytes(bytes)) => self.wire.say(bytes),
+            Answer::Wrong(Wrong::Endless) => loop {
+                // Until the client has enough.
+                self.wire.say(LINE);
+                self.wire.flush().await?;
+                tokio::time::sleep(BETWEEN_LINES).await;
+            },
         }
         Ok(Next::Continue)
     }
@@ -233,11 +295,12 @@ impl<'a> Session<'a> {
             tokio::time::sleep(wait).await;
         }
         match self.hosts.take(&envelope, &message, ordinal, Utc::now()) {
-            Ok(Answer::Say(reply)) => self.reply(&reply),
-            Ok(Answer::Drop) => return Ok(Next::Close),
-            Err(why) => self.fail(&why),
+            Ok(answer) => self.give(answer).await,
+            Err(why) => {
+                self.fail(&why);
+                Ok(Next::Continue)
+            }
         }
-        Ok(Next::Continue)
     }
 
     /// The message up to the final dot, dots unstuffed; beyond the size limit it grows no more.

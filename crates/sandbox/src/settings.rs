@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits::Pace;
+use crate::tls::Tls;
+
 /// How a [`Sandbox`](crate::Sandbox) is set up. The default listens on a free local port, keeps no
 /// file, sends no report before it is told where to, and lives in wall time.
 #[derive(Clone, Debug)]
@@ -30,10 +33,12 @@ pub struct Settings {
     pub drop_after_record: Drops,
     /// Wait before the answer to each message (wall time).
     pub latency: Duration,
-    /// Additional wait of the slow hosts (wall time).
+    /// Additional wait of the slow hosts, and of the tarpits at `RCPT` (wall time).
     pub slowness: Duration,
-    /// What a rate limited domain takes.
+    /// What a limited domain takes. For the hourly quota its window is an hour.
     pub rate: Rate,
+    /// The protected line that is offered; mail is taken with it and without.
+    pub tls: Option<Tls>,
     /// The largest message any host takes, in bytes; advertised as `SIZE`.
     pub max_size: usize,
     /// Whether [`Received`](crate::Received) carries the message itself.
@@ -55,9 +60,16 @@ impl Default for Settings {
             latency: Duration::ZERO,
             slowness: Duration::from_secs(1),
             rate: Rate::default(),
+            tls: None,
             max_size: 25 << 20,
             keep_messages: false,
         }
+    }
+}
+
+impl Settings {
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { faster: self.faster, rate: self.rate }
     }
 }
 

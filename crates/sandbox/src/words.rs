@@ -76,6 +76,36 @@ pub(crate) fn refusal(behaviour: Behaviour, recipient: &str, wait: u64) -> Strin
             "451 4.7.28 Rate limit of this sender exceeded; try again later, in {wait} seconds",
             "451 4.7.28 Message rate limit exceeded for {domain}; retry after {wait} seconds",
         ],
+        HiddenLimit => [
+            "451 4.7.0 <{rcpt}>: temporarily deferred, unusual volume of mail from your host",
+            "451 4.7.0 Too much mail from you at the moment; come back later",
+            "451 4.7.0 Mail for {domain} is temporarily deferred",
+        ],
+        HourlyQuota => [
+            "452 4.7.28 mx1.{domain}: your hourly quota of messages is used up, try again in {wait} seconds",
+            "452 4.7.28 Hourly message quota of this sender exceeded; next hour begins in {wait} seconds",
+            "452 4.7.28 Quota of messages per hour exceeded for {domain}; retry after {wait} seconds",
+        ],
+        Burst => [
+            "450 4.7.28 mx1.{domain}: too many messages at once, slow down; try again in {wait} seconds",
+            "450 4.7.28 Too fast: this sender may go on in {wait} seconds",
+            "450 4.7.28 Burst limit exceeded for {domain}; retry after {wait} seconds",
+        ],
+        Diurnal => [
+            "451 4.3.2 mx1.{domain}: too busy at this time of the day, try again in {wait} seconds",
+            "451 4.3.2 The system is busy; try again later, in {wait} seconds",
+            "451 4.3.2 {domain} takes less mail by day; retry after {wait} seconds",
+        ],
+        Flaky => [
+            "451 4.3.0 <{rcpt}>: Temporary lookup failure",
+            "451 4.3.0 Temporary local problem, please try later",
+            "451 4.3.0 Temporary server error; please try again later",
+        ],
+        Storms => [
+            "421 4.3.2 mx1.{domain}: too many connections, closing",
+            "421 4.3.2 Service not available, closing the connection",
+            "421 4.3.2 Service not active; closing transmission channel",
+        ],
         Moved => [
             "551 5.1.6 <{rcpt}>: User has moved to new.{rcpt}",
             "551 5.1.6 This mailbox has moved; the new address is new.{rcpt}",

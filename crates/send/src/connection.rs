@@ -13,6 +13,7 @@ use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
 use chrono::TimeDelta;
+use rebound_db::fail_point;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -153,20 +154,24 @@ impl Connection {
     /// when the relay waits for it.
     async fn hand_over(&mut self, ready: Ready, message: Message) -> Option<Letter> {
         let heard = self.heard.take();
+        fail_point("before-mark").await;
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
             // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
             self.line.iter_mut().for_each(Line::abandon);
             self.probe_again(&ready);
             return None;
         }
+        fail_point("after-mark").await;
         let next = self.companion();
         let line = self.line.as_mut()?;
         let Some((next, following)) = next else {
             let answer = line.message(&message.wire).await;
+            fail_point("after-reply").await;
             self.hear(&ready, answer).await;
             return None;
         };
         let (answer, envelope) = line.message_and(&message.wire, &next.mail(&following)).await;
+        fail_point("after-reply").await;
         self.hear(&ready, answer).await;
         if matches!(envelope, Envelope::Ready) {
             return Some((next, following));

@@ -12,7 +12,7 @@
 use chrono::{TimeDelta, Utc};
 use rebound_contacts::feedback;
 use rebound_db::leases::{Answered, Try};
-use rebound_db::{Pool, campaigns, leases};
+use rebound_db::{Pool, campaigns, fail_point, leases};
 use rebound_domain::{AddressKey, Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -207,6 +207,7 @@ impl Writer {
         let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();
         let marked = if marks.is_empty() { vec![] } else { leases::mark(&tx, self.worker, &marks, now).await? };
         let sending = campaigns::sending(&tx).await?;
+        fail_point("in-commit").await;
         tx.commit().await?;
         self.sending.replace(sending);
         Ok(marked.into_iter().collect())

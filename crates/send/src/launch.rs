@@ -4,7 +4,7 @@ use crate::Sender;
 use crate::check::{Depth, Finding, preflight};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::{Pool, Transaction, bounces, campaigns, events, incidents};
+use rebound_db::{Pool, Transaction, bounces, campaigns, events, fail_point, incidents};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
 /// Why an order was not followed. Nothing was changed.
@@ -224,6 +224,7 @@ pub(crate) async fn plan(db: &Pool, campaign: &Campaign, now: DateTime<Utc>) -> 
     if planned < campaigns::CHUNK {
         campaigns::set_state(&tx, campaign.id, CampaignState::Planning, CampaignState::Sending, None, now).await?;
     }
+    fail_point("planning").await;
     tx.commit().await?;
     Ok(planned > 0)
 }

@@ -3,6 +3,8 @@
 //! lettre speaks the protocol; the socket is ours, so that small writes are not held back (`TCP_NODELAY`), and
 //! the commands of one message travel together where the relay offers PIPELINING (RFC 2920).
 
+#[cfg(test)]
+mod content;
 mod stream;
 mod wire;
 
@@ -13,7 +15,8 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::Response;
+use lettre::transport::smtp::response::{Response, Severity};
+use rebound_db::fail_point_amid;
 use rebound_domain::SmtpCommand;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -229,31 +232,45 @@ impl Line {
             let first = self.connection.command(mail.together(self.offers)).await;
             return self.envelope_answers(first).await;
         }
+        let mut asks_for_the_message = false;
         for (command, line) in mail.commands(self.offers) {
-            if let Err(refusal) = self.connection.command(line).await {
-                return self.refused(refusal, command);
+            match self.connection.command(line).await {
+                Ok(answer) => asks_for_the_message = is_intermediate(&answer),
+                Err(refusal) => return self.refused(refusal, command),
             }
         }
-        Ok(Envelope::Ready)
+        Ok(self.ready(asks_for_the_message))
     }
 
     /// All three commands that went together are answered, whatever the first answers say.
     async fn envelope_answers(&mut self, mail: Result<Response, SmtpError>) -> Result<Envelope, SmtpError> {
         let (rcpt, data) = (self.connection.read_response().await, self.connection.read_response().await);
-        let data_open = data.is_ok();
+        let asks_for_the_message = data.as_ref().is_ok_and(is_intermediate);
+        self.is_cut |= data.is_ok() && !asks_for_the_message;
         // The first refusal is the reason; those behind it follow from it.
         let refused = |answer: Result<_, SmtpError>, command| answer.err().map(|refusal| (refusal, command));
         let first = refused(mail, SmtpCommand::MailFrom)
             .or(refused(rcpt, SmtpCommand::RcptTo))
             .or(refused(data, SmtpCommand::Data));
-        let Some((refusal, command)) = first else { return Ok(Envelope::Ready) };
+        let Some((refusal, command)) = first else { return Ok(self.ready(asks_for_the_message)) };
         let said = self.refused(refusal, command)?;
-        if data_open {
+        if asks_for_the_message {
             // A host that refused the recipient and opened DATA all the same gets an empty message, which goes to
             // nobody (RFC 2920 §3.1).
             let _nobody = self.connection.command(".\r\n").await;
         }
         Ok(said)
+    }
+
+    /// Only an intermediate reply asks for the message (RFC 5321 §4.1.1.4). After any other that is no refusal the relay
+    /// has answered more often than it was asked: what it says next would be taken for the answer to something else,
+    /// and one recipient's refusal for another's. Such a line is left.
+    fn ready(&mut self, asks_for_the_message: bool) -> Envelope {
+        if asks_for_the_message {
+            return Envelope::Ready;
+        }
+        self.is_cut = true;
+        Envelope::Lost
     }
 
     /// A 421 to MAIL after other messages says nothing about this one (RFC 5321 §3.8).
@@ -266,7 +283,7 @@ impl Line {
     /// The message and the final dot.
     pub(crate) async fn message(&mut self, message: &Wire) -> Answer {
         let since = Instant::now();
-        let answer = timeout(AFTER_DOT, self.connection.command(message)).await;
+        let answer = timeout(AFTER_DOT, fail_point_amid("after-dot", self.connection.command(message))).await;
         self.answer(answer.ok(), since)
     }
 
@@ -274,7 +291,7 @@ impl Line {
     /// is that to the envelope.
     pub(crate) async fn message_and(&mut self, message: &Wire, next: &Mail<'_>) -> (Answer, Envelope) {
         let (together, since) = (message.and(next, self.offers), Instant::now());
-        let answer = timeout(AFTER_DOT, self.connection.command(together)).await;
+        let answer = timeout(AFTER_DOT, fail_point_amid("after-dot", self.connection.command(together))).await;
         let answer = self.answer(answer.ok(), since);
         if self.is_broken() {
             return (answer, Envelope::Lost);
@@ -291,6 +308,8 @@ impl Line {
     /// What was said to a message; nothing, if the time is over.
     fn answer(&mut self, said: Option<Result<Response, SmtpError>>, since: Instant) -> Answer {
         let answer = match said {
+            // It asks for a message that it has: nobody knows which reply is the answer to it.
+            Some(Ok(response)) if is_intermediate(&response) => Answer::Doubt,
             Some(Ok(response)) => {
                 self.between_messages = true;
                 let text = response.message().collect::<Vec<_>>().join(" ");
@@ -337,6 +356,11 @@ impl Line {
     }
 }
 
+/// Whether a relay waits for more (3yz).
+fn is_intermediate(response: &Response) -> bool {
+    response.code().severity == Severity::PositiveIntermediate
+}
+
 fn parameters(relay: &Relay) -> Result<TlsParameters, SmtpError> {
     let mut parameters = TlsParameters::builder(relay.host.clone());
     if let Some(authority) = &relay.authority {
@@ -375,6 +399,3 @@ pub async fn probe(relay: &Relay) -> Result<(), RelayDown> {
     Line::open(relay).await?.close().await;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,7 +16,7 @@ use rebound_contacts::RuleBook;
 use rebound_contacts::rules::InForce;
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, lanes, lists, policies};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies};
 use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -467,6 +467,7 @@ async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, reb
     let tx = db.begin().await?;
     workers::forget(&tx, id).await?;
     let doubts = leases::recover(&tx, id, now).await?;
+    fail_point("recovering").await;
     tx.commit().await?;
     Ok(doubts)
 }

@@ -34,6 +34,18 @@ impl Client {
         self.reply().await
     }
 
+    /// One line, without its end.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// The line itself, to go on in another way.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.0.into_inner()
+    }
+
     /// A whole reply; empty when the line is closed.
     pub(crate) async fn reply(&mut self) -> String {
         let mut text = String::new();

@@ -10,7 +10,7 @@ async fn at_pace(faster: f64) -> Sandbox {
 }
 
 /// Sends until it is taken; the refusals before.
-async fn insist(sandbox: &Sandbox, recipient: &str) -> Vec<String> {
+pub(crate) async fn insist(sandbox: &Sandbox, recipient: &str) -> Vec<String> {
     let mut refusals = Vec::new();
     for _ in 0..500 {
         let reply = send(sandbox, recipient).await;

@@ -4,6 +4,8 @@
 
 mod client;
 mod hosts;
+mod models;
 mod protocol;
 mod reports;
+mod tls;
 mod truth;
