@@ -10,6 +10,7 @@ mod people;
 mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;
+mod sending_domains;
 mod upgrade;
 
 use rebound_db::Pool;
