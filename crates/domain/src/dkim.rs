@@ -141,11 +141,11 @@ impl KeyAlgorithm {
     }
 
     /// A selector for a key that is made on the day of `now`, the `number`th one of that day counted from 0:
-    /// `rsa20261126`, `rsa20261126-2`.
+    /// `rsa-20261126`, `rsa-20261126-2`.
     #[must_use]
     pub fn selector(self, now: DateTime<Utc>, number: usize) -> String {
         let (tag, day) = (self.tag(), now.format("%Y%m%d"));
-        if number == 0 { format!("{tag}{day}") } else { format!("{tag}{day}-{}", number + 1) }
+        if number == 0 { format!("{tag}-{day}") } else { format!("{tag}-{day}-{}", number + 1) }
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_record_is_in_strings_that_dns_takes() {
         let short = key(KeyAlgorithm::Ed25519, "A".repeat(44));
-        assert_eq!(short.record_name("fernhill.example"), "ed2551920241004._domainkey.fernhill.example");
+        assert_eq!(short.record_name("fernhill.example"), "ed25519-20241004._domainkey.fernhill.example");
         assert_eq!(short.record_strings(), [format!("v=DKIM1; k=ed25519; p={}", "A".repeat(44))]);
         let long = key(KeyAlgorithm::Rsa2048, "B".repeat(392));
         let strings = long.record_strings();

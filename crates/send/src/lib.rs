@@ -28,12 +28,14 @@
 mod attempt;
 mod check;
 mod compose;
+mod dns;
 mod journal;
 mod launch;
 mod pace;
 mod probe;
 mod resend;
 pub mod return_path;
+pub mod sending_domains;
 pub mod servers;
 mod settings;
 mod sign;

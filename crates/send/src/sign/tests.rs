@@ -1,56 +1,18 @@
 //! What is signed is verified as receivers do it: with the public key from DNS, by the library's other half.
 
+#[path = "../../tests/send/receiver.rs"]
+mod receiver;
+
 use super::*;
 use crate::signing_key::make_key;
 use chrono::TimeDelta;
-use mail_auth::common::parse::TxtRecordParser;
-use mail_auth::common::verify::DomainKey;
-use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
-use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt};
 use proptest::prelude::*;
 use rebound_domain::{DkimKeyId, KeyState, SendingDomainId};
+use receiver::{Records, passes, verified};
 use sha2::Digest;
-use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use KeyAlgorithm::{Ed25519, Rsa2048};
-
-/// DNS, as far as it is known; nothing else is asked.
-#[derive(Default)]
-struct Records(HashMap<Box<str>, Txt>);
-
-impl Records {
-    fn of<'a>(keys: impl IntoIterator<Item = &'a DkimKey>) -> Self {
-        let entry = |key: &DkimKey| {
-            let record = DomainKey::parse(key.record_value().as_bytes()).unwrap();
-            let name = format!("{}.", key.record_name("fernhill.example"));
-            (name.into_boxed_str(), Txt::DomainKey(Arc::new(record)))
-        };
-        Self(keys.into_iter().map(entry).collect())
-    }
-}
-
-impl ResolverCache<Box<str>, Txt> for Records {
-    fn get<Q>(&self, name: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.0.get(name).cloned()
-    }
-
-    fn remove<Q>(&self, _: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        None
-    }
-
-    fn insert(&self, _: Box<str>, _: Txt, _: std::time::Instant) {}
-}
 
 fn made(selector: &str, algorithm: KeyAlgorithm) -> (DkimKey, Secret) {
     let (public, secret) = make_key(algorithm).unwrap();
@@ -82,14 +44,6 @@ fn signed(signer: &Signer, message: &str) -> Vec<u8> {
     [signer.sign(message.as_bytes(), now()).unwrap(), message.as_bytes().to_vec()].concat()
 }
 
-/// What a receiver makes of each signature of `message`.
-async fn verified(message: &[u8], records: &Records) -> Vec<DkimResult> {
-    let nobody = MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default()).unwrap();
-    let message = AuthenticatedMessage::parse(message).unwrap();
-    let found = nobody.verify_dkim(Parameters::new(&message).with_txt_cache(records)).await;
-    found.iter().map(|one| one.result().clone()).collect()
-}
-
 const HEADERS: &str = "From: \"Fern Hill\" <news@fernhill.example>\r\nTo: <ada@orchard.example>\r\n\
     Subject: =?utf-8?q?Fr=C3=BChling?=\r\n and bulbs\r\nDate: Thu, 26 Nov 2026 10:00:00 +0000\r\n\
     Message-ID: <1@bounce.fernhill.example>\r\nList-ID: <l1.bounce.fernhill.example>\r\n\
@@ -99,10 +53,6 @@ const HEADERS: &str = "From: \"Fern Hill\" <news@fernhill.example>\r\nTo: <ada@o
 
 fn message(body: &str) -> String {
     format!("{HEADERS}{body}")
-}
-
-fn passes(results: &[DkimResult]) -> usize {
-    results.iter().filter(|result| **result == DkimResult::Pass).count()
 }
 
 #[tokio::test]
