@@ -1,6 +1,6 @@
 //! Looking for the records of keys, and what follows from what is found.
 
-use super::{By, DomainError, SELF, activate, retire};
+use super::{By, DomainError, SELF, activate, note, retire};
 use crate::dns::{resolver, texts};
 use chrono::{DateTime, Utc};
 use hickory_resolver::TokioResolver;
@@ -43,7 +43,11 @@ pub async fn check(
     let domain = sending_domains::get(db, id).await?.ok_or(DomainError::Unknown)?;
     let kept = dkim_keys::of(db, id).await?;
     let keys: Vec<DkimKey> = kept.into_iter().map(|kept| kept.key).filter(is_published).collect();
-    noted(db, &domain.name, &keys, nameserver, by).await
+    let found = noted(db, &domain.name, &keys, nameserver, by).await?;
+    let words: Vec<String> =
+        keys.iter().zip(found).map(|(key, found)| format!("{} {}", key.selector, found.as_str())).collect();
+    let detail = format!("{}: {}", domain.name, words.join(", "));
+    Ok(note(db, "domain.checked", id, &detail, by).await?)
 }
 
 /// Whether its record should be there.
@@ -57,14 +61,15 @@ async fn noted(
     keys: &[DkimKey],
     nameserver: Option<SocketAddr>,
     by: By<'_>,
-) -> Result<(), DomainError> {
-    for (key, found) in keys.iter().zip(look_up(domain, keys, nameserver).await) {
-        dkim_keys::note_check(db, key.id, &found, by.now).await?;
-        if key.state == KeyState::Waiting && found == RecordState::Found {
+) -> Result<Vec<RecordState>, DomainError> {
+    let all = look_up(domain, keys, nameserver).await;
+    for (key, found) in keys.iter().zip(&all) {
+        dkim_keys::note_check(db, key.id, found, by.now).await?;
+        if key.state == KeyState::Waiting && *found == RecordState::Found {
             unless_done(activate(db, key.id, by).await)?;
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// What time does: looks for the records that are waited for or signed with, and ends keys whose time is up. Several
