@@ -99,7 +99,7 @@ async fn show(parts: &Parts, domain: &SendingDomain) -> anyhow::Result<()> {
         println!("\n{} ({}): {}", key.selector, key.algorithm.title(), key.state.as_str());
         match key.state {
             KeyState::Retired { .. } => {
-                println!("  its record may be removed: {}", key.record_name(domain.name.as_str()))
+                println!("  its record may be removed: {}", key.record_name(domain.name.as_str()));
             }
             KeyState::Waiting | KeyState::Active { .. } | KeyState::Retiring { .. } => {
                 println!("  name:  {}", key.record_name(domain.name.as_str()));
