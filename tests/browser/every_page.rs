@@ -83,6 +83,11 @@ const PLACES: &[(&str, Kind)] = &[
     ("/servers/new", Page(&["/servers/new"])),
     ("/servers/{id}", Page(&["/servers/1"])),
     ("/servers/{id}/remove", Page(&["/servers/1/remove"])),
+    ("/sending-domains", Page(&["/sending-domains"])),
+    ("/sending-domains/new", Page(&["/sending-domains/new"])),
+    ("/sending-domains/{id}", Page(&["/sending-domains/1"])),
+    ("/sending-domains/{id}/remove", Page(&["/sending-domains/1/remove"])),
+    ("/dkim-keys/{id}/retire", Page(&["/dkim-keys/1/retire"])),
     ("/return-path", Page(&["/return-path"])),
 ];
 

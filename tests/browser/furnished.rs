@@ -41,6 +41,10 @@ pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
     browser.write("Host", "mail.fernhill.test").await;
     browser.press("Save").await;
     browser.sees("mail.fernhill.test").await;
+    browser.open("/sending-domains/new").await;
+    browser.write("Domain of your senders", "fernhill.test").await;
+    browser.press("Add it and make keys").await;
+    browser.sees("Waiting for its record").await;
     // Hosts that all think ill of our server: an incident, for which the campaign waits.
     let blocked: Vec<String> = (0..60).map(|number| format!("blocked-{number}@sandbox.test")).collect();
     let blocked: Vec<&str> = blocked.iter().map(String::as_str).collect();

@@ -69,6 +69,7 @@ pub(crate) enum Place {
     Bounces,
     Incidents,
     Servers,
+    SendingDomains,
     ReturnPath,
     Policies,
     Users,

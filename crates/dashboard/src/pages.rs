@@ -15,6 +15,7 @@ pub(crate) mod lists;
 pub(crate) mod overview;
 pub(crate) mod policies;
 pub(crate) mod return_path;
+pub(crate) mod sending_domains;
 pub(crate) mod servers;
 pub(crate) mod settings;
 pub(crate) mod setup;

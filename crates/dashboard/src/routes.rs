@@ -2,7 +2,7 @@
 
 use crate::pages::{
     account, api, audit, bounces, campaigns, classify, confirm, contacts, imports, incidents, join, lists, overview,
-    policies, return_path, servers, settings, setup, sign_in, suppressions, users, work,
+    policies, return_path, sending_domains, servers, settings, setup, sign_in, suppressions, users, work,
 };
 use crate::{App, assets};
 use axum::extract::DefaultBodyLimit;
@@ -148,6 +148,17 @@ pub fn routes() -> Vec<Route> {
         post("/servers/{id}/remove", Some(Administer), servers::remove),
         post("/servers/{id}/test", Some(Administer), servers::test),
         post("/servers/test", Some(Administer), servers::test_configured),
+        get("/sending-domains", Some(Administer), sending_domains::index),
+        get("/sending-domains/new", Some(Administer), sending_domains::blank),
+        post("/sending-domains/new", Some(Administer), sending_domains::create),
+        get("/sending-domains/{id}", Some(Administer), sending_domains::show),
+        post("/sending-domains/{id}/check", Some(Administer), sending_domains::check),
+        post("/sending-domains/{id}/align", Some(Administer), sending_domains::align),
+        post("/sending-domains/{id}/rotate", Some(Administer), sending_domains::rotate),
+        get("/sending-domains/{id}/remove", Some(Administer), sending_domains::remove_page),
+        post("/sending-domains/{id}/remove", Some(Administer), sending_domains::remove),
+        get("/dkim-keys/{id}/retire", Some(Administer), sending_domains::retire_page),
+        post("/dkim-keys/{id}/retire", Some(Administer), sending_domains::retire),
         get("/return-path", Some(Administer), return_path::show),
         post("/return-path", Some(Administer), return_path::check),
     ]

@@ -27,6 +27,8 @@ mod readings;
 mod rules;
 #[path = "dashboard/seed.rs"]
 mod seed;
+#[path = "dashboard/sending_domains.rs"]
+mod sending_domains;
 #[path = "dashboard/servers.rs"]
 mod servers;
 #[path = "dashboard/world.rs"]

@@ -124,7 +124,8 @@ fn is_local_part(local: &str) -> bool {
     local.split('.').all(|part| !part.is_empty() && part.chars().all(atom))
 }
 
-fn is_host_name(domain: &str) -> bool {
+/// Whether `domain` is a host name of at least two labels, in its A-label form.
+pub(crate) fn is_host_name(domain: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')

@@ -19,6 +19,10 @@ macro_rules! id {
 }
 
 id! {
+    /// Names a domain that mail is sent from.
+    SendingDomainId
+    /// Names a key that signs mail.
+    DkimKeyId
     /// Names a contact.
     ContactId
     /// Names a list.

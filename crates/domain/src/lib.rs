@@ -53,7 +53,10 @@ mod retry;
 mod suppression;
 
 mod clock;
+mod dkim;
+mod dkim_record;
 mod seal;
+mod sending_domain;
 mod server;
 mod user;
 
@@ -65,9 +68,11 @@ pub use clock::Clock;
 pub use complaint::Complaint;
 pub use contact::{Contact, Fields, field_name, full_name};
 pub use delivery::StateName;
+pub use dkim::{DkimKey, KeyAlgorithm, KeyNotNow, KeyState, OVERLAP};
+pub use dkim_record::{RecordState, judge_record};
 pub use id::{
-    BounceId, CampaignId, ContactId, DeliveryId, ImportId, InboxId, IncidentId, JobId, ListId, ServerId, UserId,
-    WorkerId,
+    BounceId, CampaignId, ContactId, DeliveryId, DkimKeyId, ImportId, InboxId, IncidentId, JobId, ListId,
+    SendingDomainId, ServerId, UserId, WorkerId,
 };
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use list::{List, Subscription, SubscriptionState};
@@ -79,6 +84,7 @@ pub use receiver::{Lane, Pass, Receiver};
 pub use resend::{Remedy, Resend};
 pub use retry::{Next, Refusal, Tries, next_try};
 pub use seal::{NONCE, Unsealed, seal, sealed_with, unseal};
+pub use sending_domain::{Alignment, BadDomain, DomainName, SendingDomain, organisational_domain, speaks_for};
 pub use server::{Server, Tls};
 pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};

@@ -4,6 +4,7 @@ mod campaign;
 mod classify;
 mod demo;
 mod doctor;
+mod domain;
 mod import;
 mod ingest;
 mod keys;
@@ -62,6 +63,9 @@ enum Command {
     /// Add people who may sign in, and change their passwords
     #[command(subcommand)]
     User(user::Command),
+    /// Sign mail from your domains: keys, their DNS records, and their rotation
+    #[command(subcommand)]
+    Domain(domain::Command),
     /// Change the key that signs return paths and seals secrets
     #[command(subcommand)]
     Keys(keys::Command),
@@ -82,6 +86,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(config()?, args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Doctor => doctor::run(self.config.as_deref()).await,
+            Command::Domain(command) => domain::run(Parts::open(config()?).await?, command).await,
             Command::Keys(command) => keys::run(Parts::open(config()?).await?, command).await,
             Command::User(command) => user::run(Parts::open(config()?).await?, command).await,
         }

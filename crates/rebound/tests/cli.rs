@@ -473,3 +473,22 @@ impl Talk {
         }
     }
 }
+
+#[test]
+fn keys_of_a_domain_are_made_and_their_records_printed() {
+    let desk = Desk::new();
+    let added = desk.well(&["domain", "add", "Fernhill.test"]);
+    for part in ["name:  rsa-", "name:  ed25519-", "._domainkey.fernhill.test", "v=DKIM1; k=rsa; p=MIIB", "waiting"] {
+        assert!(added.contains(part), "{part} in {added}");
+    }
+    assert_eq!(desk.well(&["domain", "list"]).split_whitespace().collect::<Vec<_>>(), ["fernhill.test", "unsigned"]);
+    let keys = desk.well(&["domain", "keys", "fernhill.test"]);
+    assert!(added.ends_with(&keys), "{added} {keys}");
+    // Nobody has put a name below `.test` into DNS (RFC 6761).
+    let checked = desk.refused(&["domain", "check", "fernhill.test"]);
+    assert_eq!(checked.matches("waiting").count(), 2, "{checked}");
+    assert!(desk.refused(&["domain", "rotate", "fernhill.test"]).contains("new keys wait already"));
+    assert!(desk.refused(&["domain", "add", "fernhill.test"]).contains("is there already"));
+    assert!(desk.refused(&["domain", "add", "co.uk"]).contains("public suffix"));
+    assert!(desk.refused(&["domain", "keys", "orchard.test"]).contains("domain list"));
+}

@@ -2,6 +2,7 @@
 
 mod content;
 mod envelope;
+mod signing;
 mod trial;
 
 use crate::Sender;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use rebound_db::audience::{self, Figures};
 use rebound_db::{Audience, Error, Pool, campaigns, deliveries, lists};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Draft, StateName};
+use signing::Ask;
 use trial::Trial;
 
 /// Contacts whose messages are tried out at once.
@@ -154,6 +156,9 @@ async fn look(
 ) -> Result<Preflight, Error> {
     let mut preflight = Preflight::default();
     envelope::draft(draft, sender, &mut preflight);
+    // A launch must not wait for a name server, and nothing that is found here stops it.
+    let ask = if depth == Depth::Sample { Ask::Names(None) } else { Ask::Nobody };
+    signing::look(db, draft, ask, &mut preflight, now).await?;
     let Some(list) = lists::get(db, draft.list).await? else {
         preflight.findings.push(Finding::stop(Part::To, "The list is not there any more. Choose another."));
         return Ok(preflight);

@@ -1,11 +1,13 @@
 //! Template + contact → message.
 
 use crate::Sender;
+use crate::sign::{SignError, Signer};
 use crate::template::{Rendered, Template, TemplateError};
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::{address::Address, message_id::MessageId, raw::Raw, url::URL};
 use rebound_domain::{Campaign, Contact, DeliveryId, EmailAddress};
+use std::sync::Arc;
 
 /// A campaign that is ready to be composed for one contact after another.
 #[derive(Debug)]
@@ -14,6 +16,7 @@ pub struct Composer {
     list_name: String,
     template: Template,
     sender: Sender,
+    signer: Option<Arc<Signer>>,
 }
 
 /// Why no message could be made for a contact.
@@ -25,16 +28,25 @@ pub enum ComposeError {
     /// The message could not be written out.
     #[error("the message could not be written")]
     Write(#[from] std::io::Error),
+    /// The message could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 impl Composer {
-    /// Compiles the campaign's text.
+    /// Compiles the campaign's text. Its messages go unsigned until [`signed_by`](Self::signed_by) names who signs.
     ///
     /// # Errors
     /// [`TemplateError`] naming part and line.
     pub fn new(campaign: Campaign, list_name: &str, sender: Sender) -> Result<Self, TemplateError> {
         let template = Template::compile(&campaign.draft, list_name)?;
-        Ok(Self { campaign, list_name: list_name.to_owned(), template, sender })
+        Ok(Self { campaign, list_name: list_name.to_owned(), template, sender, signer: None })
+    }
+
+    /// The same, with its messages signed by `signer`, where there is one.
+    #[must_use]
+    pub fn signed_by(self, signer: Option<Arc<Signer>>) -> Self {
+        Self { signer, ..self }
     }
 
     /// The campaign.
@@ -52,7 +64,7 @@ impl Composer {
         self.template.render(contact.address.as_str(), &contact.fields, &link)
     }
 
-    /// The whole message, headers and body, with CRLF line ends.
+    /// The whole message, headers and body, with CRLF line ends, signed where somebody signs.
     ///
     /// One-click unsubscribe is RFC 8058, `List-ID` RFC 2919; `Auto-Submitted` and `Precedence` keep automatic
     /// answers away (RFC 3834).
@@ -84,7 +96,7 @@ impl Composer {
         if let Some(reply_to) = &draft.reply_to {
             message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
         }
-        Ok(on_the_wire(message.write_to_vec()?))
+        self.signed(on_the_wire(message.write_to_vec()?), now)
     }
 
     /// The message as `shown_as` would get it, to `to`: marked as a test, with a link that unsubscribes nobody.
@@ -113,7 +125,13 @@ impl Composer {
         if let Some(reply_to) = &draft.reply_to {
             message = message.reply_to(Address::new_address(None::<&str>, reply_to.as_str()));
         }
-        Ok(on_the_wire(message.write_to_vec()?))
+        self.signed(on_the_wire(message.write_to_vec()?), now)
+    }
+
+    fn signed(&self, message: String, now: DateTime<Utc>) -> Result<String, ComposeError> {
+        let Some(signer) = &self.signer else { return Ok(message) };
+        let lines = signer.sign(message.as_bytes(), now)?;
+        Ok(String::from_utf8_lossy(&lines).into_owned() + &message)
     }
 
     /// The list's name.

@@ -1,23 +1,17 @@
 //! Whether bounces find back: the listener, the DNS records, and the way between them.
 
 use crate::Sender;
+use crate::dns::{PATIENCE, absolute, resolver, texts};
 use chrono::{DateTime, Utc};
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverConfig};
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use rebound_domain::{CampaignId, DeliveryId};
 use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// A person waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Hosts that are looked at; more than that nobody lists.
 const HOSTS: usize = 3;
@@ -74,22 +68,6 @@ pub async fn check(sender: &Sender, way: &Way, now: DateTime<Utc>) -> Vec<Found>
     }
     found.push(spf(&resolver, &sender.return_domain).await);
     found
-}
-
-fn resolver(nameserver: Option<SocketAddr>) -> Result<TokioResolver, NetError> {
-    let mut builder = match nameserver {
-        None => TokioResolver::builder_tokio()?,
-        Some(address) => {
-            let mut udp = ConnectionConfig::new(ProtocolConfig::Udp);
-            udp.port = address.port();
-            let server = NameServerConfig::new(address.ip(), true, vec![udp]);
-            let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        }
-    };
-    let options = builder.options_mut();
-    (options.timeout, options.attempts) = (PATIENCE / 2, 1);
-    builder.build()
 }
 
 async fn listener(ours: &str, domain: &str, listen: SocketAddr) -> Found {
@@ -197,14 +175,9 @@ async fn exchanger(resolver: &TokioResolver, host: &str, port: u16, ours: &str, 
 
 async fn spf(resolver: &TokioResolver, domain: &str) -> Found {
     let name = format!("SPF record of {domain}");
-    let answer = timeout(PATIENCE, resolver.txt_lookup(absolute(domain))).await;
-    let texts: Vec<String> = match &answer {
-        Ok(Ok(lookup)) => lookup.answers().iter().filter_map(|record| text(&record.data)).collect(),
-        Ok(Err(error)) if error.is_no_records_found() => vec![],
-        Ok(Err(_)) | Err(_) => {
-            let words = "The name server did not say. Try again in a minute.".to_owned();
-            return Found { name, words, state: State::Unsure };
-        }
+    let Ok(texts) = texts(resolver, domain).await else {
+        let words = "The name server did not say. Try again in a minute.".to_owned();
+        return Found { name, words, state: State::Unsure };
     };
     let (words, state) = match texts.into_iter().find(|text| text.to_ascii_lowercase().starts_with("v=spf1")) {
         Some(record) => (record, State::Well),
@@ -214,16 +187,6 @@ async fn spf(resolver: &TokioResolver, domain: &str) -> Found {
         ),
     };
     Found { name, words, state }
-}
-
-fn text(data: &RData) -> Option<String> {
-    let RData::TXT(txt) = data else { return None };
-    Some(txt.txt_data.iter().map(|part| String::from_utf8_lossy(part)).collect())
-}
-
-/// No search list of this machine is to be asked as well.
-fn absolute(name: &str) -> String {
-    format!("{}.", name.trim_end_matches('.'))
 }
 
 /// Where to call somebody who listens there.
@@ -276,13 +239,13 @@ async fn converse(host: SocketAddr, ours: &str, domain: &str) -> Result<Said, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
     use hickory_resolver::proto::rr::rdata::{A, MX, TXT};
-    use hickory_resolver::proto::rr::{Name, Record, RecordType};
+    use hickory_resolver::proto::rr::{Name, RecordType};
     use rebound_domain::{Keys, ReturnPath};
     use std::str::FromStr;
+    use std::sync::{Arc, Mutex};
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-    use tokio::net::{TcpListener, UdpSocket};
+    use tokio::net::TcpListener;
 
     fn sender() -> Sender {
         Sender {
@@ -294,26 +257,8 @@ mod tests {
 
     /// A name server that knows these records and no others.
     async fn names(records: Vec<(&'static str, RData)>) -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        tokio::spawn(async move {
-            let mut bytes = [0; 1500];
-            while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
-                let asked = Message::from_vec(&bytes[..length]).unwrap();
-                let query = asked.queries[0].clone();
-                let mut answer = Message::response(asked.metadata.id, OpCode::Query);
-                answer.add_query(query.clone());
-                for (name, data) in &records {
-                    let name = Name::from_str(name).unwrap();
-                    if name == *query.name() && data.record_type() == query.query_type() {
-                        answer.add_answer(Record::from_rdata(name, 60, data.clone()));
-                    }
-                }
-                answer.metadata.response_code = ResponseCode::NoError;
-                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
-            }
-        });
-        address
+        let records = records.into_iter().map(|(name, data)| (name.to_owned(), data)).collect();
+        crate::dns::pretend::names(Arc::new(Mutex::new(records))).await
     }
 
     /// A mail host that takes what `takes` says.

@@ -1,6 +1,7 @@
 //! Administrators' orders about servers: add, change, put in use, remove; their passwords are sealed here.
 
 use crate::Relay;
+use crate::sending_domains::{self, DomainError};
 use chrono::{DateTime, Utc};
 use rebound_db::servers::{self, Kept};
 use rebound_db::{Connection, Pool, events};
@@ -15,6 +16,9 @@ pub enum ServerError {
     /// Its password does not open.
     #[error("the password cannot be used: {0}. Type it again")]
     Sealed(#[from] Unsealed),
+    /// The secret of a key that signs mail does not open.
+    #[error("a key that signs mail cannot be used: {0}. Withdraw it under Sending domains, or bring the key file back")]
+    SigningKey(Unsealed),
     /// The keys cannot seal.
     #[error("there is no key to seal the password with")]
     NoKey,
@@ -156,7 +160,7 @@ pub fn relay(keys: &Keys, kept: &Kept) -> Result<Relay, ServerError> {
     })
 }
 
-/// Seals every secret with the first of `keys`; how many there were.
+/// Seals every secret with the first of `keys`, those of keys that sign as well; how many there were.
 ///
 /// # Errors
 /// [`ServerError`]; then all are as they were.
@@ -169,6 +173,11 @@ pub async fn reseal(db: &Pool, keys: &Keys, actor: &str, now: DateTime<Utc>) -> 
         put_password(&tx, keys, id, &password).await?;
         count += 1;
     }
+    count += sending_domains::reseal(&tx, keys).await.map_err(|error| match error {
+        DomainError::Database(error) => error.into(),
+        DomainError::Sealed(why) => ServerError::SigningKey(why),
+        _ => ServerError::NoKey,
+    })?;
     let detail = format!("{count} secrets");
     let event =
         events::Event { at: now, kind: "key.rotated", actor, subject: "key", subject_id: None, key: None, detail };

@@ -3,6 +3,7 @@
 //! It is no delivery: it is counted nowhere, its bounce goes to the author, and its unsubscribe link leads nowhere.
 
 use crate::compose::Composer;
+use crate::sending_domains::{self, DomainError};
 use crate::transport::{Answer, Envelope, Line, Mail, RelayDown, Wire};
 use crate::{ComposeError, Relay, Sender, TemplateError};
 use chrono::{DateTime, Utc};
@@ -23,12 +24,24 @@ pub enum TestError {
     /// The message cannot be made for this contact.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// The keys that sign cannot be used.
+    #[error(transparent)]
+    Signing(DomainError),
     /// There is no line to the relay.
     #[error(transparent)]
     Relay(#[from] RelayDown),
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] rebound_db::Error),
+}
+
+impl From<DomainError> for TestError {
+    fn from(error: DomainError) -> Self {
+        match error {
+            DomainError::Database(error) => Self::Database(error),
+            other => Self::Signing(other),
+        }
+    }
 }
 
 /// What became of one test.
@@ -78,7 +91,8 @@ pub async fn test_send(
     now: DateTime<Utc>,
 ) -> Result<Vec<Tested>, TestError> {
     let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
-    let composer = Composer::new(campaign.clone(), &list, sender.clone())?;
+    let signer = sending_domains::signer(db, &sender.keys, &campaign.draft.from).await?;
+    let composer = Composer::new(campaign.clone(), &list, sender.clone())?.signed_by(signer);
     let mut line = open(relay).await?;
     let mut tested = Vec::new();
     for address in to {

@@ -1,8 +1,8 @@
-//! Launches scheduled campaigns when their time has come.
+//! What time does beside the worker's rounds: it launches scheduled campaigns, and looks after the keys that sign.
 //!
-//! Beside the worker's rounds: a launch tries every message out, and mail must not wait for that.
+//! A launch tries every message out, and a name server may be slow: mail must wait for neither.
 
-use crate::{Sender, launch};
+use crate::{Sender, launch, sending_domains};
 use chrono::Utc;
 use rebound_db::Pool;
 use rebound_domain::Clock;
@@ -11,20 +11,32 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often the clock is looked at.
+/// How often the clock is looked at for campaigns.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Until `stop`. Several workers may do it: each campaign is launched once.
+/// How often the clock is looked at for keys.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
+
+/// Until `stop`. Several workers may do it: each campaign is launched once, and each key moved once.
 pub(crate) async fn run(db: Pool, sender: Sender, clock: Clock, wake: Arc<Notify>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        match launch::launch_due(&db, &sender, clock.at(Utc::now())).await {
+    tokio::join!(launches(&db, &sender, clock, &wake, &stop), keys(&db, clock, &stop));
+}
+
+async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop: &CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        match launch::launch_due(db, sender, clock.at(Utc::now())).await {
             Ok(true) => wake.notify_one(),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the scheduled campaigns wait for the database"),
+        }
+    }
+}
+
+async fn keys(db: &Pool, clock: Clock, stop: &CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_AT_KEYS)).await.is_some() {
+        let looked = sending_domains::look_at_keys(db, None, clock.at(Utc::now()));
+        if let Some(Err(error)) = stop.run_until_cancelled(looked).await {
+            tracing::error!(%error, "the keys that sign could not be looked after");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::launch;
 use crate::pace::Lanes;
 use crate::prepare::{Prepared, Preparer};
 use crate::rate::Rate;
+use crate::sending_domains::{self, DomainError};
 use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
@@ -15,9 +16,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
 use rebound_contacts::rules::InForce;
 use rebound_db::leases::{self, Lease};
+use rebound_db::sending_domains::Edition;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies};
-use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
+use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Unsealed, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -154,6 +156,8 @@ impl Worker {
             jobs: &jobs,
             id: presence.id,
             ready: Ready::new(),
+            signing: Edition::default(),
+            unopened: None,
             silent: HashMap::new(),
             looked: None,
             minded: None,
@@ -255,6 +259,10 @@ struct Dispatch<'a> {
     jobs: &'a mpsc::Sender<Job>,
     id: WorkerId,
     ready: Ready,
+    /// The keys that what is ready is signed with.
+    signing: Edition,
+    /// Since when they do not open. On our own clock.
+    unopened: Option<Instant>,
     /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
     silent: HashMap<WorkerId, Instant>,
     /// When it last looked around, on our own clock.
@@ -276,6 +284,7 @@ impl Dispatch<'_> {
             self.mind_the_dead(now).await?;
             self.mind_the_relay().await?;
             self.mind_what_people_changed().await?;
+            self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
             self.minded = Some(Instant::now());
         }
@@ -362,6 +371,16 @@ impl Dispatch<'_> {
         Ok(())
     }
 
+    /// Where other keys sign than before, campaigns go on with those.
+    async fn mind_the_keys(&mut self) -> Result<(), rebound_contacts::Error> {
+        let edition = rebound_db::sending_domains::edition(&self.worker.db).await?;
+        if edition != self.signing {
+            self.ready.clear();
+            self.signing = edition;
+        }
+        Ok(())
+    }
+
     async fn serve(&mut self, campaign: Campaign) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         let mut busy = false;
@@ -388,15 +407,29 @@ impl Dispatch<'_> {
         }
         let db = &self.worker.db;
         let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
-        match Composer::new(campaign.clone(), &list, self.worker.sender.clone()) {
+        let signer = match sending_domains::signer(db, &self.worker.sender.keys, &campaign.draft.from).await {
+            Err(DomainError::Database(error)) => return Err(error.into()),
+            // The keys of the installation may have been changed just now, and are not followed here yet.
+            Err(DomainError::Sealed(Unsealed::UnknownKey(_)))
+                if self.unopened.get_or_insert_with(Instant::now).elapsed() < HEARTBEAT =>
+            {
+                return Ok(None);
+            }
+            signer => signer,
+        };
+        self.unopened = None;
+        let composer = Composer::new(campaign.clone(), &list, self.worker.sender.clone());
+        let composer = composer.map_err(|error| error.to_string()).and_then(|composer| {
+            Ok(composer.signed_by(signer.map_err(|error| format!("Its mail cannot be signed: {error}."))?))
+        });
+        match composer {
             Ok(composer) => {
                 let composer = Arc::new(composer);
                 self.ready.insert(campaign.id.0, Arc::clone(&composer));
                 Ok(Some(composer))
             }
-            Err(error) => {
+            Err(reason) => {
                 let now = self.worker.clock.at(Utc::now());
-                let reason = error.to_string();
                 campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Paused, Some(&reason), now)
                     .await?;
                 Ok(None)

@@ -4,8 +4,15 @@
 
 #[path = "send/campaigns.rs"]
 mod campaigns;
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
+#[path = "../../db/tests/db/postgres.rs"]
+mod postgres;
+#[path = "send/receiver.rs"]
+mod receiver;
 #[path = "send/relay.rs"]
 mod relay;
+#[path = "send/signed.rs"]
+mod signed;
 
 use rebound_send::{Relay, RelayDown, Tls, probe};
 use std::sync::Arc;

@@ -97,7 +97,7 @@ pub(crate) struct Index {
     asked: Asked,
     fault: Option<&'static str>,
     actors: Vec<String>,
-    nouns: [(&'static str, &'static str); 9],
+    nouns: [(&'static str, &'static str); 10],
     rows: Vec<Row>,
     more: Option<String>,
     export: String,

@@ -12,7 +12,7 @@ use crate::session::{Administer, Allowed};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::State;
-use rebound_db::{inbox, lanes, policies, servers, users};
+use rebound_db::{inbox, lanes, policies, sending_domains, servers, users};
 use rebound_domain::{BounceCause, Policy};
 
 #[derive(Template)]
@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     lanes: Vec<Lane>,
     people: Count,
     relay: String,
+    domains: Vec<String>,
     listen: String,
     proxies: Vec<String>,
     keys: Vec<String>,
@@ -69,6 +70,7 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         lanes: resting.into_iter().map(lane).collect(),
         people: Count(i64::try_from(people).unwrap_or(i64::MAX)),
         relay: app.installation.relay.as_ref().map(|relay| relay.host.clone()).or(in_use).unwrap_or_default(),
+        domains: sending_domains::list(&app.db).await?.into_iter().map(|domain| domain.name.to_string()).collect(),
         listen: app.installation.listen.to_string(),
         proxies: app.proxies.names(),
         keys: app.sender.keys.names().into_iter().map(String::from).collect(),

@@ -11,6 +11,7 @@ mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;
 mod rates;
+mod sending_domains;
 mod upgrade;
 
 use rebound_db::Pool;

@@ -8,7 +8,7 @@ use rebound_domain::Draft;
 const LONG_SUBJECT: usize = 78;
 
 /// Providers that let only their own servers send in their name (DMARC).
-const MAILBOX_PROVIDERS: [&str; 10] = [
+pub(super) const MAILBOX_PROVIDERS: [&str; 10] = [
     "aol.com",
     "gmail.com",
     "gmx.de",

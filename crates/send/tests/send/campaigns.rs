@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 const ME: &str = "ines@fernhill.example";
 
-fn sender() -> Sender {
+pub(crate) fn sender() -> Sender {
     Sender {
         keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
         return_domain: "bounce.fernhill.example".into(),
@@ -27,13 +27,19 @@ fn sender() -> Sender {
 async fn installation() -> (Pool, CampaignId, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let db = rebound_db::temporary(folder.path()).await.unwrap();
+    let id = furnish(&db).await;
+    (db, id, folder)
+}
+
+/// The same, in a database that is there.
+pub(crate) async fn furnish(db: &Pool) -> CampaignId {
     let before = Utc::now() - TimeDelta::days(1);
-    let list = lists::ensure(&db, "News", before).await.unwrap().id;
+    let list = lists::ensure(db, "News", before).await.unwrap().id;
     let people: Vec<(EmailAddress, Fields)> =
         (0..10).map(|n| (format!("p{n}@orchard.example").parse().unwrap(), Fields::new())).collect();
-    contacts::add(&db, &people, before).await.unwrap();
+    contacts::add(db, &people, before).await.unwrap();
     let keys: Vec<_> = people.iter().map(|(address, _)| address.key()).collect();
-    subscriptions::confirm_all(&db, list, &keys, "a test", before).await.unwrap();
+    subscriptions::confirm_all(db, list, &keys, "a test", before).await.unwrap();
     let draft = Draft {
         name: "Spring".into(),
         list,
@@ -47,11 +53,10 @@ async fn installation() -> (Pool, CampaignId, TempDir) {
         defaults: Fields::from([("first_name".into(), "reader".into())]),
         doubt: DoubtPolicy::Resend,
     };
-    let id = campaigns::create(&db, &draft, before).await.unwrap();
-    (db, id, folder)
+    campaigns::create(db, &draft, before).await.unwrap()
 }
 
-async fn campaign(db: &Pool, id: CampaignId) -> rebound_domain::Campaign {
+pub(crate) async fn campaign(db: &Pool, id: CampaignId) -> rebound_domain::Campaign {
     campaigns::get(db, id).await.unwrap().unwrap()
 }
 
@@ -113,7 +118,7 @@ async fn a_relay_that_is_not_there_is_named() {
 }
 
 /// Waits for what is expected, not for a time.
-async fn until<T>(what: &str, mut seen: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut seen: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
         loop {
             if let Some(seen) = seen().await {
@@ -125,7 +130,7 @@ async fn until<T>(what: &str, mut seen: impl AsyncFnMut() -> Option<T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), look).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
-async fn in_state(db: &Pool, id: CampaignId, state: CampaignState) -> Option<()> {
+pub(crate) async fn in_state(db: &Pool, id: CampaignId, state: CampaignState) -> Option<()> {
     (campaign(db, id).await.state == state).then_some(())
 }
 
@@ -162,12 +167,21 @@ async fn a_scheduled_campaign_goes_at_its_time_and_one_that_cannot_says_why() {
 }
 
 fn work(db: &Pool, folder: &TempDir, relay: &Relayed) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    work_as(db, format!("sqlite:{}", folder.path().join("worker.db").display()), relay, sender())
+}
+
+pub(crate) fn work_as(
+    db: &Pool,
+    url: String,
+    relay: &Relayed,
+    sender: Sender,
+) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let stop = CancellationToken::new();
     let worker = Worker {
         db: db.clone(),
-        url: format!("sqlite:{}", folder.path().join("worker.db").display()),
+        url,
         relay: relay.relay.clone(),
-        sender: sender(),
+        sender,
         clock: Clock::wall(),
         wake: std::sync::Arc::default(),
         rules: rebound_contacts::RuleBook::default(),

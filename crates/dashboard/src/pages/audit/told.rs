@@ -4,7 +4,7 @@ use rebound_db::events::Entry;
 use rebound_domain::BounceCause;
 
 /// What entries are about: the name in the database, and the word on the page.
-pub(super) const NOUNS: [(&str, &str); 9] = [
+pub(super) const NOUNS: [(&str, &str); 10] = [
     ("campaign", "Campaigns"),
     ("contact", "Contacts"),
     ("list", "Lists and imports"),
@@ -12,6 +12,7 @@ pub(super) const NOUNS: [(&str, &str); 9] = [
     ("policy", "Policies"),
     ("rules", "Rules for bounces"),
     ("server", "Sending servers"),
+    ("domain", "Sending domains"),
     ("user", "People and sign-ins"),
     ("key", "Keys"),
 ];
@@ -43,6 +44,15 @@ pub(super) fn words(entry: &Entry) -> String {
         "server.rested" => "stopped sending through this server",
         "server.removed" => "removed a sending server",
         "server.tested" => "tested a sending server",
+        "domain.added" => "added a sending domain",
+        "domain.checked" => "looked for the records of a sending domain",
+        "domain.aligned" => "changed for which senders a domain signs",
+        "domain.removed" => "removed a sending domain",
+        "dkim.made" => "made a key that signs mail",
+        "dkim.activated" => "signs with this key from now on",
+        "dkim.retiring" => "stopped signing with this key",
+        "dkim.retired" => "ended a key whose record may be removed",
+        "dkim.withdrawn" => "withdrew a key that never signed",
         "key.rotated" => "changed the key, and sealed all secrets anew",
         "suppressed" => "suppressed an address",
         "lifted" | "lifted.other" => "lifted a suppression",
@@ -85,6 +95,7 @@ pub(super) fn thing(entry: &Entry) -> Option<(String, String)> {
         ("rules", _) => named("Rules, version", "/settings/rules/versions"),
         ("policy", _) => Some(("Policies".to_owned(), "/policies".to_owned())),
         ("user", _) if entry.subject_id.is_some() => named("Person", "/users"),
+        ("domain", _) if entry.kind != "domain.removed" => named("Sending domain", "/sending-domains"),
         ("server", _) if entry.kind != "server.removed" => named("Server", "/servers"),
         _ => None,
     }
