@@ -28,6 +28,7 @@ mod m20261125_000013_providers;
 mod m20261125_000015_import_people;
 mod m20261126_000020_rules;
 mod m20261126_000022_judged_again;
+mod m20261126_000031_lanes;
 
 use sea_orm_migration::prelude::*;
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000015_import_people::Migration),
             Box::new(m20261126_000020_rules::Migration),
             Box::new(m20261126_000022_judged_again::Migration),
+            Box::new(m20261126_000031_lanes::Migration),
         ]
     }
 }

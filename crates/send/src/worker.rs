@@ -4,7 +4,7 @@ use crate::attempt::{Job, Shared, connection, given_up, receiver, unwritable};
 use crate::compose::Composer;
 use crate::journal::{Heard, Journal};
 use crate::launch;
-use crate::pace::{Lanes, Rate};
+use crate::pace::{Held, Lanes, Rate};
 use crate::timer;
 use crate::transport::probe;
 use crate::{Relay, Sender};
@@ -14,7 +14,7 @@ use rebound_contacts::rules::InForce;
 use rebound_db::leases::{self, Lease};
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, contacts, deliveries, events, lanes, lists, policies};
-use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Verdict, WorkerId};
+use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Policy, Turn, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -122,7 +122,7 @@ impl Worker {
     async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
         let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
         let rules = watch::Sender::new(self.rules.in_force(&self.db).await?);
-        let resting = lanes::resting(&self.db).await?;
+        let held = lanes::held(&self.db).await?;
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
@@ -131,7 +131,7 @@ impl Worker {
         let (journal, writer) = Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock);
         let (jobs, waiting) = mpsc::channel(self.relay.connections.max(1));
         let shared = Arc::new(self.shared(journal, (policy, rules), waiting, stop.clone()));
-        remember_lanes(&shared, resting);
+        remember_lanes(&shared, held, self.clock.at(Utc::now()));
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
         tracing::info!(worker.id = %presence.id, "sending");
@@ -207,7 +207,7 @@ impl Worker {
             rules,
             clock: self.clock,
             journal,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(u32::try_from(self.relay.connections).unwrap_or(u32::MAX).saturating_mul(2)),
             rate: Rate::per_second(self.relay.per_second),
             jobs: Mutex::new(jobs),
             down: watch::Sender::new(None),
@@ -336,7 +336,7 @@ impl Dispatch<'_> {
             self.shared.rules.send_replace(rules);
         }
         for lane in lanes::resting(db).await? {
-            self.shared.lanes.shorten(&lane.receiver, lane.until);
+            self.shared.lanes.shorten(&lane.receiver, lane.notice.until);
         }
         Ok(())
     }
@@ -424,10 +424,11 @@ impl Dispatch<'_> {
     fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
         let receiver = receiver(job);
         let end = job.lease.since + self.shared.policy().give_up_after();
-        let until = match self.shared.lanes.pass(&receiver, now) {
-            Pass::Go => return None,
-            Pass::Wait(until) => until,
-            Pass::AskAgain => now + TimeDelta::minutes(1),
+        let turn = if job.lease.attempts > 0 { Turn::Again } else { Turn::First };
+        let until = match self.shared.lanes.pass(&receiver, turn, now) {
+            Ok(()) => return None,
+            Err(Held::Queues(until)) => return Some(Heard::Back(job.lease.id, Some(until))),
+            Err(Held::Rests(until)) => until,
         };
         if now >= end {
             return Some(given_up(job, self.shared.lanes.words(&receiver), now));
@@ -449,10 +450,10 @@ async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, reb
     Ok(doubts)
 }
 
-fn remember_lanes(shared: &Shared, resting: Vec<lanes::RestingLane>) {
-    for lane in resting {
-        let verdict = Verdict { cause: lane.cause, ..crate::attempt::plain_verdict(lane.cause, &lane.words) };
-        shared.lanes.remember(lane.receiver, lane.until, lane.rests, verdict);
+fn remember_lanes(shared: &Shared, held: Vec<lanes::HeldLane>, now: DateTime<Utc>) {
+    for lanes::HeldLane { receiver, notice } in held.into_iter().filter(|lane| lane.notice.holds(now)) {
+        let words = Verdict { cause: notice.cause, ..crate::attempt::plain_verdict(notice.cause, &notice.words) };
+        shared.lanes.remember(receiver, notice, words, now);
     }
 }
 
