@@ -222,7 +222,7 @@ impl Lane {
         let told = verdict.retry_after.map(|seconds| TimeDelta::seconds(seconds.clamp(1, 86_400).into()));
         let by_policy = || policy_wait(policy, verdict, self.breaker.rests(), jitter);
         match rule.action {
-            _ if !probing && !many => return None,
+            _ if !probing && !many => None,
             _ if let Some(told) = told => self.rest(told, rule, verdict, now),
             Action::Rest if rule.minutes > 0 => {
                 let doubled = i64::from(rule.minutes) << self.breaker.rests().min(4);

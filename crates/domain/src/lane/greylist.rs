@@ -101,7 +101,7 @@ mod tests {
             let mut last = 0.0;
             for message in 0..20 {
                 let id = DeliveryId::new(CampaignId(1), message).unwrap();
-                let first = DateTime::UNIX_EPOCH + TimeDelta::hours(i64::from(message));
+                let first = DateTime::UNIX_EPOCH + TimeDelta::hours(message);
                 let mut now = first;
                 let mut tries = 1;
                 while super::super::seconds(now - first) < delay {

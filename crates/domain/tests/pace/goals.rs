@@ -44,11 +44,11 @@ pub(crate) fn throughput() -> Vec<Outcome> {
     let hourly = alone(Receiver::Hourly { quota: 10_000, hour: 0, taken: 0 }, PLENTY, hours(6.0));
     let capped = alone(Receiver::PerConnection(30), flow(10.0), hours(1.0));
     let bursts = alone(Receiver::Bursts(Tokens::new(10.0, 2_000.0)), PLENTY, hours(2.0));
-    let diurnal = alone(Receiver::Diurnal(Tokens::new(4.0, 8.0)), PLENTY, hours(24.0));
-    let of_a_day = (0..86_400).map(|second| of_day(4.0, f64::from(second))).sum();
-    let flaky = alone(Receiver::Flaky(0.05), flow(20.0), hours(2.0));
-    let storms = alone(Receiver::Storms, flow(10.0), hours(8.0));
-    let connections = alone(Receiver::Connections(4), PLENTY, hours(1.0));
+    let diurnal = alone(Receiver::Diurnal(Tokens::new(2.5, 5.0)), PLENTY, hours(24.0));
+    let of_a_day = (0..86_400).map(|second| of_day(2.5, f64::from(second))).sum();
+    let flaky = alone(Receiver::Flaky(0.05), flow(10.0), hours(2.0));
+    let storms = alone(Receiver::Storms, flow(4.0), hours(8.0));
+    let connections = alone(Receiver::Connections(4), PLENTY, hours(0.5));
     let (tarpit, _) = beside(Receiver::Tarpit(20.0), 0.5, hours(2.0));
     vec![
         outcome("fixed limit, 20/s", &fixed.figures, 20.0 * hours(1.0)),
@@ -56,11 +56,11 @@ pub(crate) fn throughput() -> Vec<Outcome> {
         outcome("hourly quota, 10,000/h", &hourly.figures, 60_000.0),
         outcome("30 messages per connection", &capped.figures, 10.0 * hours(1.0)),
         outcome("burst-tolerant, 10/s and 2,000 at once", &bursts.figures, 10.0 * hours(2.0) + 2_000.0),
-        outcome("diurnal, 0.8–7.2/s", &diurnal.figures, of_a_day),
+        outcome("diurnal, 0.5–4.5/s", &diurnal.figures, of_a_day),
         outcome("tarpit, 20 s per message", &tarpit.figures, 0.5 * hours(2.0)),
-        outcome("flaky, 5 % of connections lost", &flaky.figures, 20.0 * hours(2.0)),
-        outcome("421 storms, 10 min of every 2 h", &storms.figures, 10.0 * hours(8.0)),
-        outcome("4 connections at a time", &connections.figures, 40.0 * hours(1.0)),
+        outcome("flaky, 5 % of connections lost", &flaky.figures, 10.0 * hours(2.0)),
+        outcome("421 storms, 10 min of every 2 h", &storms.figures, 4.0 * hours(8.0)),
+        outcome("4 connections at a time", &connections.figures, 40.0 * hours(0.5)),
     ]
 }
 
@@ -153,9 +153,9 @@ pub(crate) fn beside(troubled: Receiver, per_second: f64, seconds: f64) -> (Side
 /// The share of its throughput that a healthy receiver keeps beside a dead one, and beside a tarpit.
 pub(crate) fn neighbours() -> (f64, f64) {
     let share = |(_, healthy): (Side, Side)| {
-        healthy.figures.taken.iter().map(|count| f64::from(*count)).sum::<f64>() * 100.0 / (20.0 * 7_200.0)
+        healthy.figures.taken.iter().map(|count| f64::from(*count)).sum::<f64>() * 100.0 / (20.0 * 3_600.0)
     };
-    let dead = beside(Receiver::Dead(0.0, f64::INFINITY), 5.0, 7_200.0);
-    let tarpit = beside(Receiver::Tarpit(20.0), 50.0, 7_200.0);
+    let dead = beside(Receiver::Dead(0.0, f64::INFINITY), 5.0, 3_600.0);
+    let tarpit = beside(Receiver::Tarpit(20.0), 50.0, 3_600.0);
     (share(dead), share(tarpit))
 }
