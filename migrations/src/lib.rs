@@ -29,6 +29,7 @@ mod m20261125_000015_import_people;
 mod m20261126_000020_rules;
 mod m20261126_000022_judged_again;
 mod m20261126_000030_sending_domains;
+mod m20261126_000031_lanes;
 mod m20261126_000033_active;
 mod m20261126_000034_rates;
 
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000020_rules::Migration),
             Box::new(m20261126_000022_judged_again::Migration),
             Box::new(m20261126_000030_sending_domains::Migration),
+            Box::new(m20261126_000031_lanes::Migration),
             Box::new(m20261126_000033_active::Migration),
             Box::new(m20261126_000034_rates::Migration),
         ]

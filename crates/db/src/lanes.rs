@@ -1,49 +1,52 @@
-//! Lanes at rest, kept so that a restart does not storm a host that asked for patience.
+//! Lanes that are held, kept so that a restart does not storm a host that asked for patience.
 
-use crate::entity::lanes::{ActiveModel, Column, Entity};
+use crate::entity::lanes::{ActiveModel, Column, Entity, Model};
 use crate::sql::{execute, millis, number, time};
 use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
-use rebound_domain::{BounceCause, Receiver};
+use rebound_domain::{BounceCause, Notice, Receiver, Slowed};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, QueryOrder, Set};
 
-/// A receiver that is not written to for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestingLane {
+/// A receiver that is not written to for a while, or not as fast as could be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldLane {
     /// Whose.
     pub receiver: Receiver,
-    /// When a probe goes.
-    pub until: DateTime<Utc>,
-    /// How often in a row it has rested.
-    pub rests: u32,
-    /// Why.
-    pub cause: BounceCause,
-    /// The host's own words.
-    pub words: String,
+    /// What holds it, why, and until when.
+    pub notice: Notice,
 }
 
-/// Keeps that a lane rests.
+/// Keeps what holds a lane, in place of what held it before.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn rest(db: &impl Connection, lane: &RestingLane) -> Result<(), Error> {
-    let cause = BounceCause::ALL.iter().position(|cause| *cause == lane.cause).unwrap_or_default();
+pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
+    let notice = &lane.notice;
+    let cause = BounceCause::ALL.iter().position(|cause| *cause == notice.cause).unwrap_or_default();
+    let (rests, per_hour, places) = match notice.slowed {
+        Slowed::Rests { rests } => (rests, None, None),
+        Slowed::PerHour(rate) => (0, Some(rate), None),
+        Slowed::Connections(most) => (0, None, Some(most)),
+    };
     let row = ActiveModel {
         receiver: Set(lane.receiver.as_str().to_owned()),
-        until: Set(millis(lane.until)),
-        rests: Set(lane.rests.into()),
+        until: Set(millis(notice.until)),
+        rests: Set(rests.into()),
         cause: Set(i16::try_from(cause).unwrap_or(i16::MAX)),
-        words: Set(lane.words.clone()),
+        words: Set(notice.words.clone()),
+        per_hour: Set(per_hour.map(i64::from)),
+        places: Set(places.map(i64::from)),
+        why: Set(notice.why.clone()),
     };
-    let newer = OnConflict::column(Column::Receiver)
-        .update_columns([Column::Until, Column::Rests, Column::Cause, Column::Words])
-        .to_owned();
+    let all =
+        [Column::Until, Column::Rests, Column::Cause, Column::Words, Column::PerHour, Column::Places, Column::Why];
+    let newer = OnConflict::column(Column::Receiver).update_columns(all).to_owned();
     Entity::insert(row).on_conflict(newer).exec_without_returning(db).await?;
     Ok(())
 }
 
-/// Forgets a rest: the receiver answers again.
+/// Forgets what held a lane: the receiver takes our mail again.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -52,24 +55,44 @@ pub async fn open(db: &impl Connection, receiver: &Receiver) -> Result<(), Error
     Ok(())
 }
 
+/// The lanes that are held, those first that end soonest. A slowed one may be over by now: see [`Notice::holds`].
+///
+/// # Errors
+/// [`Error`]
+pub async fn held(db: &impl Connection) -> Result<Vec<HeldLane>, Error> {
+    let rows = Entity::find().order_by_asc(Column::Until).all(db).await?;
+    rows.into_iter().map(HeldLane::try_from).collect()
+}
+
 /// The lanes at rest, the soonest probe first.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn resting(db: &impl Connection) -> Result<Vec<RestingLane>, Error> {
-    let rows = Entity::find().order_by_asc(Column::Until).all(db).await?;
-    rows.into_iter()
-        .map(|row| {
-            let cause = usize::try_from(row.cause).ok().and_then(|place| BounceCause::ALL.get(place)).copied();
-            Ok(RestingLane {
-                receiver: Receiver::of_domain(&row.receiver),
-                until: time(row.until),
-                rests: u32::try_from(row.rests).unwrap_or(0),
-                cause: cause.ok_or(Error::unreadable("lanes", "cause"))?,
-                words: row.words,
-            })
-        })
-        .collect()
+pub async fn resting(db: &impl Connection) -> Result<Vec<HeldLane>, Error> {
+    let rests = |lane: &HeldLane| matches!(lane.notice.slowed, Slowed::Rests { .. });
+    Ok(held(db).await?.into_iter().filter(rests).collect())
+}
+
+impl TryFrom<Model> for HeldLane {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let cause = usize::try_from(row.cause).ok().and_then(|place| BounceCause::ALL.get(place)).copied();
+        let number = |number: i64| u32::try_from(number).unwrap_or(0);
+        let slowed = match (row.per_hour, row.places) {
+            (Some(rate), _) => Slowed::PerHour(number(rate).max(1)),
+            (None, Some(most)) => Slowed::Connections(number(most).max(1)),
+            (None, None) => Slowed::Rests { rests: number(row.rests) },
+        };
+        let notice = Notice {
+            slowed,
+            until: time(row.until),
+            why: row.why,
+            cause: cause.ok_or(Error::unreadable("lanes", "cause"))?,
+            words: row.words,
+        };
+        Ok(Self { receiver: Receiver::of_domain(&row.receiver), notice })
+    }
 }
 
 /// Lets a probe go to a receiver that rests, at `now`, with what waits for it; `false` where it does not rest.
@@ -78,7 +101,7 @@ pub async fn resting(db: &impl Connection) -> Result<Vec<RestingLane>, Error> {
 /// [`Error::Unavailable`]
 pub async fn hurry(tx: &Transaction, receiver: &Receiver, now: DateTime<Utc>) -> Result<bool, Error> {
     let (name, now) = (receiver.as_str(), millis(now));
-    let sql = "SELECT until FROM lanes WHERE receiver = $1 AND until > $2";
+    let sql = "SELECT until FROM lanes WHERE receiver = $1 AND until > $2 AND per_hour IS NULL AND places IS NULL";
     let until = number(tx, sql, [name.into(), now.into()]).await?;
     if until == 0 {
         return Ok(false);

@@ -205,6 +205,8 @@ pub struct Bounce {
     pub refusal: Refusal,
     /// Whether the other side still holds the message and tries on (a delay notice): noted, and nothing more.
     pub held: bool,
+    /// In how many seconds its receiver was found to take such a message: how long its greylist lasts. Not kept.
+    pub learned: Option<u32>,
     /// What was said, and what it means.
     pub verdict: Verdict,
     /// The host that wrote the report.

@@ -37,6 +37,7 @@ mod list;
 
 mod campaign;
 mod delivery;
+mod lane;
 mod receiver;
 mod token;
 
@@ -75,12 +76,16 @@ pub use id::{
     SendingDomainId, ServerId, UserId, WorkerId,
 };
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
+pub use lane::{
+    Action, Budget, Change, Example, Greylist, Group, Lane, Notice, PaceRule, PaceRules, Pass, Slowed, Turn, Turns,
+    Waiting,
+};
 pub use list::{List, Subscription, SubscriptionState};
 pub use policy::{
     Backoff, BadSetting, Case, Consequence, Effect, Fact, Grade, History, IncidentScope, Number, Policy, Reach, Row,
     Run, Setting, Standing, Totals, Troubled, fold,
 };
-pub use receiver::{Lane, Pass, Receiver};
+pub use receiver::Receiver;
 pub use resend::{Remedy, Resend};
 pub use retry::{Next, Refusal, Tries, next_try};
 pub use seal::{NONCE, Unsealed, seal, sealed_with, unseal};

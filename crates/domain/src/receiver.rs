@@ -1,9 +1,8 @@
-//! The mailbox provider behind a domain, and the lane that leads to it.
+//! The mailbox provider behind a domain.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// The receiving side of a lane: for now the recipient's domain.
+/// The receiving side of a [`Lane`](crate::Lane): for now the recipient's domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Receiver(String);
@@ -19,101 +18,5 @@ impl Receiver {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// Whether mail may go to a receiver now.
-///
-/// A receiver that does not answer, or asks us to slow down, rests; then one probe goes out, and what
-/// it hears opens the lane or lets it rest again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lane {
-    /// Mail goes.
-    #[default]
-    Open,
-    /// Nothing goes before `until`.
-    Resting {
-        /// When a probe may go.
-        until: DateTime<Utc>,
-        /// How often in a row it has rested: the rests grow.
-        rests: u32,
-    },
-    /// One message is under way to see whether it can open.
-    Probing {
-        /// How often in a row it has rested.
-        rests: u32,
-    },
-}
-
-/// What a lane says to a message that wants to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Go.
-    Go,
-    /// Wait at least until then.
-    Wait(DateTime<Utc>),
-    /// A probe is under way; ask again shortly.
-    AskAgain,
-}
-
-impl Lane {
-    /// Asks to pass at `now`; a rested lane lets one probe through.
-    pub fn pass(&mut self, now: DateTime<Utc>) -> Pass {
-        match *self {
-            Self::Open => Pass::Go,
-            Self::Resting { until, .. } if now < until => Pass::Wait(until),
-            Self::Resting { rests, .. } => {
-                *self = Self::Probing { rests };
-                Pass::Go
-            }
-            Self::Probing { .. } => Pass::AskAgain,
-        }
-    }
-
-    /// How often in a row it has rested.
-    #[must_use]
-    pub fn rests(&self) -> u32 {
-        match *self {
-            Self::Open => 0,
-            Self::Resting { rests, .. } | Self::Probing { rests } => rests,
-        }
-    }
-
-    /// The receiver answered like one that is up.
-    pub fn opened(&mut self) {
-        *self = Self::Open;
-    }
-
-    /// The receiver does not answer, or asks for patience until `until`. Answers that were already under
-    /// way when it went to rest do not make the rest longer.
-    pub fn rest(&mut self, until: DateTime<Utc>) {
-        match *self {
-            Self::Resting { .. } => {}
-            Self::Open => *self = Self::Resting { until, rests: 1 },
-            Self::Probing { rests } => *self = Self::Resting { until, rests: rests + 1 },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeDelta;
-
-    #[test]
-    fn a_rested_lane_lets_one_probe_through() {
-        let now = DateTime::UNIX_EPOCH;
-        let later = now + TimeDelta::minutes(10);
-        let mut lane = Lane::Open;
-        assert_eq!(lane.pass(now), Pass::Go);
-        lane.rest(later);
-        lane.rest(later + TimeDelta::hours(9));
-        assert_eq!(lane.pass(now), Pass::Wait(later));
-        assert_eq!(lane.pass(later), Pass::Go);
-        assert_eq!(lane.pass(later), Pass::AskAgain);
-        lane.rest(later + TimeDelta::hours(1));
-        assert_eq!(lane.rests(), 2);
-        lane.opened();
-        assert_eq!((lane.pass(later), lane.rests()), (Pass::Go, 0));
     }
 }

@@ -214,6 +214,7 @@ impl Understood {
             grade,
             refusal: if held { Refusal::Transient } else { refusal(&failed.verdict) },
             held,
+            learned: None,
             verdict: failed.verdict.clone(),
             reporting_mta: failed.reporting_mta.clone().or_else(|| failed.remote_mta.clone()),
             inbox: Some(self.id),

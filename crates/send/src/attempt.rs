@@ -2,7 +2,7 @@
 
 use crate::compose::Composer;
 use crate::journal::{Heard, Journal, Sending};
-use crate::pace::{Change, Lanes};
+use crate::pace::Lanes;
 use crate::prepare::Prepared;
 use crate::rate::Rate;
 use crate::transport::Reply;
@@ -13,7 +13,8 @@ use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, lanes};
 use rebound_domain::{
-    AddressKey, Bounce, BounceCause, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal, Verdict,
+    AddressKey, Bounce, BounceCause, Change, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal,
+    Verdict,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -69,27 +70,26 @@ pub(crate) async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) 
     let rules = Arc::clone(&shared.rules.borrow());
     let verdict = rules.rules().reply_to(reply.to, line.as_bytes());
     let verdict = verdict.unwrap_or_else(|| plain_verdict(BounceCause::Undetermined, &line));
-    learn(shared, job, Some(&verdict)).await;
+    let learned = learn(shared, job, Some(&verdict)).await;
     let refusal = if reply.code >= 500 { Refusal::Permanent } else { Refusal::Transient };
-    let bounce = Box::new(bounce(job, &of, verdict, refusal, now));
+    let bounce = Box::new(Bounce { learned, ..bounce(job, &of, verdict, refusal, now) });
     Heard::Refused { of, reply: line, bounce }
 }
 
-pub(crate) async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) {
+/// Answers in how many seconds the message shall be tried again, where that is known.
+pub(crate) async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) -> Option<u32> {
     let (receiver, now) = (receiver(job), shared.now());
-    let stored = match shared.lanes.learn(&receiver, verdict, &shared.policy(), rand::random(), now) {
-        None => return,
+    let learned = shared.lanes.learn(&receiver, job.lease.id, verdict, &shared.policy(), now);
+    let stored = match learned.change {
+        None => return learned.wait,
         Some(Change::Opened) => lanes::open(&shared.db, &receiver).await,
-        Some(Change::Rests { until, rests }) => {
-            let (cause, words) =
-                verdict.map_or((BounceCause::Undetermined, String::new()), |v| (v.cause, v.diagnostic.clone()));
-            lanes::rest(&shared.db, &lanes::RestingLane { receiver, until, rests, cause, words }).await
-        }
+        Some(Change::Held(notice)) => lanes::hold(&shared.db, &lanes::HeldLane { receiver, notice }).await,
     };
     if let Err(error) = stored {
-        // The lane rests all the same; only a restart would not know of it.
-        tracing::warn!(%error, "a lane's rest could not be kept");
+        // The lane is held all the same; only a restart would not know of it.
+        tracing::warn!(%error, "what holds a lane could not be kept");
     }
+    learned.wait
 }
 
 pub(crate) fn receiver(job: &Job) -> Receiver {
@@ -120,6 +120,7 @@ fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now:
         grade: Grade::Ours,
         refusal,
         held: false,
+        learned: None,
         verdict,
         reporting_mta: None,
         inbox: None,

@@ -1,109 +1,217 @@
 //! How fast: a lane per receiving domain.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_domain::{BounceCause, Lane, Pass, Permanence, Policy, Receiver, Verdict};
+use rebound_domain::{BounceCause, Change, DeliveryId, Greylist, Lane, Notice, Pass, Policy, Receiver, Turn, Verdict};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The lanes that are not simply open.
-#[derive(Debug, Default)]
-pub(crate) struct Lanes(Mutex<HashMap<Receiver, State>>);
-
-#[derive(Clone, Debug)]
-struct State {
-    lane: Lane,
-    verdict: Verdict,
+/// The lanes of one relay, by receiver.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    map: Mutex<HashMap<Receiver, State>>,
+    /// Messages that may be under way at a time, over all receivers.
+    places: u32,
 }
 
-/// A change that is worth keeping.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Change {
-    /// It rests: until when, how often in a row.
-    Rests { until: DateTime<Utc>, rests: u32 },
-    /// It is open again.
-    Opened,
+/// Lanes that are as good as new are forgotten when there are so many.
+const MANY: usize = 4_096;
+
+#[derive(Debug)]
+struct State {
+    lane: Lane,
+    greylist: Greylist,
+    /// What the receiver said last of the lane.
+    words: Option<Verdict>,
+}
+
+/// Why a message does not go now, and when it shall ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Its receiver rests.
+    Rests(DateTime<Utc>),
+    /// It has to wait for its turn.
+    Queues(DateTime<Utc>),
+}
+
+/// What follows from an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    /// What a restart should know of.
+    pub(crate) change: Option<Change>,
+    /// Seconds until the same message shall be tried again, where the receiver's greylist is known.
+    pub(crate) wait: Option<u32>,
 }
 
 impl Lanes {
-    /// Takes up a rest from before a restart.
-    pub(crate) fn remember(&self, receiver: Receiver, until: DateTime<Utc>, rests: u32, verdict: Verdict) {
-        self.map().insert(receiver, State { lane: Lane::Resting { until, rests }, verdict });
+    pub(crate) fn new(places: u32) -> Self {
+        Self { map: Mutex::default(), places }
+    }
+
+    /// Takes up what was known before a restart.
+    pub(crate) fn remember(&self, receiver: Receiver, notice: Notice, words: Verdict, now: DateTime<Utc>) {
+        let mut state = self.fresh(&receiver);
+        state.lane.remember(notice, now);
+        state.words = Some(words);
+        self.map().insert(receiver, state);
     }
 
     /// Somebody wants the receiver to be asked again sooner.
     pub(crate) fn shorten(&self, receiver: &Receiver, until: DateTime<Utc>) {
-        if let Some(state) = self.map().get_mut(receiver)
-            && let Lane::Resting { until: planned, rests } = state.lane
-            && until < planned
-        {
-            state.lane = Lane::Resting { until, rests };
+        if let Some(state) = self.map().get_mut(receiver) {
+            state.lane.shorten(until);
         }
     }
 
-    /// Asks to pass; a rested lane lets one probe through.
-    pub(crate) fn pass(&self, receiver: &Receiver, now: DateTime<Utc>) -> Pass {
-        self.map().get_mut(receiver).map_or(Pass::Go, |state| state.lane.pass(now))
+    /// Asks to pass; a rested lane lets one probe through. What becomes of who passed is told by [`Self::learn`] or
+    /// [`Self::probe_again`].
+    pub(crate) fn pass(&self, receiver: &Receiver, turn: Turn, now: DateTime<Utc>) -> Result<(), Held> {
+        self.with(receiver, now, |state| match state.lane.pass(turn, now) {
+            Pass::Go => Ok(()),
+            Pass::Wait(until) if state.lane.rests() => Err(Held::Rests(until)),
+            Pass::AskAgain if state.lane.rests() => Err(Held::Rests(now + TimeDelta::minutes(1))),
+            Pass::Wait(_) | Pass::AskAgain => Err(Held::Queues(state.lane.queue(rand::random(), now))),
+        })
     }
 
-    /// What the receiver said last, while its lane is not open.
+    /// What the receiver said last of its lane, while that rests.
     pub(crate) fn words(&self, receiver: &Receiver) -> Option<Verdict> {
-        self.map().get(receiver).map(|state| state.verdict.clone())
+        self.map().get(receiver).filter(|state| state.lane.rests()).and_then(|state| state.words.clone())
     }
 
-    /// A probe came back without an answer of the receiver's: another may go.
+    /// A message came back without an answer of the receiver's. Where it was a probe, another may go.
     pub(crate) fn probe_again(&self, receiver: &Receiver, now: DateTime<Utc>) {
-        if let Some(state) = self.map().get_mut(receiver)
-            && let Lane::Probing { rests } = state.lane
-        {
-            state.lane = Lane::Resting { until: now, rests };
+        if let Some(state) = self.map().get_mut(receiver) {
+            state.lane.unanswered(now);
         }
     }
 
-    /// Learns from what the receiver said: a verdict, or `None` when it took the message.
+    /// Learns from what the receiver said to a delivery: a verdict, or `None` when it took the message.
     pub(crate) fn learn(
         &self,
         receiver: &Receiver,
+        id: DeliveryId,
         verdict: Option<&Verdict>,
         policy: &Policy,
-        jitter: f64,
         now: DateTime<Utc>,
-    ) -> Option<Change> {
-        let mut lanes = self.map();
-        let Some(verdict) = verdict.filter(|verdict| speaks_for_the_lane(verdict.cause)) else {
-            return lanes.remove(receiver).map(|_| Change::Opened);
-        };
-        let state =
-            lanes.entry(receiver.clone()).or_insert_with(|| State { lane: Lane::Open, verdict: verdict.clone() });
-        let before = state.lane;
-        state.lane.rest(now + rest(policy, verdict, before.rests(), jitter));
-        state.verdict = verdict.clone();
-        match state.lane {
-            Lane::Resting { until, rests } if before != state.lane => Some(Change::Rests { until, rests }),
-            _ => None,
+    ) -> Learned {
+        self.with(receiver, now, |state| {
+            let Some(verdict) = verdict else {
+                state.greylist.taken(id, now);
+                return Learned { change: state.lane.answered(now), wait: None };
+            };
+            let change = state.lane.refused(receiver, verdict, policy, rand::random(), now);
+            if let Some(Change::Held(_)) = change {
+                state.words = Some(verdict.clone());
+            }
+            if verdict.cause != BounceCause::Greylisted {
+                state.greylist.forget(id);
+                return Learned { change, wait: None };
+            }
+            let wait = state.greylist.turned_away(id, rand::random(), now);
+            Learned { change, wait: u32::try_from(wait.num_seconds()).ok() }
+        })
+    }
+
+    /// Does something with the lane to `receiver`, a new one where there is none.
+    fn with<T>(&self, receiver: &Receiver, now: DateTime<Utc>, then: impl FnOnce(&mut State) -> T) -> T {
+        let mut map = self.map();
+        if let Some(state) = map.get_mut(receiver) {
+            return then(state);
         }
+        if map.len() >= MANY && map.len().is_power_of_two() {
+            map.retain(|_, state| !state.lane.is_plain(now) || !state.greylist.is_blank());
+        }
+        then(map.entry(receiver.clone()).or_insert_with(|| self.fresh(receiver)))
+    }
+
+    fn fresh(&self, receiver: &Receiver) -> State {
+        State { lane: Lane::behind_relay(receiver, self.places), greylist: Greylist::default(), words: None }
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<Receiver, State>> {
         // A panic elsewhere leaves the map whole: each change is a single step.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// These say something about every message to that receiver; the others about one recipient or message.
-fn speaks_for_the_lane(cause: BounceCause) -> bool {
-    matches!(cause, BounceCause::HostUnreachable | BounceCause::RateLimited)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rebound_domain::{CampaignId, PaceRules, Permanence, Slowed};
 
-fn rest(policy: &Policy, verdict: &Verdict, rests: u32, jitter: f64) -> TimeDelta {
-    if let Some(seconds) = verdict.retry_after {
-        return TimeDelta::seconds(seconds.clamp(1, 86_400).into());
+    fn start() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
     }
-    let row = policy.row(verdict.cause, Permanence::Soft);
-    let minutes = row
-        .after_4yz
-        .map_or(10, |backoff| backoff.base_minutes.saturating_mul(1 << rests.min(16)).min(backoff.cap_minutes));
-    // Jitter, so that lanes do not all open in the same second.
-    #[allow(clippy::cast_possible_truncation)]
-    let millis = (f64::from(minutes) * 60_000.0 * (0.5 + jitter.clamp(0.0, 1.0) / 2.0)) as i64;
-    TimeDelta::milliseconds(millis)
+
+    #[test]
+    fn every_rule_is_reached_and_leaves_its_counter_example_alone() {
+        let rules = rebound_classify::Rules::built_in();
+        let faults = PaceRules::built_in().lint(|example| {
+            let unread = Verdict::known(BounceCause::Undetermined, Permanence::Soft, &example.reply);
+            rules.reply(example.reply.as_bytes()).unwrap_or(unread)
+        });
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        assert!(PaceRules::built_in().rules().count() >= 15);
+    }
+
+    #[test]
+    fn a_receiver_that_says_how_long_is_obeyed_exactly_and_the_others_go_on() {
+        let (lanes, policy) = (Lanes::new(64), Policy::default());
+        let (slow, other) = (Receiver::of_domain("slow.example"), Receiver::of_domain("other.example"));
+        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
+        let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
+        verdict.retry_after = Some(300);
+        assert_eq!(lanes.pass(&slow, Turn::First, start()), Ok(()));
+        let learned = lanes.learn(&slow, id, Some(&verdict), &policy, start());
+        let until = start() + TimeDelta::seconds(300);
+        let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
+        assert_eq!((notice.slowed, notice.until), (Slowed::Rests { rests: 1 }, until));
+        assert_eq!(lanes.pass(&slow, Turn::First, start()), Err(Held::Rests(until)));
+        assert_eq!(lanes.pass(&other, Turn::First, start()), Ok(()));
+        assert_eq!(lanes.words(&slow), Some(verdict));
+
+        assert_eq!(lanes.pass(&slow, Turn::First, until), Ok(()), "the probe");
+        assert!(matches!(lanes.pass(&slow, Turn::First, until), Err(Held::Rests(_))), "exactly one");
+        lanes.probe_again(&slow, until);
+        assert_eq!(lanes.pass(&slow, Turn::First, until), Ok(()), "it never got there: another");
+        assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
+    }
+
+    #[test]
+    fn a_slowed_lane_lets_its_rate_pass_after_a_restart_too() {
+        let lanes = Lanes::new(64);
+        let receiver = Receiver::of_domain("yahoo.com");
+        let until = start() + TimeDelta::minutes(30);
+        let (why, words) = ("it defers all mail from us".to_owned(), "421 [TS03]".to_owned());
+        let cause = BounceCause::ReputationBlock;
+        let verdict = Verdict::known(cause, Permanence::Soft, &words);
+        let notice = Notice { slowed: Slowed::PerHour(600), until, why, cause, words };
+        lanes.remember(receiver.clone(), notice, verdict, start());
+        let went = |from: i64, to: i64| {
+            let times = (from..to).map(|second| start() + TimeDelta::seconds(second));
+            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+        };
+        assert_eq!(went(0, 600), 100, "ten a minute");
+        assert!(went(1_800, 1_860) == 60, "then as before");
+    }
+
+    #[test]
+    fn those_who_wait_are_spread() {
+        let lanes = Lanes::new(64);
+        let receiver = Receiver::of_domain("orchard.example");
+        let (why, words) = (String::new(), String::new());
+        let slowed = Slowed::PerHour(3_600);
+        let until = start() + TimeDelta::hours(2);
+        let notice = Notice { slowed, until, why, cause: BounceCause::RateLimited, words };
+        let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "");
+        lanes.remember(receiver.clone(), notice, verdict, start());
+        let mut seconds = vec![0; 601];
+        for _ in 0..5_000 {
+            if let Err(Held::Queues(until)) = lanes.pass(&receiver, Turn::First, start()) {
+                seconds[usize::try_from((until - start()).num_seconds()).unwrap()] += 1;
+            }
+        }
+        assert_eq!(seconds[1..10], [2; 9], "twice the pace, for then it may be faster");
+        assert!(seconds.iter().max() < Some(&40), "{seconds:?}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::compose::Composer;
 use crate::connection::connection;
 use crate::journal::{Heard, Journal, Sending};
 use crate::launch;
-use crate::pace::Lanes;
+use crate::pace::{Held, Lanes};
 use crate::prepare::{Prepared, Preparer};
 use crate::rate::Rate;
 use crate::sending_domains::{self, DomainError};
@@ -19,7 +19,7 @@ use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies};
-use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Pass, Policy, Unsealed, Verdict, WorkerId};
+use rebound_domain::{Campaign, CampaignState, Clock, ContactId, Policy, Turn, Unsealed, Verdict, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -130,7 +130,7 @@ impl Worker {
     async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
         let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
         let rules = watch::Sender::new(self.rules.in_force(&self.db).await?);
-        let resting = lanes::resting(&self.db).await?;
+        let held = lanes::held(&self.db).await?;
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
@@ -145,7 +145,7 @@ impl Worker {
         let mut preparing = preparer.start(waiting, &made);
         drop(made);
         let shared = Arc::new(self.shared((journal, sending), (policy, rules), ready, stop.clone()));
-        remember_lanes(&shared, resting);
+        remember_lanes(&shared, held, self.clock.at(Utc::now()));
         let mut lines: JoinSet<()> =
             (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
         tracing::info!(worker.id = %presence.id, "sending");
@@ -225,7 +225,7 @@ impl Worker {
             rules,
             clock: self.clock,
             journal,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(u32::try_from(self.relay.connections.saturating_mul(2) + AHEAD).unwrap_or(u32::MAX)),
             rate: Rate::new(&self.db, format!("{}:{}", self.relay.host, self.relay.port), self.relay.per_second),
             sending,
             ready: Mutex::new(ready),
@@ -366,7 +366,7 @@ impl Dispatch<'_> {
             self.shared.rules.send_replace(rules);
         }
         for lane in lanes::resting(db).await? {
-            self.shared.lanes.shorten(&lane.receiver, lane.until);
+            self.shared.lanes.shorten(&lane.receiver, lane.notice.until);
         }
         Ok(())
     }
@@ -479,10 +479,11 @@ impl Dispatch<'_> {
     fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
         let receiver = receiver(job);
         let end = job.lease.since + self.shared.policy().give_up_after();
-        let until = match self.shared.lanes.pass(&receiver, now) {
-            Pass::Go => return None,
-            Pass::Wait(until) => until,
-            Pass::AskAgain => now + TimeDelta::minutes(1),
+        let turn = if job.lease.attempts > 0 { Turn::Again } else { Turn::First };
+        let until = match self.shared.lanes.pass(&receiver, turn, now) {
+            Ok(()) => return None,
+            Err(Held::Queues(until)) => return Some(Heard::Back(job.lease.id, Some(until))),
+            Err(Held::Rests(until)) => until,
         };
         if now >= end {
             return Some(given_up(job, self.shared.lanes.words(&receiver), now));
@@ -505,10 +506,10 @@ async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, reb
     Ok(doubts)
 }
 
-fn remember_lanes(shared: &Shared, resting: Vec<lanes::RestingLane>) {
-    for lane in resting {
-        let verdict = Verdict { cause: lane.cause, ..crate::attempt::plain_verdict(lane.cause, &lane.words) };
-        shared.lanes.remember(lane.receiver, lane.until, lane.rests, verdict);
+fn remember_lanes(shared: &Shared, held: Vec<lanes::HeldLane>, now: DateTime<Utc>) {
+    for lanes::HeldLane { receiver, notice } in held.into_iter().filter(|lane| lane.notice.holds(now)) {
+        let words = Verdict { cause: notice.cause, ..crate::attempt::plain_verdict(notice.cause, &notice.words) };
+        shared.lanes.remember(receiver, notice, words, now);
     }
 }
 

@@ -146,7 +146,8 @@ fn fate(
     let made = u32::from(delivery.attempts.max(bounce.attempt).max(1));
     let tries = Tries { since: delivery.since.unwrap_or(now), made };
     let judged = (verdict.cause, verdict.permanence);
-    match next_try(policy, judged, bounce.refusal, tries, verdict.retry_after, jitter, now) {
+    let told = verdict.retry_after.or(bounce.learned);
+    match next_try(policy, judged, bounce.refusal, tries, told, jitter, now) {
         Next::Again(due) if !cancelled => Fate::Again(due),
         _ => Fate::Final,
     }

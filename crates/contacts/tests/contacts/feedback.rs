@@ -70,6 +70,7 @@ async fn a_report_that_only_names_an_address_changes_nothing() {
     let nameless = Bounce { delivery: None, attempt: 0, ..forged.clone() };
     let delayed = Bounce {
         held: true,
+        learned: None,
         attempt: 0,
         ..by_mail(mailing.refused(delivery(campaign, 0), (C::MailboxFull, SOFT), Refusal::Transient))
     };

@@ -107,6 +107,7 @@ impl Mailing {
             grade: Grade::Ours,
             refusal,
             held: false,
+            learned: None,
             verdict: Verdict {
                 confidence: 90,
                 reply_code: Some(if refusal == Refusal::Permanent { 550 } else { 450 }),

@@ -119,7 +119,10 @@ pub(crate) async fn show(
     let rests = match &incident.subject {
         IncidentSubject::Route { receiver } => {
             let resting = lanes::resting(&app.db).await?.into_iter();
-            resting.filter(|lane| lane.receiver.as_str() == receiver && lane.until > now).map(|lane| lane.until).next()
+            resting
+                .filter(|lane| lane.receiver.as_str() == receiver)
+                .map(|lane| lane.notice.until)
+                .find(|until| *until > now)
         }
         _ => None,
     };

@@ -12,8 +12,9 @@ use crate::session::{Administer, Allowed};
 use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use rebound_db::{inbox, lanes, policies, sending_domains, servers, users};
-use rebound_domain::{BounceCause, Policy};
+use rebound_domain::{BounceCause, PaceRules, Policy};
 
 #[derive(Template)]
 #[template(path = "settings/index.html")]
@@ -38,23 +39,40 @@ pub(crate) struct Settings {
     rules_hold: bool,
 }
 
+/// A provider that rests or is slowed.
 struct Lane {
+    /// As people call it, or its domain.
+    name: String,
     receiver: String,
+    /// `slowed to 10/min`, `rests`.
+    what: String,
     until: When,
+    /// `it has seen an unusual rate of mail from us`.
+    why: String,
     cause: BounceCause,
     words: String,
+}
+
+impl Lane {
+    fn of(lane: lanes::HeldLane, now: DateTime<Utc>) -> Self {
+        let lanes::HeldLane { receiver, notice } = lane;
+        let name = PaceRules::built_in().group(&receiver).map_or(receiver.as_str(), |group| group.title.as_str());
+        Self {
+            name: name.to_owned(),
+            receiver: receiver.as_str().to_owned(),
+            what: notice.slowed.to_string(),
+            until: When::new(notice.until, now),
+            why: notice.why,
+            cause: notice.cause,
+            words: notice.words,
+        }
+    }
 }
 
 pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Settings>, PageError> {
     let now = app.now();
     let rules = app.readings.in_force(&app.db).await?;
-    let resting = lanes::resting(&app.db).await?;
-    let lane = |lane: lanes::RestingLane| Lane {
-        receiver: lane.receiver.as_str().to_owned(),
-        until: When::new(lane.until, now),
-        cause: lane.cause,
-        words: lane.words,
-    };
+    let held = lanes::held(&app.db).await?.into_iter().filter(|lane| lane.notice.holds(now));
     let people = users::people(&app.db).await?.into_iter().filter(|one| one.deactivated.is_none()).count();
     let in_use = servers::in_use(&app.db).await?.map(|kept| kept.server.host);
     // Clocks run as fast as the wall's, or some whole number of times faster.
@@ -67,7 +85,7 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         engine: if app.db.file().is_some() { "SQLite, one file" } else { "PostgreSQL" },
         speed,
         unread: Count(inbox::waiting(&app.db).await?),
-        lanes: resting.into_iter().map(lane).collect(),
+        lanes: held.map(|lane| Lane::of(lane, now)).collect(),
         people: Count(i64::try_from(people).unwrap_or(i64::MAX)),
         relay: app.installation.relay.as_ref().map(|relay| relay.host.clone()).or(in_use).unwrap_or_default(),
         domains: sending_domains::list(&app.db).await?.into_iter().map(|domain| domain.name.to_string()).collect(),

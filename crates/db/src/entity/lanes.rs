@@ -11,6 +11,9 @@ pub struct Model {
     pub rests: i64,
     pub cause: i16,
     pub words: String,
+    pub per_hour: Option<i64>,
+    pub places: Option<i64>,
+    pub why: String,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

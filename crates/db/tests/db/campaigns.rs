@@ -126,6 +126,7 @@ async fn noted(db: &Pool, bounced: &[deliveries::Settled]) {
             grade: Grade::Ours,
             refusal: Refusal::Permanent,
             held: false,
+            learned: None,
             verdict: Verdict {
                 confidence: 90,
                 ..Verdict::known(BounceCause::MessageTooLarge, Permanence::Soft, "552 too large")

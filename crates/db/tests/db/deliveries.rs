@@ -2,12 +2,12 @@
 
 use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::lanes::{self, RestingLane};
+use rebound_db::lanes::{self, HeldLane};
 use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, subscriptions, suppressions};
 use rebound_domain::{
-    BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Receiver, Scope,
-    StateName, Suppression, SuppressionReason, WorkerId,
+    BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Notice, Receiver,
+    Scope, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
 };
 
 const WORKER: WorkerId = WorkerId(1);
@@ -157,6 +157,29 @@ async fn a_paused_campaign_marks_nothing_and_a_cancelled_one_ends() {
 }
 
 #[tokio::test]
+async fn what_slows_a_lane_is_kept_until_it_is_open_again() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let receiver = Receiver::of_domain("orchard.example");
+        for slowed in [Slowed::Rests { rests: 2 }, Slowed::PerHour(600), Slowed::Connections(1)] {
+            let (why, words) = ("it asks for less".into(), "421".into());
+            let until = now() + TimeDelta::hours(1);
+            let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
+            let lane = HeldLane { receiver: receiver.clone(), notice };
+            lanes::hold(db, &lane).await.unwrap();
+            assert_eq!(lanes::held(db).await.unwrap(), [lane], "{engine}");
+            let rests = matches!(slowed, Slowed::Rests { .. });
+            assert_eq!(lanes::resting(db).await.unwrap().len(), usize::from(rests), "{engine}");
+            let tx = db.begin().await.unwrap();
+            assert_eq!(lanes::hurry(&tx, &receiver, now()).await.unwrap(), rests, "{engine}: only a rest is ended");
+            tx.commit().await.unwrap();
+        }
+        lanes::open(db, &receiver).await.unwrap();
+        assert_eq!(lanes::held(db).await.unwrap(), [], "{engine}");
+    }
+}
+
+#[tokio::test]
 async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else() {
     let engines = engines().await;
     for (engine, db) in engines.each() {
@@ -173,9 +196,11 @@ async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else()
 
         // Four were given back until the end of the rest, and three have a later time of their own.
         let until = now() + TimeDelta::hours(2);
-        let lane =
-            RestingLane { receiver: receiver.clone(), until, rests: 3, cause: C::RateLimited, words: "421".into() };
-        lanes::rest(db, &lane).await.unwrap();
+        let slowed = Slowed::Rests { rests: 3 };
+        let (why, words) = ("it asks for less".into(), "421".into());
+        let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
+        let lane = HeldLane { receiver: receiver.clone(), notice };
+        lanes::hold(db, &lane).await.unwrap();
         let leased = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
         let ids: Vec<_> = leased.iter().map(|lease| lease.id).collect();
         let later = |at| if at < 4 { until } else { until + TimeDelta::hours(1) };
@@ -187,7 +212,8 @@ async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else()
         assert!(hurry(&receiver).await, "{engine}");
         assert!(!hurry(&receiver).await, "{engine}: it rests no more");
         let resting = lanes::resting(db).await.unwrap();
-        assert_eq!(resting, [RestingLane { until: now(), ..lane }], "{engine}: a probe goes first");
+        let sooner = HeldLane { notice: Notice { until: now(), ..lane.notice.clone() }, ..lane };
+        assert_eq!(resting, [sooner], "{engine}: a probe goes first");
         let due = leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap();
         let mut due: Vec<_> = due.iter().map(|lease| lease.id).collect();
         due.sort_unstable();

@@ -53,6 +53,7 @@ async fn failed(db: &Pool) -> Vec<BounceId> {
             grade: Grade::Ours,
             refusal: Refusal::Permanent,
             held: false,
+            learned: None,
             verdict: Verdict {
                 confidence: 90,
                 reply_code: Some(550),
