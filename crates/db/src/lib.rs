@@ -31,6 +31,7 @@ pub mod copy;
 pub mod deliveries;
 pub mod doubts;
 pub mod events;
+pub mod forecast;
 pub mod imports;
 pub mod inbox;
 pub mod incidents;
