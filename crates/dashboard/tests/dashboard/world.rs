@@ -37,6 +37,11 @@ pub(crate) struct Browser {
 
 impl World {
     pub(crate) async fn empty() -> Self {
+        Self::of(seed::sender()).await
+    }
+
+    /// One whose mail names itself by `sender`.
+    pub(crate) async fn of(sender: rebound_send::Sender) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = rebound_db::temporary(folder.path()).await.unwrap();
         let app = App {
@@ -46,7 +51,7 @@ impl World {
             public_url: URL.into(),
             secure_cookies: true,
             demo: None,
-            sender: Arc::new(seed::sender()),
+            sender: Arc::new(sender),
             wake: Arc::default(),
             work: Arc::default(),
             proxies: Proxies::default(),

@@ -1,6 +1,6 @@
 //! Making messages without sending them, to see what goes wrong.
 
-use super::content::seen;
+use super::content::shows;
 use super::{Check, Finding, Preflight, note};
 use crate::Sender;
 use crate::template::{Rendered, Template};
@@ -75,9 +75,9 @@ impl<'a> Trial<'a> {
 
     fn read(&mut self, rendered: &Rendered, contact: &Contact) {
         self.longest = self.longest.max(rendered.html.len() + rendered.text.len());
-        let shown = seen(&rendered.html);
-        let everywhere =
-            |html: &str, text: &str| rendered.text.contains(text) && (rendered.html.is_empty() || shown.contains(html));
+        let everywhere = |html: &str, text: &str| {
+            rendered.text.contains(text) && (rendered.html.is_empty() || shows(&rendered.html, html))
+        };
         if !everywhere(&self.link, &self.link) {
             note(&mut self.without_link.count, &mut self.without_link.names, contact);
         }
