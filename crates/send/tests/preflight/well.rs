@@ -10,8 +10,11 @@ use rebound_domain::Fields;
 use rebound_send::{Check, Level, PreflightAnswer};
 use std::time::{Duration, Instant};
 
+/// What makes an installation another one, and how.
+type Form = (&'static str, fn(&mut Setup));
+
 /// Ten installations, each well in its own way.
-const WELL: [(&str, fn(&mut Setup)); 10] = [
+const WELL: [Form; 10] = [
     ("as it comes", |_| ()),
     ("text alone", |s| {
         s.draft.text = "The bulbs are in. Tulips, crocuses and snowdrops came this week.".into();
