@@ -31,6 +31,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/campaigns/{id}", Page(&["/campaigns/1", "/campaigns/2", "/campaigns/3"])),
     ("/campaigns/{id}/edit", Page(&["/campaigns/2/edit"])),
     ("/campaigns/{id}/preview", Else),
+    ("/campaigns/{id}/checks", Else), // part of the page above
     ("/campaigns/{id}/launch", Page(&["/campaigns/2/launch"])),
     ("/campaigns/{id}/delete", Page(&["/campaigns/2/delete"])),
     ("/campaigns/{id}/lacking", Page(&["/campaigns/2/lacking?field=first_name"])),
@@ -63,6 +64,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/bounces", Page(&["/bounces"])),
     ("/bounces/{id}", Page(&["/bounces/1"])),
     ("/bounces/{id}/rule", Page(&["/bounces/1/rule"])),
+    ("/api/v1/campaigns/{id}/preflight", Else),
     ("/incidents", Page(&["/incidents"])),
     ("/incidents/{id}", Page(&["/incidents/1"])),
     ("/policies", Page(&["/policies"])),

@@ -12,7 +12,7 @@
 #[path = "../tests/dashboard/seed.rs"]
 mod seed;
 
-use rebound_dashboard::{App, Counted, Hasher, Proxies, Readings, router, users};
+use rebound_dashboard::{App, Counted, Hasher, Preflights, Proxies, Readings, router, users};
 use rebound_domain::{Clock, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ async fn main() {
         proxies: Proxies::default(),
         installation: seed::installation(),
         suppressed: Counted::default(),
+        preflights: Preflights::default(),
         readings: Readings::default(),
     };
     println!("http://{address}  ines@fernhill.example  a short sentence");

@@ -1,7 +1,7 @@
 //! What the pages are made with.
 
 use crate::password::Hasher;
-use crate::{Counted, Proxies, Readings};
+use crate::{Counted, Preflights, Proxies, Readings};
 use chrono::{DateTime, Utc};
 use rebound_db::Pool;
 use rebound_domain::{Clock, ListId};
@@ -39,6 +39,8 @@ pub struct App {
     pub installation: Installation,
     /// How many of each list a suppression keeps from its mail.
     pub suppressed: Counted<HashMap<ListId, i64>>,
+    /// What DNS and the way back said of campaigns that are to be launched.
+    pub preflights: Preflights,
     /// Reads bounces that are handed in, by the rules in force.
     pub readings: Readings,
 }

@@ -21,6 +21,8 @@ mod pages;
 mod people;
 #[path = "dashboard/policies.rs"]
 mod policies;
+#[path = "dashboard/preflight.rs"]
+mod preflight;
 #[path = "dashboard/readings.rs"]
 mod readings;
 #[path = "dashboard/rules.rs"]

@@ -33,6 +33,7 @@ pub mod deliveries;
 pub mod dkim_keys;
 pub mod doubts;
 pub mod events;
+pub mod forecast;
 pub mod imports;
 pub mod inbox;
 pub mod incidents;

@@ -21,7 +21,7 @@ use axum::routing::{self, MethodRouter};
 use axum::{RequestPartsExt, Router};
 use chrono::{DateTime, Utc};
 use rebound_db::{Pool, campaigns, contacts, deliveries, lists};
-use rebound_domain::{Clock, Contact, Draft, Keys, List, Scope, UnsubscribeLink};
+use rebound_domain::{Clock, Contact, DeliveryId, Draft, Keys, List, Scope, UnsubscribeLink};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -223,6 +223,11 @@ impl Desk {
         let draft = campaigns::get(db, id.campaign()).await?.ok_or(Trouble::Nobody)?.draft;
         let list = lists::get(db, draft.list).await?.ok_or(Trouble::Nobody)?;
         Ok(Letter::new(token, contact, list, draft))
+    }
+
+    /// Whether we signed the token for no letter at all.
+    fn is_rehearsal(&self, token: &str) -> bool {
+        UnsubscribeLink::verify(token, &self.pages.keys) == Some(UnsubscribeLink(DeliveryId(0)))
     }
 
     fn stylesheets(&self) -> &[String] {

@@ -7,12 +7,12 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use rebound_contacts::{Jobs, RuleBook};
-use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Proxies, Readings};
+use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Preflights, Proxies, Readings};
 use rebound_db::Pool;
-use rebound_domain::{Clock, Keys};
+use rebound_domain::{Clock, EmailAddress, Keys};
 use rebound_ingest::{ClientAddress, Limits, Listener, Reader, Reception};
 use rebound_send::return_path::Way;
-use rebound_send::{Relay, Sender, Worker};
+use rebound_send::{Relay, Sender, Surroundings, Worker};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -65,6 +65,16 @@ impl Parts {
         }
     }
 
+    /// What stands around a campaign from `from` here.
+    pub(crate) async fn surroundings(&self, from: &EmailAddress) -> Result<Surroundings, rebound_db::Error> {
+        Surroundings::of(&self.db, self.way(), self.config.relay.as_ref(), from).await
+    }
+
+    /// The way bounces come back.
+    fn way(&self) -> Way {
+        Way { listen: self.config.return_listen, port: 25, nameserver: None }
+    }
+
     /// The product's time now.
     pub(crate) fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.clock.at(chrono::Utc::now())
@@ -90,10 +100,11 @@ impl Parts {
             installation: Installation {
                 listen: address,
                 relay: self.config.relay.clone(),
-                way: Way { listen: self.config.return_listen, port: 25, nameserver: None },
+                way: self.way(),
                 version: env!("CARGO_PKG_VERSION"),
             },
             suppressed: Counted::default(),
+            preflights: Preflights::default(),
             readings: Readings::with(self.rules.clone()),
         };
         let proxies = app.proxies.clone();

@@ -268,6 +268,19 @@ fn a_merge_field_that_somebody_lacks_is_named_before_launch() {
         assert!(!told.contains("first_name"), "everybody has one: {told}");
     }
     assert!(desk.well(&["campaign", "list"]).contains("draft"), "it was not launched");
+
+    let told: serde_json::Value =
+        serde_json::from_str(&desk.refused(&["campaign", "check", "Spring", "--json"])).unwrap();
+    let finding = told["findings"].as_array().unwrap().iter().find(|one| one["check"] == "field_empty").unwrap();
+    assert_eq!((&told["can_go"], &finding["level"]), (&false.into(), &"stops".into()), "{told}");
+
+    desk.campaign("Spring", "<p>Spring</p>");
+    desk.write("spring.toml", desk.read("spring.toml").replace("'Spring'\nlist", "'Autumn'\nlist"));
+    desk.well(&["campaign", "create", "spring.toml"]);
+    let told = desk.well(&["campaign", "check", "Autumn"]);
+    for part in ["should: This is a rehearsal", "could: The message has no preheader", "“Autumn” can go."] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
 }
 
 #[test]

@@ -1,17 +1,31 @@
 //! What must be mended before a campaign can go, what should be, and what is known of it so far.
 
+mod answer;
+mod audience;
+mod catalogue;
 mod content;
+mod dns;
+mod domains;
 mod envelope;
-mod signing;
+mod finding;
+mod identity;
+mod letter;
+mod one_click;
+mod outside;
+mod spf;
 mod trial;
+
+pub use answer::PreflightAnswer;
+pub use catalogue::Check;
+pub use finding::{Finding, Level, Mend, Part};
+pub use outside::{DkimState, Outside, Surroundings, outside};
 
 use crate::Sender;
 use crate::template::Template;
 use chrono::{DateTime, Utc};
-use rebound_db::audience::{self, Figures};
-use rebound_db::{Audience, Error, Pool, campaigns, deliveries, lists};
-use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Draft, StateName};
-use signing::Ask;
+use rebound_db::audience::Figures;
+use rebound_db::{Audience, Error, Pool, audience as people, campaigns, deliveries, lists};
+use rebound_domain::{Campaign, CampaignState, Contact, ContactId, StateName};
 use trial::Trial;
 
 /// Contacts whose messages are tried out at once.
@@ -26,49 +40,11 @@ const NAMED: u32 = 5;
 /// Deliveries from which a campaign says something about the next one.
 const TELLING: i64 = 100;
 
-/// The part of a campaign that a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Who gets it.
-    To,
-    /// Who it is from.
-    From,
-    /// Its subject.
-    Subject,
-    /// What it says.
-    Content,
-}
-
-/// Something that the author should know before the launch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether the campaign cannot go with it.
-    pub stops: bool,
-    /// Where to mend it.
-    pub part: Part,
-    /// What it is and what to do, in words for the author.
-    pub what: String,
-    /// Whom it concerns: the first few.
-    pub contacts: Vec<String>,
-    /// How many it concerns.
-    pub count: u64,
-    /// The merge field that they lack, if that is what it is.
-    pub field: Option<String>,
-}
-
-impl Finding {
-    fn stop(part: Part, what: impl Into<String>) -> Self {
-        Self { stops: true, part, what: what.into(), contacts: vec![], count: 0, field: None }
-    }
-
-    fn hint(part: Part, what: impl Into<String>) -> Self {
-        Self { stops: false, ..Self::stop(part, what) }
-    }
-}
-
 /// How many messages are tried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
+    /// Every one, and nothing that only advises: for the launch itself.
+    Gate,
     /// Every one.
     Everybody,
     /// The first thousand: enough to look at a draft.
@@ -84,6 +60,8 @@ pub struct Preflight {
     pub passed: Vec<&'static str>,
     /// How many will be written to.
     pub people: i64,
+    /// Messages of all campaigns that found their fate today (UTC).
+    pub sent_today: i64,
     /// Who of the list is written to, and who is not.
     pub figures: Figures,
     /// The longest message, in bytes.
@@ -109,17 +87,8 @@ impl Preflight {
     /// Whether nothing stands in its way.
     #[must_use]
     pub fn can_go(&self) -> bool {
-        !self.findings.iter().any(|finding| finding.stops)
+        !self.findings.iter().any(Finding::stops)
     }
-}
-
-/// Tries a draft out without sending: every message to every contact.
-///
-/// # Errors
-/// [`Error`] when the database does not answer.
-pub async fn check(db: &Pool, draft: &Draft, sender: &Sender, now: DateTime<Utc>) -> Result<Vec<Finding>, Error> {
-    let audience = Audience { list: draft.list, resend: None };
-    Ok(look(db, draft, audience, sender, Depth::Everybody, now).await?.findings)
 }
 
 /// Tells all that is known of a campaign before it goes.
@@ -134,47 +103,53 @@ pub async fn preflight(
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
     let audience = Audience::of(campaign);
-    let mut preflight = look(db, &campaign.draft, audience, sender, depth, now).await?;
-    if depth == Depth::Sample {
-        preflight.figures = audience::figures(db, audience, now).await?;
+    let mut preflight = look(db, campaign, audience, sender, depth, now).await?;
+    audience::history(db, &mut preflight, now).await?;
+    if depth != Depth::Gate {
+        preflight.figures = people::figures(db, audience, now).await?;
         // Those of a resend are not as the whole list is.
         if campaign.resend.is_none() {
             preflight.last = last(db, campaign).await?;
         }
-        envelope::audience(&mut preflight);
+        audience::figures(&mut preflight);
     }
+    preflight.findings.sort_by_key(|finding| finding.level);
     Ok(preflight)
 }
 
 async fn look(
     db: &Pool,
-    draft: &Draft,
+    campaign: &Campaign,
     audience: Audience,
     sender: &Sender,
     depth: Depth,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
+    let draft = &campaign.draft;
     let mut preflight = Preflight::default();
-    envelope::draft(draft, sender, &mut preflight);
-    // A launch must not wait for a name server, and nothing that is found here stops it.
-    let ask = if depth == Depth::Sample { Ask::Names(None) } else { Ask::Nobody };
-    signing::look(db, draft, ask, &mut preflight, now).await?;
+    envelope::draft(draft, &mut preflight);
     let Some(list) = lists::get(db, draft.list).await? else {
-        preflight.findings.push(Finding::stop(Part::To, "The list is not there any more. Choose another."));
+        let gone = Finding::new(Check::ListGone, "The list is not there any more.", "Choose another.");
+        preflight.findings.push(gone);
         return Ok(preflight);
     };
-    preflight.people = audience::count(db, audience, now).await?;
+    preflight.people = people::count(db, audience, now).await?;
     if preflight.people == 0 {
         let what = match audience.resend {
             None => format!("Nobody on “{}” can be written to.", list.name),
             Some(_) => "Nobody is left to send it again to: they have it, or may not be written to.".to_owned(),
         };
-        preflight.findings.push(Finding::stop(Part::To, what));
+        preflight.findings.push(Finding::new(
+            Check::NobodyLeft,
+            what,
+            "Choose another list, or import people into it.",
+        ));
     }
     let template = match Template::compile(draft, &list.name) {
         Ok(template) => template,
         Err(error) => {
-            preflight.findings.push(Finding::stop(Part::Content, error.to_string()));
+            let remedy = "Correct that place.";
+            preflight.findings.push(Finding::new(Check::CannotBeMade, format!("{error}."), remedy));
             return Ok(preflight);
         }
     };
@@ -183,7 +158,7 @@ async fn look(
     let mut after = ContactId(0);
     loop {
         let limit = if depth == Depth::Sample { SAMPLE } else { CHUNK };
-        let chunk = audience::people(db, audience, after, limit, now).await?;
+        let chunk = people::people(db, audience, after, limit, now).await?;
         let Some(last) = chunk.last() else { break };
         after = last.id;
         chunk.iter().for_each(|contact| trial.add(contact));
@@ -194,6 +169,7 @@ async fn look(
     }
     trial.tell(&mut preflight);
     content::look(draft, &template, sender, &mut preflight);
+    letter::look(campaign, &list.name, sender, &mut preflight, now);
     Ok(preflight)
 }
 
@@ -208,20 +184,21 @@ async fn lacking(
     let fields = template.needed_fields();
     let mut all_there = true;
     for field in fields {
-        let count = audience::count_lacking(db, audience, &field, now).await?;
+        let count = people::count_lacking(db, audience, &field, now).await?;
         if count == 0 {
             continue;
         }
         all_there = false;
-        let few = audience::lacking(db, audience, &field, ContactId(0), NAMED, now).await?;
+        let few = people::lacking(db, audience, &field, ContactId(0), NAMED, now).await?;
         let contacts: Vec<String> = few.iter().map(|contact| contact.address.to_string()).collect();
         let what = format!(
-            "{{{{ {field} }}}} has no value for {count} of {} contacts, such as {}. Give it a default, or correct the field's name.",
+            "{{{{ {field} }}}} has no value for {count} of {} contacts, such as {}.",
             preflight.people,
             contacts.join(", ")
         );
         let count = u64::try_from(count).unwrap_or_default();
-        preflight.findings.push(Finding { contacts, count, field: Some(field), ..Finding::stop(Part::Content, what) });
+        let finding = Finding::new(Check::FieldEmpty, what, "Give it a default, or correct the field’s name.");
+        preflight.findings.push(Finding { contacts, count, mend: Mend::Lacking(field), ..finding });
     }
     if all_there {
         preflight.passed.push("merge fields");

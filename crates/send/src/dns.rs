@@ -40,7 +40,8 @@ pub(crate) async fn texts(resolver: &TokioResolver, name: &str) -> Result<Vec<St
     }
 }
 
-fn text(data: &RData) -> Option<String> {
+/// The text of a TXT record.
+pub(crate) fn text(data: &RData) -> Option<String> {
     let RData::TXT(txt) = data else { return None };
     Some(txt.txt_data.iter().map(|part| String::from_utf8_lossy(part)).collect())
 }

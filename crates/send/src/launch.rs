@@ -17,7 +17,7 @@ pub enum LaunchError {
     #[error(transparent)]
     NotNow(#[from] NotNow),
     /// Something must be mended first.
-    #[error("{}", .0.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", .0.iter().map(Finding::words).collect::<Vec<_>>().join("\n"))]
     Findings(Vec<Finding>),
     /// The time for it has passed already.
     #[error("that time is over; choose one that is to come")]
@@ -94,7 +94,7 @@ pub(crate) async fn launch_due(db: &Pool, sender: &Sender, now: DateTime<Utc>) -
             // Another worker, or a person, was faster.
             Ok(()) | Err(LaunchError::NotNow(_)) => {}
             Err(LaunchError::Findings(findings)) => {
-                let words: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
+                let words: Vec<String> = findings.iter().map(Finding::words).collect();
                 let reason = format!("It could not go at its time. {}", words.join(" "));
                 match take_back(db, campaign, Some(&reason), SELF, now).await {
                     Ok(()) | Err(LaunchError::NotNow(_)) => {}
@@ -126,11 +126,11 @@ async fn take_back(
 
 /// How many it goes to, when nothing stands in its way.
 async fn ready(db: &Pool, campaign: &Campaign, sender: &Sender, now: DateTime<Utc>) -> Result<i64, LaunchError> {
-    let preflight = preflight(db, campaign, sender, Depth::Everybody, now).await?;
+    let preflight = preflight(db, campaign, sender, Depth::Gate, now).await?;
     if preflight.can_go() {
         return Ok(preflight.people);
     }
-    Err(LaunchError::Findings(preflight.findings.into_iter().filter(|finding| finding.stops).collect()))
+    Err(LaunchError::Findings(preflight.findings.into_iter().filter(Finding::stops).collect()))
 }
 
 /// Stops a campaign for now.

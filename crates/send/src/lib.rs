@@ -50,7 +50,10 @@ mod transport;
 mod trial;
 mod worker;
 
-pub use check::{Depth, Finding, Last, Part, Preflight, check, preflight};
+pub use check::{
+    Check, Depth, DkimState, Finding, Last, Level, Mend, Outside, Part, Preflight, PreflightAnswer, Surroundings,
+    outside, preflight,
+};
 pub use compose::{ComposeError, Composer};
 pub use launch::{LaunchError, cancel, launch, pause, resume, schedule, unschedule};
 pub use probe::probe_now;

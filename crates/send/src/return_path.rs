@@ -3,6 +3,7 @@
 use crate::Sender;
 use crate::dns::{PATIENCE, absolute, resolver, texts};
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::RData;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -30,12 +31,27 @@ pub struct Way {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
+    /// What it belongs to.
+    pub about: About,
     /// What was looked at.
     pub name: String,
     /// How it is, and what to do about it.
     pub words: String,
     /// How well.
     pub state: State,
+}
+
+/// What a thing belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Our own listener.
+    Listener,
+    /// The name server: it did not say.
+    Dns,
+    /// The MX records, and where they lead.
+    Way,
+    /// The SPF record.
+    Spf,
 }
 
 /// How well a thing is.
@@ -51,23 +67,35 @@ pub enum State {
 
 /// Looks at the whole way of a bounce. Nothing is sent: the conversation ends before a message.
 pub async fn check(sender: &Sender, way: &Way, now: DateTime<Utc>) -> Vec<Found> {
+    let mut found = way_back(sender, way, now).await;
+    if let Ok(resolver) = resolver(way.nameserver) {
+        found.push(spf(&resolver, &sender.return_domain).await);
+    }
+    found
+}
+
+/// The same without the records that only receivers of our mail ask for.
+pub(crate) async fn way_back(sender: &Sender, way: &Way, now: DateTime<Utc>) -> Vec<Found> {
     let delivery = DeliveryId::new(CampaignId(0), 0).unwrap_or(DeliveryId(0));
     let ours = sender.return_path(delivery, 0, now);
-    let mut found = vec![listener(&ours, &sender.return_domain, way.listen).await];
+    let domain = &sender.return_domain;
     let resolver = match resolver(way.nameserver) {
         Ok(resolver) => resolver,
         Err(error) => {
             let words = format!("This machine knows no name server: {error}.");
-            found.push(Found { name: "DNS".to_owned(), words, state: State::Unsure });
-            return found;
+            let unsure = Found { about: About::Dns, name: "DNS".to_owned(), words, state: State::Unsure };
+            return vec![listener(&ours, domain, way.listen).await, unsure];
         }
     };
-    let hosts = exchangers(&resolver, &sender.return_domain, &mut found).await;
-    for host in hosts.into_iter().take(HOSTS) {
-        found.push(exchanger(&resolver, &host, way.port, &ours, &sender.return_domain).await);
-    }
-    found.push(spf(&resolver, &sender.return_domain).await);
-    found
+    let outside = async {
+        let mut found = Vec::new();
+        let hosts = exchangers(&resolver, domain, &mut found).await;
+        let ways = hosts.iter().take(HOSTS).map(|host| exchanger(&resolver, host, way.port, &ours, domain));
+        found.extend(join_all(ways).await);
+        found
+    };
+    let (listener, outside) = tokio::join!(listener(&ours, domain, way.listen), outside);
+    std::iter::once(listener).chain(outside).collect()
 }
 
 async fn listener(ours: &str, domain: &str, listen: SocketAddr) -> Found {
@@ -91,7 +119,7 @@ async fn listener(ours: &str, domain: &str, listen: SocketAddr) -> Found {
             (words, State::Wrong)
         }
     };
-    Found { name, words, state }
+    Found { about: About::Listener, name, words, state }
 }
 
 async fn exchangers(resolver: &TokioResolver, domain: &str, found: &mut Vec<Found>) -> Vec<String> {
@@ -109,12 +137,12 @@ async fn exchangers(resolver: &TokioResolver, domain: &str, found: &mut Vec<Foun
         Ok(Err(error)) if error.is_no_records_found() => vec![],
         Ok(Err(error)) => {
             let words = format!("The name server did not say: {error}. Try again in a minute.");
-            found.push(Found { name, words, state: State::Unsure });
+            found.push(Found { about: About::Dns, name, words, state: State::Unsure });
             return vec![];
         }
         Err(_) => {
             let words = "The name server did not answer within 5 seconds. Try again in a minute.".to_owned();
-            found.push(Found { name, words, state: State::Unsure });
+            found.push(Found { about: About::Dns, name, words, state: State::Unsure });
             return vec![];
         }
     };
@@ -128,7 +156,7 @@ async fn exchangers(resolver: &TokioResolver, domain: &str, found: &mut Vec<Foun
     } else {
         (hosts.join(", "), State::Well)
     };
-    found.push(Found { name, words, state });
+    found.push(Found { about: About::Way, name, words, state });
     hosts
 }
 
@@ -138,7 +166,7 @@ async fn exchanger(resolver: &TokioResolver, host: &str, port: u16, ours: &str, 
         // An address is no host name, and some mail servers refuse such a record (RFC 5321 §5.1).
         Ok(_) => {
             let words = "An MX record must name a host, not an address. Give the address a name first.".to_owned();
-            return Found { name, words, state: State::Wrong };
+            return Found { about: About::Way, name, words, state: State::Wrong };
         }
         Err(_) => match timeout(PATIENCE, resolver.lookup_ip(absolute(host))).await {
             Ok(Ok(lookup)) => lookup.iter().next(),
@@ -147,7 +175,7 @@ async fn exchanger(resolver: &TokioResolver, host: &str, port: u16, ours: &str, 
     };
     let Some(address) = address else {
         let words = format!("{host} has no address. Add an A or AAAA record for it.");
-        return Found { name, words, state: State::Wrong };
+        return Found { about: About::Way, name, words, state: State::Wrong };
     };
     let (words, state) = match ask((address, port).into(), ours, domain).await {
         Said::Both => (format!("It leads here: {address}, port {port}, takes our addresses."), State::Well),
@@ -170,14 +198,14 @@ async fn exchanger(resolver: &TokioResolver, host: &str, port: u16, ours: &str, 
             (words, State::Unsure)
         }
     };
-    Found { name, words, state }
+    Found { about: About::Way, name, words, state }
 }
 
 async fn spf(resolver: &TokioResolver, domain: &str) -> Found {
     let name = format!("SPF record of {domain}");
     let Ok(texts) = texts(resolver, domain).await else {
         let words = "The name server did not say. Try again in a minute.".to_owned();
-        return Found { name, words, state: State::Unsure };
+        return Found { about: About::Spf, name, words, state: State::Unsure };
     };
     let (words, state) = match texts.into_iter().find(|text| text.to_ascii_lowercase().starts_with("v=spf1")) {
         Some(record) => (record, State::Well),
@@ -186,7 +214,7 @@ async fn spf(resolver: &TokioResolver, domain: &str) -> Found {
             State::Unsure,
         ),
     };
-    Found { name, words, state }
+    Found { about: About::Spf, name, words, state }
 }
 
 /// Where to call somebody who listens there.

@@ -5,11 +5,14 @@ use crate::error::PageError;
 use crate::readings::NotRead;
 use crate::session::{Allowed, Needs, See};
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rebound_classify::{Answer, ReplyAnswer};
+use rebound_db::campaigns;
+use rebound_domain::CampaignId;
+use rebound_send::{Depth, PreflightAnswer};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -49,6 +52,7 @@ impl From<PageError> for ApiError {
             PageError::Forged => {
                 Self::new(StatusCode::FORBIDDEN, "foreign_page", "Another site’s page sent this. It was not read.")
             }
+            PageError::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing with that number."),
             PageError::TooLarge => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "A message has 25 MiB at most, a reply 64 KiB.")
             }
@@ -135,6 +139,20 @@ pub(crate) async fn classify(
             "Send a message as message/rfc822 or application/octet-stream, or {\"reply\": \"550 …\"} as application/json.",
         )),
     }
+}
+
+/// `GET /api/v1/campaigns/{id}/preflight`: what is known of a campaign before it goes. It takes some seconds.
+pub(crate) async fn preflight(
+    _by: Program<See>,
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Response, ApiError> {
+    let campaign = campaigns::get(&app.db, CampaignId(id)).await.map_err(PageError::from)?;
+    let campaign = campaign.ok_or(PageError::NotFound)?;
+    let inside = rebound_send::preflight(&app.db, &campaign, &app.sender, Depth::Everybody, app.now());
+    let outside = app.preflights.get(&app, &campaign);
+    let (inside, outside) = tokio::try_join!(inside, outside).map_err(PageError::from)?;
+    json(&PreflightAnswer::new(&campaign, &inside.with(outside)))
 }
 
 const JSON: &str = "application/json";

@@ -15,7 +15,7 @@ mod testing;
 pub(crate) use again::{hurry_page, hurry_up, make_resend, resend_page};
 pub(crate) use copies::{copy, delete, delete_page, lacking};
 pub(crate) use doubts::{decide, doubts};
-pub(crate) use draft::launch_page;
+pub(crate) use draft::{checks, launch_page};
 pub(crate) use form::{blank, create, edit, update};
 pub(crate) use live::progress;
 pub(crate) use orders::{cancel, cancel_page, launch, pause, resume, schedule, unschedule};

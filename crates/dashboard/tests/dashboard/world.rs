@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_dashboard::{App, Counted, Hasher, Proxies, Readings, router, users};
+use rebound_dashboard::{App, Counted, Hasher, Preflights, Proxies, Readings, router, users};
 use rebound_db::{Pool, sessions};
 use rebound_domain::{Clock, Role};
 use std::sync::Arc;
@@ -37,6 +37,11 @@ pub(crate) struct Browser {
 
 impl World {
     pub(crate) async fn empty() -> Self {
+        Self::of(seed::sender()).await
+    }
+
+    /// One whose mail names itself by `sender`.
+    pub(crate) async fn of(sender: rebound_send::Sender) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = rebound_db::temporary(folder.path()).await.unwrap();
         let app = App {
@@ -46,12 +51,13 @@ impl World {
             public_url: URL.into(),
             secure_cookies: true,
             demo: None,
-            sender: Arc::new(seed::sender()),
+            sender: Arc::new(sender),
             wake: Arc::default(),
             work: Arc::default(),
             proxies: Proxies::default(),
             installation: seed::installation(),
             suppressed: Counted::default(),
+            preflights: Preflights::default(),
             readings: Readings::default(),
         };
         Self { db, router: router(app), now: Utc::now(), _folder: folder }

@@ -1,6 +1,6 @@
 //! Leaving one list, and coming back to it.
 
-use super::{Desk, Letter, Peer};
+use super::{Desk, Letter, Peer, show};
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -43,7 +43,25 @@ struct Page<'a> {
     stylesheets: &'a [String],
 }
 
+/// What the link of no letter shows, by which the preflight of a campaign tries both ways.
+#[derive(Template)]
+#[template(path = "public/rehearsal.html")]
+struct Rehearsal<'a> {
+    token: &'a str,
+    left: bool,
+    stylesheets: &'a [String],
+}
+
+impl Rehearsal<'_> {
+    fn title(&self) -> &'static str {
+        if self.left { "The link works" } else { "Unsubscribe?" }
+    }
+}
+
 pub(super) async fn ask(State(desk): State<Desk>, Path(token): Path<String>, Peer(peer): Peer) -> Response {
+    if desk.is_rehearsal(&token) {
+        return show(StatusCode::OK, &Rehearsal { token: &token, left: false, stylesheets: desk.stylesheets() });
+    }
     desk.answer(&token, peer, async |letter, db, now| Page::seen(&desk, letter, db, now).await).await
 }
 
@@ -53,6 +71,9 @@ pub(super) async fn leave(
     Peer(peer): Peer,
     body: Bytes,
 ) -> Response {
+    if desk.is_rehearsal(&token) && is_one_click(&body) {
+        return show(StatusCode::OK, &Rehearsal { token: &token, left: true, stylesheets: desk.stylesheets() });
+    }
     if !is_one_click(&body) {
         let page = desk.answer(&token, peer, async |letter, db, now| Page::seen(&desk, letter, db, now).await).await;
         return (StatusCode::BAD_REQUEST, page).into_response();

@@ -3,8 +3,8 @@
 use crate::roles::Parts;
 use anyhow::{Context, bail};
 use rebound_db::{campaigns, deliveries, lists};
-use rebound_domain::{Campaign, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
-use rebound_send::LaunchError;
+use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
+use rebound_send::{Depth, LaunchError, Level, Preflight, PreflightAnswer};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +20,9 @@ pub(super) enum Command {
     Check {
         /// The campaign
         name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Launch a campaign; `rebound serve` or `rebound worker` sends it
     Launch {
@@ -84,19 +87,20 @@ pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCo
     let (db, now) = (&parts.db, parts.now());
     match command {
         Command::Create { file } => create(&parts, &file).await?,
-        Command::Check { name } => {
+        Command::Check { name, json } => {
             let campaign = named(&parts, &name).await?;
-            let findings = rebound_send::check(db, &campaign.draft, &parts.sender(), now).await?;
-            for finding in &findings {
-                println!("{}: {}", if finding.stops { "must" } else { "could" }, finding.what);
-            }
-            if findings.iter().any(|finding| finding.stops) {
+            if !check(&parts, &campaign, json).await? {
                 return Ok(ExitCode::FAILURE);
             }
-            println!("“{name}” can go.");
         }
         Command::Launch { name } => {
-            let id = named(&parts, &name).await?.id;
+            let campaign = named(&parts, &name).await?;
+            let id = campaign.id;
+            if matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled) {
+                let around = parts.surroundings(&campaign.draft.from).await?;
+                let outside = rebound_send::outside(db, &campaign, &parts.sender(), &around, now).await?;
+                outside.gate().map_err(|error| told(&name, error))?;
+            }
             rebound_send::launch(db, id, &parts.sender(), ACTOR, now).await.map_err(|error| told(&name, error))?;
             println!("“{name}” is launched. `rebound serve` or `rebound worker` sends it.");
         }
@@ -136,7 +140,7 @@ async fn named(parts: &Parts, name: &str) -> anyhow::Result<Campaign> {
 fn told(name: &str, error: LaunchError) -> anyhow::Error {
     match error {
         LaunchError::Findings(findings) => {
-            let list: String = findings.iter().map(|finding| format!("\n  - {}", finding.what)).collect();
+            let list: String = findings.iter().map(|finding| format!("\n  - {}", finding.words())).collect();
             anyhow::anyhow!("“{name}” cannot go yet:{list}")
         }
         error => error.into(),
@@ -171,10 +175,40 @@ async fn create(parts: &Parts, path: &Path) -> anyhow::Result<()> {
     };
     campaigns::create(&parts.db, &draft, parts.now()).await?;
     println!("“{}” is kept as a draft.", draft.name);
-    for finding in rebound_send::check(&parts.db, &draft, &parts.sender(), parts.now()).await? {
-        println!("{}: {}", if finding.stops { "must" } else { "could" }, finding.what);
-    }
+    let campaign = named(parts, &draft.name).await?;
+    let known = rebound_send::preflight(&parts.db, &campaign, &parts.sender(), Depth::Everybody, parts.now()).await?;
+    tell(&known);
     Ok(())
+}
+
+/// Says all that is known of a campaign, and whether it can go.
+async fn check(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Result<bool> {
+    let (sender, now) = (parts.sender(), parts.now());
+    let around = parts.surroundings(&campaign.draft.from).await?;
+    let inside = rebound_send::preflight(&parts.db, campaign, &sender, Depth::Everybody, now);
+    let outside = rebound_send::outside(&parts.db, campaign, &sender, &around, now);
+    let (inside, outside) = tokio::try_join!(inside, outside)?;
+    let known = inside.with(outside);
+    if json {
+        println!("{}", serde_json::to_string(&PreflightAnswer::new(campaign, &known))?);
+        return Ok(known.can_go());
+    }
+    tell(&known);
+    if known.can_go() {
+        println!("“{}” can go.", campaign.draft.name);
+    }
+    Ok(known.can_go())
+}
+
+fn tell(known: &Preflight) {
+    for finding in &known.findings {
+        let weight = match finding.level {
+            Level::Stops => "must",
+            Level::Warns => "should",
+            Level::Hints => "could",
+        };
+        println!("{weight}: {} {} ({})", finding.words(), finding.why(), finding.check.rules());
+    }
 }
 
 async fn status(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Result<()> {

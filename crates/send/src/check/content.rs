@@ -1,16 +1,29 @@
 //! What is inside a message: links and pictures.
 
-use super::{Finding, Part, Preflight};
+use super::{Check, Finding, Preflight};
 use crate::Sender;
 use crate::template::Template;
 use rebound_domain::{DeliveryId, Draft, Fields};
 use regex::Regex;
+use std::ops::Range;
 use std::sync::LazyLock;
 use url::{Host, Url};
 
 /// Services that hide where a link leads; filters distrust them.
 const SHORTENERS: [&str; 9] =
     ["bit.ly", "buff.ly", "cutt.ly", "goo.gl", "is.gd", "ow.ly", "rebrand.ly", "t.co", "tinyurl.com"];
+
+/// Bytes around a place among which what hides it is looked for.
+const AROUND: usize = 1_000;
+
+/// How a text part begins that only points to the other one.
+const PLACEHOLDERS: [&str; 5] = [
+    "your mail program does not show html",
+    "your email client does not support html",
+    "this is an html email",
+    "this email requires html",
+    "please view this email in a browser",
+];
 
 fn pattern(text: &str) -> Option<Regex> {
     Regex::new(text).ok()
@@ -19,6 +32,15 @@ fn pattern(text: &str) -> Option<Regex> {
 static LINK: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r#"(?is)<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))"#));
 static PICTURE: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"(?is)<img\b[^>]*>"));
+/// Elements that hide themselves and hold nothing but words and links.
+static HIDDEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r#"(?is)<(?:a|p|div|span|td)\b[^>]*\bstyle\s*=\s*["'][^"']*display\s*:\s*none[^>]*>[^<]*(?:<a\b[^>]*>[^<]*</a>[^<]*)*</"#,
+    )
+});
+static PREHEADER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(r#"(?is)<[^>]*\b(?:class|id)\s*=\s*["'][^"']*(?:preheader|preview)|<(?:div|span)\b[^>]*display\s*:\s*none"#)
+});
 static ALT: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r#"(?is)\balt\s*=\s*["']?[^"'\s>]"#));
 
 /// Looks at the message as somebody sees it whose fields are all empty; what does not depend on the contact shows there.
@@ -36,37 +58,95 @@ pub(super) fn look(draft: &Draft, template: &Template, sender: &Sender, prefligh
         preflight.passed.push("links");
     }
     preflight.findings.extend(pictures(&rendered.html));
+    if !rendered.html.is_empty() && !PREHEADER.as_ref().is_some_and(|hidden| hidden.is_match(&rendered.html)) {
+        let what = "The message has no preheader: lists of mail show its first words beside the subject.";
+        let remedy = "Put a hidden line first, such as <div class=\"preheader\" style=\"display:none\">…</div>.";
+        preflight.findings.push(Finding::new(Check::NoPreheader, what, remedy));
+    }
+    preflight.findings.extend(text(&rendered.text, draft, &link));
+}
+
+/// Whether `words` stand in it where somebody sees them: not in a comment, and not in what is hidden.
+pub(super) fn shows(html: &str, words: &str) -> bool {
+    html.match_indices(words).any(|(at, _)| !is_in_comment(&html[..at]) && !is_hidden(html, at..at + words.len()))
+}
+
+fn is_in_comment(before: &str) -> bool {
+    before.rfind("<!--").is_some_and(|begun| before[begun..].find("-->").is_none())
+}
+
+/// Looks only around the place: a letter is looked at once for each person.
+fn is_hidden(html: &str, place: Range<usize>) -> bool {
+    let begin = html.floor_char_boundary(place.start.saturating_sub(AROUND));
+    let end = html.ceil_char_boundary((place.end + AROUND).min(html.len()));
+    let around = &html[begin..end];
+    let hidden =
+        |element: regex::Match<'_>| begin + element.start() <= place.start && place.end <= begin + element.end();
+    around.contains("display") && HIDDEN.as_ref().is_some_and(|pattern| pattern.find_iter(around).any(hidden))
+}
+
+/// A text part that says nothing beside the footer, or only that there is another part.
+fn text(text: &str, draft: &Draft, link: &str) -> Option<Finding> {
+    if draft.html.trim().is_empty() && draft.text.trim().is_empty() {
+        return None;
+    }
+    let own = text.replace(link, "").replace(draft.postal_address.trim(), "");
+    let own = own.trim().to_lowercase();
+    let letters = own.replace("unsubscribe", "").chars().filter(|c| c.is_alphanumeric()).count();
+    let placeholder = PLACEHOLDERS.iter().any(|words| own.starts_with(words)) && letters < 300;
+    (letters == 0 || placeholder).then(|| {
+        let what = if letters == 0 { "The text part says nothing." } else { "The text part only points to the HTML." };
+        Finding::new(
+            Check::TextEmpty,
+            what,
+            "Write what the letter says, or leave it empty: then it is made from the HTML.",
+        )
+    })
 }
 
 fn links(html: &str, own: &str) -> Vec<Finding> {
     let Some(link) = LINK.as_ref() else { return vec![] };
     let found = link.captures_iter(html).filter_map(|found| found.iter().skip(1).flatten().next());
-    let mut wrong: Vec<String> = found
+    let mut wrong: Vec<(Check, String, &str)> = found
         .map(|target| target.as_str().trim().replace("&amp;", "&"))
         .filter(|target| !target.starts_with(own))
         .filter_map(|target| fault(&target))
         .collect();
     wrong.sort();
     wrong.dedup();
-    wrong.into_iter().map(|what| Finding::hint(Part::Content, what)).collect()
+    wrong.into_iter().map(|(check, what, remedy)| Finding::new(check, what, remedy)).collect()
 }
 
 /// What is wrong with where a link leads, and what to do.
-fn fault(target: &str) -> Option<String> {
+fn fault(target: &str) -> Option<(Check, String, &'static str)> {
     let Ok(url) = Url::parse(target) else {
-        return Some(format!("The link “{target}” leads nowhere from a mail. Write the full address, with https://."));
+        let what = format!("The link “{target}” leads nowhere from a mail.");
+        return Some((Check::LinkBroken, what, "Write the full address, with https://."));
     };
     match (url.scheme(), url.host()) {
         ("mailto" | "tel", _) => None,
-        ("http" | "https", Some(Host::Ipv4(_) | Host::Ipv6(_))) => Some(format!(
-            "The link “{target}” leads to a bare IP address, which filters take for an attack. Use a name."
-        )),
-        ("http" | "https", Some(Host::Domain(host))) if SHORTENERS.contains(&host.trim_start_matches("www.")) => Some(
-            format!("The link “{target}” is shortened, and filters often refuse it. Put the full address instead."),
-        ),
+        ("http" | "https", Some(Host::Ipv4(_) | Host::Ipv6(_))) => {
+            let what = format!("The link “{target}” leads to a bare IP address.");
+            Some((Check::LinkBareIp, what, "Use a name."))
+        }
+        ("http" | "https", Some(Host::Domain(host))) if SHORTENERS.contains(&host.trim_start_matches("www.")) => {
+            let what = format!("The link “{target}” is shortened.");
+            Some((Check::LinkShortened, what, "Put the full address instead."))
+        }
         ("https", _) => None,
-        ("http", _) => Some(format!("The link “{target}” is not protected. Write https:// if the site offers it.")),
-        _ => Some(format!("The link “{target}” does nothing in most mail programs. Use https://.")),
+        ("http", _) => {
+            let what = format!("The link “{target}” is not protected.");
+            Some((Check::LinkPlain, what, "Write https:// if the site offers it."))
+        }
+        ("javascript" | "vbscript" | "data", _) => {
+            let begin: String = target.chars().take(60).collect();
+            let what = format!("The link “{begin}” holds code.");
+            Some((Check::LinkDangerous, what, "Put a page behind it, with https://."))
+        }
+        _ => {
+            let what = format!("The link “{target}” does nothing in most mail programs.");
+            Some((Check::LinkBroken, what, "Use https://."))
+        }
     }
 }
 
@@ -77,16 +157,12 @@ fn pictures(html: &str) -> Vec<Finding> {
     let inside = pictures.iter().filter(|tag| tag.to_ascii_lowercase().contains("data:")).count();
     let mut findings = Vec::new();
     if silent > 0 {
-        let what = format!(
-            "{silent} of {} pictures have no text. People who cannot see them read nothing; say in alt=\"…\" what they show.",
-            pictures.len()
-        );
-        findings.push(Finding::hint(Part::Content, what));
+        let what = format!("{silent} of {} pictures have no text.", pictures.len());
+        findings.push(Finding::new(Check::PictureSilent, what, "Say in alt=\"…\" what they show."));
     }
     if inside > 0 {
-        let what =
-            format!("{inside} pictures are inside the message; Gmail and Outlook do not show them. Link them instead.");
-        findings.push(Finding::hint(Part::Content, what));
+        let what = format!("{inside} pictures are inside the message.");
+        findings.push(Finding::new(Check::PictureInside, what, "Link them instead."));
     }
     findings
 }
@@ -106,11 +182,31 @@ mod tests {
             ("https://bit.ly/x", Some("shortened")),
             ("/bulbs", Some("leads nowhere")),
             ("#", Some("leads nowhere")),
-            ("javascript:alert(1)", Some("does nothing")),
+            ("javascript:alert(1)", Some("holds code")),
+            ("data:text/html,x", Some("holds code")),
+            ("ftp://a.example/x", Some("does nothing")),
         ] {
             let found = fault(target);
             assert_eq!(found.is_some(), words.is_some(), "{target}: {found:?}");
-            assert!(words.is_none_or(|words| found.is_some_and(|found| found.contains(words))), "{target}");
+            assert!(words.is_none_or(|words| found.is_some_and(|(_, what, _)| what.contains(words))), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_hides_is_not_seen() {
+        let far = format!(r#"<div style="display:none">Preheader</div>{}<p>/u/1</p>"#, "<p>é</p>".repeat(400));
+        for (html, expected) in [
+            ("<p>/u/1</p>", true),
+            ("<p>a</p>", false),
+            ("<!-- /u/1 -->", false),
+            ("<!-- a --><p>/u/1</p><!-- b -->", true),
+            (r#"<p style="color:red">/u/1</p>"#, true),
+            (r#"<p>a</p><div style="display:none"><a href="https://a.example/u/1">Unsubscribe</a></div>"#, false),
+            (r#"<span style='display : none'>/u/1</span> <p>/u/1</p>"#, true),
+            (r#"<div style="display:none">Preheader</div><p>/u/1</p>"#, true),
+            (&far, true),
+        ] {
+            assert_eq!(shows(html, "/u/1"), expected, "{html}");
         }
     }
 

@@ -1,95 +1,92 @@
-//! Whom a message is from and to, and its subject.
+//! What the draft says of itself: its subject, its address, and whom it is from.
 
-use super::{Finding, Part, Preflight};
-use crate::Sender;
+use super::{Check, Finding, Preflight};
 use rebound_domain::Draft;
 
 /// Longer subjects are cut off in lists of mail.
 const LONG_SUBJECT: usize = 78;
 
+/// Letters from which capitals shout.
+const SHOUTED: usize = 8;
+
 /// Providers that let only their own servers send in their name (DMARC).
-pub(super) const MAILBOX_PROVIDERS: [&str; 10] = [
+const MAILBOX_PROVIDERS: [&str; 16] = [
     "aol.com",
     "gmail.com",
+    "gmx.com",
     "gmx.de",
     "gmx.net",
     "googlemail.com",
     "hotmail.com",
     "icloud.com",
+    "live.com",
+    "mail.ru",
+    "me.com",
     "outlook.com",
     "web.de",
     "yahoo.com",
+    "yandex.ru",
+    "ymail.com",
 ];
 
-pub(super) fn draft(draft: &Draft, sender: &Sender, preflight: &mut Preflight) {
+pub(super) fn draft(draft: &Draft, preflight: &mut Preflight) {
     let findings = &mut preflight.findings;
-    let before = findings.len();
-    match draft.subject.trim() {
-        "" => findings.push(Finding::stop(Part::Subject, "The subject is empty.")),
-        long if long.chars().count() > LONG_SUBJECT => {
-            let what =
-                format!("The subject has {} letters; many lists of mail show the first 60.", long.chars().count());
-            findings.push(Finding::hint(Part::Subject, what));
-        }
-        _ => {}
-    }
-    if findings.len() == before {
-        preflight.passed.push("subject");
+    match subject(&draft.subject) {
+        Some(finding) => findings.push(finding),
+        None => preflight.passed.push("subject"),
     }
     if draft.html.trim().is_empty() && draft.text.trim().is_empty() {
-        findings.push(Finding::stop(Part::Content, "The message is empty."));
+        findings.push(Finding::new(Check::MessageEmpty, "The message is empty.", "Write something."));
     }
     if draft.postal_address.trim().is_empty() {
-        let what = "The postal address is missing: the law asks where the sender can be found.";
-        findings.push(Finding::stop(Part::Content, what));
+        let remedy = "Say where you can be found; it stands at the foot of every message.";
+        findings.push(Finding::new(Check::AddressMissing, "The postal address is missing.", remedy));
     }
-    match from(draft.from.domain(), &sender.return_domain) {
-        Some(what) => findings.push(Finding::hint(Part::From, what)),
-        None => preflight.passed.push("return path"),
+    let domain = draft.from.domain();
+    if is_mailbox_provider(domain) {
+        let what = format!("The sender’s address is at {domain}, which allows no other server to send in its name.");
+        findings.push(Finding::new(Check::MailboxProvider, what, "Use a domain of your own."));
+    } else {
+        preflight.passed.push("sender’s address");
     }
 }
 
-/// What a receiving server may dislike in the sender's address.
-fn from(domain: &str, return_domain: &str) -> Option<String> {
-    if MAILBOX_PROVIDERS.contains(&domain) {
-        return Some(format!(
-            "The sender's address is at {domain}, which allows no other server to send in its name. Use a domain of your own, or much of this is refused."
-        ));
-    }
-    (!aligned(domain, return_domain)).then(|| {
-        format!(
-            "Bounces come back to {return_domain}, which is not part of {domain}: SPF says nothing for this sender. Let the relay sign with DKIM for {domain}, or use a return path below it."
-        )
-    })
+/// Whether mail from `domain` can come only from its own servers.
+pub(super) fn is_mailbox_provider(domain: &str) -> bool {
+    MAILBOX_PROVIDERS.contains(&domain) || domain.starts_with("yahoo.") || domain.starts_with("hotmail.")
 }
 
-/// Whether one is the other's part, or both are parts of one domain (RFC 7489 §3.1, without the public suffix list:
-/// what is shared must have two labels at least).
-fn aligned(one: &str, other: &str) -> bool {
-    let below = |part: &str, whole: &str| part.strip_suffix(whole).is_some_and(|rest| rest.ends_with('.'));
-    let parent =
-        |domain: &str| domain.split_once('.').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.contains('.'));
-    one == other || below(one, other) || below(other, one) || (parent(one).is_some() && parent(one) == parent(other))
+fn subject(subject: &str) -> Option<Finding> {
+    let subject = subject.trim();
+    let length = subject.chars().count();
+    let letters: Vec<char> = without_fields(subject).chars().filter(|c| c.is_alphabetic()).collect();
+    let lower = subject.to_lowercase();
+    let pretends = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:", "sv:"].iter().find(|words| lower.starts_with(**words));
+    if subject.is_empty() {
+        Some(Finding::new(Check::SubjectEmpty, "The subject is empty.", "Write one."))
+    } else if let Some(words) = pretends {
+        let what = format!("The subject begins with “{}”, as an answer would.", &subject[..words.len()]);
+        Some(Finding::new(Check::SubjectPretends, what, "Leave that out."))
+    } else if letters.len() >= SHOUTED && letters.iter().all(|c| c.is_uppercase()) {
+        let what = "The subject is in capitals from end to end.";
+        Some(Finding::new(Check::SubjectShouts, what, "Write it as in a sentence."))
+    } else if length > LONG_SUBJECT {
+        let what = format!("The subject has {length} letters; many lists of mail show the first 60.");
+        Some(Finding::new(Check::SubjectLong, what, "Say the most telling thing first."))
+    } else {
+        None
+    }
 }
 
-/// What the figures of an audience say.
-pub(super) fn audience(preflight: &mut Preflight) {
-    let figures = preflight.figures;
-    if figures.roles > 0 {
-        let what = format!(
-            "{} addresses belong to a role, such as info@ or postmaster@. Nobody asked for mail there in person; write to people instead.",
-            figures.roles
-        );
-        preflight.findings.push(Finding::hint(Part::To, what));
+/// Merge fields are written in small letters, whatever surrounds them.
+fn without_fields(subject: &str) -> String {
+    let mut rest = subject;
+    let mut kept = String::new();
+    while let Some((before, after)) = rest.split_once("{{") {
+        kept.push_str(before);
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
     }
-    if preflight.people >= 100 && figures.new * 2 > preflight.people {
-        let what = format!(
-            "{} of {} were never written to by this installation. Expect more bounces than usual, and send to a small list first.",
-            figures.new, preflight.people
-        );
-        preflight.findings.push(Finding::hint(Part::To, what));
-    }
-    preflight.passed.push("nobody twice");
+    kept + rest
 }
 
 #[cfg(test)]
@@ -97,17 +94,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spf_speaks_for_a_sender_whose_return_path_is_of_the_same_house() {
-        for (from, back, expected) in [
-            ("fernhill.example", "bounce.fernhill.example", true),
-            ("fernhill.example", "fernhill.example", true),
-            ("news.fernhill.example", "bounce.fernhill.example", true),
-            ("fernhill.example", "bounce.relay.example", false),
-            ("orchard.test", "fernhill.test", false),
-            ("hill.example", "fernhill.example", false),
+    fn a_subject_neither_shouts_nor_pretends() {
+        for (text, expected) in [
+            ("The bulbs are in", None),
+            ("{{ first_name }}, HURRY WHILE IT LASTS", Some(Check::SubjectShouts)),
+            ("BBC NEWS", None), // seven letters may be names
+            ("春の球根が届きました、今週だけ", None),
+            ("Re: your order", Some(Check::SubjectPretends)),
+            ("Reading in the garden", None),
+            (" ", Some(Check::SubjectEmpty)),
+            (&"word ".repeat(20), Some(Check::SubjectLong)),
         ] {
-            assert_eq!(aligned(from, back), expected, "{from} {back}");
+            assert_eq!(subject(text).map(|finding| finding.check), expected, "{text}");
         }
-        assert!(super::from("gmail.com", "bounce.fernhill.example").is_some());
+    }
+
+    #[test]
+    fn a_mailbox_provider_sends_by_itself() {
+        for (domain, expected) in [("gmail.com", true), ("yahoo.co.uk", true), ("fernhill.example", false)] {
+            assert_eq!(is_mailbox_provider(domain), expected, "{domain}");
+        }
     }
 }

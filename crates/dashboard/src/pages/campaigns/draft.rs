@@ -8,12 +8,15 @@ use crate::page::{Frame, Page, Place};
 use crate::session::{Allowed, Launch, See};
 use crate::words::{Count, When};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rebound_db::{Audience, Pool, audience, campaigns, events};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId};
-use rebound_send::{Depth, Finding, Part as Of, Preflight, Template as Message, pictures_inside, preflight};
+use rebound_send::{
+    Depth, Finding, Level, Mend, Part as Of, Preflight, Template as Message, pictures_inside, preflight,
+};
+use serde::Deserialize;
 
 /// People that the preview can be shown as.
 const SHOWN_AS: u32 = 20;
@@ -51,13 +54,23 @@ struct LaunchPage {
     plan: Plan,
 }
 
-/// What is known before it goes.
-struct Plan(Preflight);
+#[derive(Template)]
+#[template(path = "campaigns/checks.html")]
+struct Checks {
+    frame: Frame,
+    campaign: Campaign,
+    plan: Plan,
+}
+
+/// What is known before it goes, and whether the world was asked.
+struct Plan(Preflight, bool);
 
 /// How a step stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tick {
     Done,
+    /// Nothing is wrong so far.
+    Open,
     Look,
     Stop,
 }
@@ -84,26 +97,39 @@ impl Plan {
     }
 
     fn tick(&self, of: Of) -> Tick {
-        let mut own = self.0.findings.iter().filter(|finding| finding.part == of);
-        match own.clone().next() {
-            None => Tick::Done,
-            Some(_) if own.any(|finding| finding.stops) => Tick::Stop,
-            Some(_) => Tick::Look,
+        let own = self.0.findings.iter().filter(|finding| finding.part() == of);
+        match own.map(|finding| finding.level).min() {
+            Some(Level::Stops) => Tick::Stop,
+            Some(Level::Warns) => Tick::Look,
+            // The world says nothing about a subject.
+            Some(Level::Hints) | None if self.1 || of == Of::Subject => Tick::Done,
+            Some(Level::Hints) | None => Tick::Open,
         }
     }
 
     /// `1 finding below` for a step that has some.
     fn below(&self, of: Of) -> Option<String> {
-        let count = self.0.findings.iter().filter(|finding| finding.part == of).count() as i64;
+        let count =
+            self.0.findings.iter().filter(|finding| finding.part() == of && finding.level != Level::Hints).count()
+                as i64;
         (count > 0).then(|| format!("{} below.", Count(count).of("finding", "findings")))
     }
 
     fn stops(&self) -> impl Iterator<Item = &Finding> {
-        self.0.findings.iter().filter(|finding| finding.stops)
+        self.0.findings.iter().filter(|finding| finding.stops())
     }
 
-    fn hints(&self) -> impl Iterator<Item = &Finding> {
-        self.0.findings.iter().filter(|finding| !finding.stops)
+    /// All of them, each with the class and the words of its weight.
+    fn findings(&self) -> impl Iterator<Item = (&Finding, &'static str, &'static str)> {
+        self.0.findings.iter().map(|finding| match finding.level {
+            Level::Stops => (finding, "s-hard", "Must be mended"),
+            Level::Warns => (finding, "s-soft", "Look at this"),
+            Level::Hints => (finding, "s-draft", "Good to know"),
+        })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.1
     }
 
     /// `12 suppressed and 3 resting`, where somebody is left out.
@@ -129,7 +155,7 @@ pub(super) async fn show(
     let now = app.now();
     let frame = Frame::of(app, by, Place::Campaigns).await?;
     let list = list_name(&app.db, &campaign).await?;
-    let plan = Plan(preflight(&app.db, &campaign, &app.sender, Depth::Sample, now).await?);
+    let plan = plan(app, &campaign, shown.look).await?;
     let to = Audience::of(&campaign);
     let shown_as = audience::people(&app.db, to, ContactId(0), SHOWN_AS, now).await?;
     let whom = reader(&app.db, &campaign, shown.whom, now).await?;
@@ -178,6 +204,46 @@ async fn before(db: &Pool, campaign: &Campaign) -> Result<Option<Before>, PageEr
     }))
 }
 
+/// What is known of it: with what the world says where that was heard lately, or is waited for.
+async fn plan(app: &App, campaign: &Campaign, waits: bool) -> Result<Plan, PageError> {
+    let inside = preflight(&app.db, campaign, &app.sender, Depth::Sample, app.now());
+    let outside = async {
+        match waits {
+            true => app.preflights.get(app, campaign).await.map(Some),
+            false => app.preflights.lately(app, campaign).await,
+        }
+    };
+    let (inside, outside) = tokio::try_join!(inside, outside)?;
+    Ok(match outside {
+        Some(outside) => Plan(inside.with(outside), true),
+        None => Plan(inside, false),
+    })
+}
+
+/// How the list of checks is asked for.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    /// What was heard a while ago does not count.
+    #[serde(default)]
+    again: bool,
+}
+
+/// `/campaigns/{id}/checks`: the list of checks with what the world says, for the page to put into its place.
+pub(crate) async fn checks(
+    by: Allowed<See>,
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let campaign = found(&app.db, id).await?;
+    if asked.again {
+        app.preflights.forget(campaign.id);
+    }
+    let plan = plan(&app, &campaign, true).await?;
+    let frame = Frame::of(&app, &by, Place::Campaigns).await?;
+    Ok(Page(Checks { frame, campaign, plan }).into_response())
+}
+
 pub(crate) async fn launch_page(
     by: Allowed<Launch>,
     State(app): State<App>,
@@ -190,7 +256,7 @@ pub(crate) async fn launch_page(
     let page = LaunchPage {
         frame: Frame::of(&app, &by, Place::Campaigns).await?,
         list: list_name(&app.db, &campaign).await?,
-        plan: Plan(preflight(&app.db, &campaign, &app.sender, Depth::Sample, app.now()).await?),
+        plan: plan(&app, &campaign, true).await?,
         campaign,
     };
     Ok(Page(page).into_response())

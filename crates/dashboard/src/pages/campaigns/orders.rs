@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use chrono::{NaiveDate, NaiveTime};
 use rebound_db::deliveries;
-use rebound_domain::{Campaign, CampaignId};
+use rebound_domain::{Campaign, CampaignId, CampaignState};
 use rebound_send::LaunchError;
 use serde::Deserialize;
 
@@ -30,10 +30,20 @@ pub(crate) struct Nothing {}
 type Order = Submitted<Launch, Nothing>;
 
 pub(crate) async fn launch(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
+    passes(&app, id).await?;
     let id = CampaignId(id);
     rebound_send::launch(&app.db, id, &app.sender, order.by.actor(), app.now()).await?;
     app.wake.notify_one();
     Ok(report(id))
+}
+
+/// Whether DNS and the way back let a campaign go that has not gone yet.
+async fn passes(app: &App, id: i64) -> Result<(), PageError> {
+    let campaign = found(&app.db, id).await?;
+    if matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled) {
+        app.preflights.get(app, &campaign).await?.gate()?;
+    }
+    Ok(())
 }
 
 /// When it is to go, as the form says it: in UTC, like all times on the pages.
@@ -57,6 +67,7 @@ pub(crate) async fn schedule(
         return Err(PageError::NotNow("say a day and a time, such as 2026-11-26 and 08:00".into()));
     };
     let at = day.and_time(time).and_utc();
+    passes(&app, id.0).await?;
     rebound_send::schedule(&app.db, id, at, &app.sender, by.actor(), app.now()).await?;
     Ok(report(id))
 }
@@ -111,8 +122,8 @@ impl From<LaunchError> for PageError {
             LaunchError::Unknown => Self::NotFound,
             LaunchError::NotNow(why) => Self::NotNow(why.to_string()),
             LaunchError::Findings(findings) => {
-                let words: Vec<&str> = findings.iter().map(|finding| finding.what.trim_end_matches('.')).collect();
-                Self::NotNow(words.join("; "))
+                let words: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
+                Self::NotNow(words.join(" ").trim_end_matches('.').to_owned())
             }
             LaunchError::Past => Self::NotNow(error.to_string()),
             LaunchError::Database(error) => error.into(),

@@ -22,6 +22,9 @@ pub(crate) struct Shown {
     pub(super) part: Part,
     #[serde(default)]
     pub(super) images: bool,
+    /// Whether what DNS and the way back say is waited for.
+    #[serde(default)]
+    pub(super) look: bool,
 }
 
 /// Which part of a message.

@@ -1,0 +1,70 @@
+//! What is known of a campaign before it goes, on its page and for programs.
+
+use crate::seed;
+use crate::world::World;
+use axum::http::StatusCode;
+use rebound_db::campaigns;
+use rebound_domain::{CampaignId, CampaignState, Role};
+use rebound_send::Sender;
+
+#[tokio::test]
+async fn the_page_does_not_wait_for_the_world() {
+    let world = World::seeded().await;
+    let viewer = world.browser(Role::Auditor).await;
+    let page = world.get(Some(&viewer), "/campaigns/1").await.text;
+    for words in ["are being looked at", "hx-get=\"/campaigns/1/checks\"", "/campaigns/1?look=true"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+
+    let checks = world.get(Some(&viewer), "/campaigns/1/checks").await.text;
+    for words in ["could not be checked", "Good to know", "checks passed"] {
+        assert!(checks.contains(words), "{words}: {checks}");
+    }
+    assert!(!checks.contains("<html") && !checks.contains("being looked at"), "{checks}");
+
+    let page = world.get(Some(&viewer), "/campaigns/1").await.text;
+    for words in ["could not be checked", "Look again"] {
+        assert!(page.contains(words), "what was heard is kept: {words}: {page}");
+    }
+    assert!(!page.contains("are being looked at"), "{page}");
+}
+
+#[tokio::test]
+async fn programs_ask_for_it() {
+    let world = World::seeded().await;
+    let viewer = world.browser(Role::Auditor).await;
+    let answer = world.get(Some(&viewer), "/api/v1/campaigns/1/preflight").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let told: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!((&told["campaign"], &told["can_go"]), (&1.into(), &true.into()), "{told}");
+    let checks: Vec<&str> =
+        told["findings"].as_array().unwrap().iter().filter_map(|finding| finding["check"].as_str()).collect();
+    assert!(checks.contains(&"unchecked") && checks.contains(&"no_preheader"), "{checks:?}");
+    assert_eq!(told["people"], told["tried"], "the message was made for everybody: {told}");
+
+    let nobody = world.get(Some(&viewer), "/api/v1/campaigns/99/preflight").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    assert!(nobody.text.contains("\"not_found\""), "{}", nobody.text);
+}
+
+#[tokio::test]
+async fn what_the_world_says_stops_a_launch() {
+    let plain = Sender { public_url: "http://news.fernhill.example".into(), ..seed::sender() };
+    let world = World::of(plain).await;
+    seed::fill(&world.db, 12, world.now).await;
+    let owner = world.browser(Role::Owner).await;
+    let question = world.get(Some(&owner), "/campaigns/1/launch").await.text;
+    assert!(question.contains("It cannot go yet") && question.contains("is not protected"), "{question}");
+    let later = world.now + chrono::TimeDelta::days(2);
+    let (day, time) = (later.format("%Y-%m-%d").to_string(), later.format("%H:%M").to_string());
+    for (path, fields) in [
+        ("/campaigns/1/launch", vec![]),
+        ("/campaigns/1/schedule", vec![("day", day.as_str()), ("time", time.as_str())]),
+    ] {
+        let refused = world.post(&owner, path, &fields).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{path}");
+        assert!(refused.text.contains("is not protected"), "{path}: {}", refused.text);
+    }
+    let draft = campaigns::get(&world.db, CampaignId(1)).await.unwrap().unwrap();
+    assert_eq!(draft.state, CampaignState::Draft);
+}
