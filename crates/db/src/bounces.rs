@@ -49,6 +49,9 @@ pub struct Note<'a> {
     pub incident: Option<IncidentId>,
 }
 
+/// The lock of those who record bounces. A number of our own: "bounces" on a telephone.
+pub(crate) const BOUNCES: i64 = 2_686_237;
+
 /// Waits until no other transaction records bounces, and keeps others from it until this one ends.
 ///
 /// On SQLite that is so by itself: there is one writer.
@@ -57,8 +60,7 @@ pub struct Note<'a> {
 /// [`Error::Unavailable`]
 pub async fn one_at_a_time(tx: &Transaction) -> Result<(), Error> {
     if tx.get_database_backend() == DatabaseBackend::Postgres {
-        // A number of our own: "bounces" on a telephone.
-        execute(tx, "SELECT pg_advisory_xact_lock(2686237)", []).await?;
+        execute(tx, &format!("SELECT pg_advisory_xact_lock({BOUNCES})"), []).await?;
     }
     Ok(())
 }

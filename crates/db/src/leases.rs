@@ -13,12 +13,13 @@
 //! State numbers stand in the statements as they are, so that the partial indexes can be used:
 //! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
 
+use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
 use crate::sql::{all, execute, millis, rows, time};
-use crate::{Connection, Error};
+use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
-use sea_orm::{DatabaseBackend, FromQueryResult};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 
 /// A delivery that a worker has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,38 @@ pub struct Answered {
     pub accepted: bool,
     /// Its words.
     pub reply: String,
+}
+
+/// Beside whom a transaction of deliveries goes on. On SQLite there is one writer, and never anybody beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nobody who settles deliveries or records bounces: it may do both.
+    Nobody,
+    /// Others who do not record bounces either.
+    Others,
+}
+
+/// Begins a transaction that marks and settles deliveries. It waits here, before any delivery is touched, as whoever
+/// reads reports does: neither waits for the other in a circle.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
+    let tx = db.begin().await?;
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        let lock = match beside {
+            Beside::Nobody => "pg_advisory_xact_lock",
+            Beside::Others => "pg_advisory_xact_lock_shared",
+        };
+        // Its statements name some hundred rows by their ids. A planner that does not know the table well yet may want
+        // to read all of it for that.
+        let sql = format!(
+            "SELECT {lock}({BOUNCES}), set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
+        );
+        execute(&tx, &sql, []).await?;
+    }
+    Ok(tx)
 }
 
 /// Makes due what waits for its first try until a moment that had come already, before the clock was put back to
@@ -124,7 +157,7 @@ pub async fn mark(
         "UPDATE deliveries SET state = 3, attempts = rows.number, due = $2 FROM {wanted}
          WHERE deliveries.id = rows.id AND +deliveries.worker = $3
            AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
-           AND EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state IN (2, 3))
+           AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
            AND NOT {suppressed}
          RETURNING deliveries.id"
     );

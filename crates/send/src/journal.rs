@@ -9,9 +9,9 @@
 //! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
 //! is written only after the commit that holds its mark.
 
+use crate::batch::Batch;
 use chrono::{TimeDelta, Utc};
-use rebound_contacts::feedback;
-use rebound_db::leases::{Answered, Try};
+use rebound_db::leases::{Beside, Try};
 use rebound_db::{Pool, campaigns, fail_point, leases};
 use rebound_domain::{AddressKey, Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
@@ -75,9 +75,9 @@ impl Sending {
     }
 }
 
-struct Step {
-    heard: Option<Heard>,
-    mark: Option<Try>,
+pub(crate) struct Step {
+    pub(crate) heard: Option<Heard>,
+    pub(crate) mark: Option<Try>,
     answer: oneshot::Sender<bool>,
 }
 
@@ -197,63 +197,31 @@ impl Writer {
         }
     }
 
-    async fn commit(&self, batch: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
+    /// What only tells of messages that were taken is written beside other workers; everything else beside nobody.
+    async fn commit(&self, steps: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
+        let batch = Batch::of(steps);
+        if batch.is_plain()
+            && let Some(marked) = self.write(&batch, Beside::Others).await?
+        {
+            return Ok(marked);
+        }
+        Ok(self.write(&batch, Beside::Nobody).await?.unwrap_or_default())
+    }
+
+    /// `None` where it has to be written beside nobody.
+    async fn write(
+        &self,
+        batch: &Batch,
+        beside: Beside,
+    ) -> Result<Option<HashSet<DeliveryId>>, rebound_contacts::Error> {
         let now = self.clock.at(Utc::now());
-        let tx = self.db.begin().await?;
-        // Before any delivery is touched, as the reader of reports does: neither waits for the other in a circle.
-        rebound_db::bounces::one_at_a_time(&tx).await?;
-        let heard: Vec<&Heard> = batch.iter().filter_map(|step| step.heard.as_ref()).collect();
-        self.note(&tx, &heard, now).await?;
-        let marks: Vec<Try> = batch.iter().filter_map(|step| step.mark.clone()).collect();
-        let marked = if marks.is_empty() { vec![] } else { leases::mark(&tx, self.worker, &marks, now).await? };
+        let tx = leases::begin(&self.db, beside).await?;
+        let policy = Arc::clone(&self.policy.borrow());
+        let Some(marked) = batch.write(&tx, self.worker, beside, &policy, now).await? else { return Ok(None) };
         let sending = campaigns::sending(&tx).await?;
         fail_point("in-commit").await;
         tx.commit().await?;
         self.sending.replace(sending);
-        Ok(marked.into_iter().collect())
-    }
-
-    async fn note(
-        &self,
-        tx: &rebound_db::Transaction,
-        heard: &[&Heard],
-        now: chrono::DateTime<Utc>,
-    ) -> Result<(), rebound_contacts::Error> {
-        let (mut answered, mut taken, mut keys, mut bounces, mut back, mut doubts) =
-            (vec![], vec![], vec![], vec![], vec![], vec![]);
-        for heard in heard.iter().copied().cloned() {
-            match heard {
-                Heard::Accepted { of, key, reply } => {
-                    answered.push(Answered { of: of.clone(), accepted: true, reply });
-                    keys.push((of.id, key));
-                    taken.push(of);
-                }
-                Heard::Refused { of, reply, bounce } => {
-                    answered.push(Answered { of, accepted: false, reply });
-                    bounces.push(*bounce);
-                }
-                Heard::GivenUp(bounce) => bounces.push(*bounce),
-                Heard::Doubt(id) => doubts.push(id),
-                Heard::Back(id, due) => back.push((id, due)),
-            }
-        }
-        if !answered.is_empty() {
-            leases::note_answers(tx, self.worker, &answered, now).await?;
-        }
-        let accepted: HashSet<DeliveryId> = leases::accept(tx, self.worker, &taken).await?.into_iter().collect();
-        keys.retain(|(id, _)| accepted.contains(id));
-        let policy = Arc::clone(&self.policy.borrow());
-        if !keys.is_empty() {
-            feedback::record_acceptances(tx, &keys, &policy, now).await?;
-        }
-        if !bounces.is_empty() {
-            let ids: Vec<DeliveryId> = bounces.iter().filter_map(|bounce| bounce.delivery).collect();
-            let owned = leases::owned(tx, self.worker, &ids).await?;
-            bounces.retain(|bounce| bounce.delivery.is_some_and(|id| owned.contains(&id)));
-            feedback::record_bounces(tx, &bounces, &policy, rand::random::<f64>, now).await?;
-        }
-        leases::release(tx, self.worker, &back).await?;
-        leases::doubt(tx, self.worker, &doubts, now).await?;
-        Ok(())
+        Ok(Some(marked))
     }
 }

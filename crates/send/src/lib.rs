@@ -26,6 +26,7 @@
 //! ```
 
 mod attempt;
+mod batch;
 mod check;
 mod compose;
 mod connection;
