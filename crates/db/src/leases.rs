@@ -15,7 +15,7 @@
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, rows, time};
+use crate::sql::{all, execute, millis, number, rows, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
@@ -114,13 +114,14 @@ pub async fn claim(
         attempts: i16,
         since: i64,
     }
-    let skip = match db.get_database_backend() {
-        DatabaseBackend::Postgres => "FOR UPDATE SKIP LOCKED",
-        _ => "",
+    // The ids as an array, made once: a planner that does not know the table well yet may ask for a list anew for each row.
+    let (those, skip) = match db.get_database_backend() {
+        DatabaseBackend::Postgres => ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)"),
+        _ => ("IN (", ""),
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE state IN (0, 1) AND id IN (
+         WHERE state IN (0, 1) AND id {those}
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
              ORDER BY due, id LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"
@@ -158,16 +159,20 @@ pub async fn mark(
          WHERE deliveries.id = rows.id AND +deliveries.worker = $3
            AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
            AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
-           AND NOT {suppressed}
-         RETURNING deliveries.id"
+           AND NOT {suppressed}"
     );
     let values = [lines.clone().into(), millis(now).into(), worker.0.into()];
-    let marked: Vec<DeliveryId> =
-        all::<Id>(db, &sql, values).await?.into_iter().map(|row| DeliveryId(row.id)).collect();
-    if marked.len() < tries.len() {
-        turn_back(db, worker, &lines, now).await?;
+    // Rows that come back one by one cost more than the statement: nearly always, how many is enough.
+    if execute(db, &sql, values).await? == tries.len() as u64 {
+        return Ok(tries.iter().map(|of| of.id).collect());
     }
-    Ok(marked)
+    let sql = format!(
+        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d
+         WHERE d.id = rows.id AND d.worker = $2 AND d.state = 3 AND d.attempts = rows.number"
+    );
+    let marked = all::<Id>(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
+    turn_back(db, worker, &lines, now).await?;
+    Ok(marked.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
 
 /// What was leased and may not go: suppressed, cancelled, or back to where it was.
@@ -329,15 +334,21 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
         return Ok(vec![]);
     }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
-    let sql = format!(
-        "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
-         WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
-           AND ((deliveries.state = 3 AND +deliveries.worker = $2)
-             OR (deliveries.state IN (0, 1, 4) AND NOT EXISTS (
-                 SELECT 1 FROM bounces b WHERE b.delivery_id = deliveries.id AND b.attempt = rows.number)))
-         RETURNING deliveries.id"
-    );
-    let accepted = all::<Id>(db, &sql, [tries_json(tries).into(), worker.0.into()]).await?;
+    let ours = "d.id = rows.id AND d.attempts = rows.number
+        AND ((d.state = 3 AND +d.worker = $2)
+          OR (d.state IN (0, 1, 4) AND NOT EXISTS (
+              SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))";
+    let sql = format!("UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted} WHERE {ours}");
+    let values = [tries_json(tries).into(), worker.0.into()];
+    if db.get_database_backend() != DatabaseBackend::Postgres {
+        // There it costs less to count first than to have each row come back.
+        let all_ours = format!("SELECT count(*) FROM {wanted} CROSS JOIN deliveries d WHERE {ours}");
+        if number(db, &all_ours, values.clone()).await? == i64::try_from(tries.len()).unwrap_or(i64::MAX) {
+            execute(db, &sql, values).await?;
+            return Ok(tries.iter().map(|of| of.id).collect());
+        }
+    }
+    let accepted = all::<Id>(db, &format!("{sql} RETURNING d.id"), values).await?;
     Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
 
