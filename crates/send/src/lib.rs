@@ -31,6 +31,7 @@ mod compose;
 mod connection;
 mod journal;
 mod launch;
+pub mod mx;
 mod pace;
 mod prepare;
 mod probe;

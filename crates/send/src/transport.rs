@@ -3,6 +3,7 @@
 //! lettre speaks the protocol; the socket is ours, so that small writes are not held back (`TCP_NODELAY`), and
 //! the commands of one message travel together where the relay offers PIPELINING (RFC 2920).
 
+pub(crate) mod direct;
 mod stream;
 mod wire;
 
