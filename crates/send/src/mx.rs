@@ -21,9 +21,11 @@ mod tests;
 mod trust;
 mod web;
 
+use crate::transport::direct::Patience;
 pub use crate::transport::direct::Protection;
 pub use exchange::{Answered, Exchange, Host, NoLine};
 pub use security::{Proof, Security, Tlsa};
+pub use sts::Mode;
 pub(crate) use trust::Trust;
 
 use moka::Expiry;
@@ -119,6 +121,7 @@ struct Shared {
     web: Web,
     trust: Trust,
     silent: Silent,
+    patience: Patience,
 }
 
 /// What is known of a domain, and for how long.
@@ -134,11 +137,11 @@ impl Exchanges {
     /// # Errors
     /// [`NotReady`]
     pub fn new(settings: DirectSettings) -> Result<Self, NotReady> {
-        Self::with_web(settings, 443)
+        Self::with(settings, 443, Patience::default())
     }
 
-    /// With policies at another port than the web's.
-    fn with_web(settings: DirectSettings, port: u16) -> Result<Self, NotReady> {
+    /// With policies at another port than the web's, and another patience with hosts.
+    fn with(settings: DirectSettings, port: u16, patience: Patience) -> Result<Self, NotReady> {
         let trust = Trust::new(settings.tls_authority.as_deref()).map_err(NotReady::Authority)?;
         let names = Names::new(settings.nameserver).map_err(|error| NotReady::NoNameServer(error.to_string()))?;
         let places = Places::new(&settings.source);
@@ -153,6 +156,7 @@ impl Exchanges {
             web,
             trust,
             silent: Silent::default(),
+            patience,
         };
         let known = Cache::builder().max_capacity(DOMAINS).expire_after(AsLongAsItLives).build();
         Ok(Self { shared: Arc::new(shared), known })
@@ -163,11 +167,19 @@ impl Exchanges {
     /// # Errors
     /// [`NoExchange`]: nowhere, or nobody said.
     pub async fn of(&self, domain: &str) -> Result<Arc<Exchange>, NoExchange> {
-        let name = domain.trim_end_matches('.');
-        let Ok(name) = idna::domain_to_ascii_strict(name) else { return Err(NoExchange::no_name(domain)) };
+        let Some(name) = name_of(domain) else { return Err(NoExchange::no_name(domain)) };
         let ask = Box::pin(ask(&self.shared, &name));
         self.known.get_with(name.clone(), ask).await.answer
     }
+}
+
+/// As name servers know it: lower case, letters beyond ASCII in their written form.
+fn name_of(domain: &str) -> Option<String> {
+    let name = idna::domain_to_ascii(domain.trim_end_matches('.')).ok()?;
+    // An underscore is in no host's name, and yet there are domains with one that take mail.
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);
+    (name.len() <= 253 && name.split('.').all(is_label)).then_some(name)
 }
 
 async fn ask(shared: &Arc<Shared>, domain: &str) -> Known {

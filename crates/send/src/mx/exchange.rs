@@ -1,6 +1,6 @@
 //! The mail hosts of one domain, and the way to them.
 
-use super::{Security, Shared};
+use super::{Mode, Security, Shared};
 use crate::transport::direct::{Call, Closed, Protection};
 use crate::transport::{Line, Reply};
 use chrono::{DateTime, Utc};
@@ -9,11 +9,7 @@ use rebound_domain::{BounceCause, Receiver};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-
-/// For all hosts together.
-const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Hosts whose answers are told.
 const TOLD: usize = 5;
@@ -24,6 +20,7 @@ pub struct Exchange {
     pub(super) receiver: Receiver,
     /// The best first.
     pub(super) hosts: Vec<Host>,
+    pub(super) sts: Option<Mode>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -85,12 +82,18 @@ impl Exchange {
         &self.hosts
     }
 
+    /// The mode of the domain's MTA-STS policy, if it has one.
+    #[must_use]
+    pub fn sts(&self) -> Option<Mode> {
+        self.sts
+    }
+
     /// Opens a line to the best host that gives one, and says which it is.
     ///
     /// # Errors
     /// [`NoLine`]: each was called, or rests because it did not answer a short while ago.
     pub(crate) async fn open(&self, now: DateTime<Utc>) -> Result<(Line, Answered), NoLine> {
-        let (deadline, mut tried) = (Instant::now() + PATIENCE, Vec::new());
+        let (deadline, mut tried) = (Instant::now() + self.shared.patience.all, Vec::new());
         for host in self.in_turn() {
             for address in &host.addresses {
                 match timeout_at(deadline, self.call(host, *address, now)).await {
@@ -152,6 +155,7 @@ impl Exchange {
             domain: &self.domain,
             security: &host.security,
             trust: &shared.trust,
+            patience: shared.patience,
         };
         let answer = Line::open_to(&call).await;
         match &answer {

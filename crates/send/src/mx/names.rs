@@ -154,7 +154,7 @@ impl Names {
 /// No search list of this machine is to be asked as well.
 fn absolute(name: &str) -> Result<Name, NotFound> {
     // A name that cannot be asked for is not there.
-    Name::from_utf8(format!("{}.", name.trim_end_matches('.'))).map_err(|_| NotFound::Name)
+    Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).map_err(|_| NotFound::Name)
 }
 
 /// As people write it: lower case, without the dot of the root.

@@ -72,7 +72,8 @@ pub(super) async fn resolve(shared: &Arc<Shared>, domain: &str) -> Result<(Excha
         });
     }
     let receiver = Receiver::of_exchange(domain, &best);
-    let exchange = Exchange { domain: domain.to_owned(), receiver, hosts: known, shared: shared.clone() };
+    let sts = policy.map(|policy| policy.mode);
+    let exchange = Exchange { domain: domain.to_owned(), receiver, hosts: known, sts, shared: shared.clone() };
     Ok((exchange, lives(until.saturating_duration_since(Instant::now()))))
 }
 

@@ -51,7 +51,7 @@ impl Trusted {
     /// # Errors
     /// In words, if the name server does not answer, or could not validate (SERVFAIL).
     pub(super) async fn ask(&self, name: &str, kind: RecordType) -> Result<Asked, String> {
-        let name = Name::from_utf8(format!("{}.", name.trim_end_matches('.'))).map_err(|error| error.to_string())?;
+        let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).map_err(|error| error.to_string())?;
         let mut why = String::new();
         for _ in 0..TRIES {
             match timeout(PATIENCE, self.try_to_ask(&name, kind)).await {

@@ -4,6 +4,7 @@ use super::sts::{Mode, Policy};
 use hickory_resolver::proto::rr::rdata;
 use hickory_resolver::proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
 use sha2::{Digest, Sha256, Sha512};
+use std::fmt;
 
 /// What a line must be like before mail goes over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,18 @@ pub struct Tlsa {
     selector: Selector,
     matching: Matching,
     data: Vec<u8>,
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Must(Proof::Name) => f.write_str("TLS, with a certificate in the host's name (MTA-STS)"),
+            Self::Must(Proof::Published(_)) => f.write_str("TLS, with a certificate that DNS names (DANE)"),
+            Self::Must(Proof::Nothing) => f.write_str("TLS, with any certificate (DANE records of no use with mail)"),
+            Self::Try => f.write_str("TLS if the host can, with any certificate"),
+            Self::Never(why) => write!(f, "no mail: {why}"),
+        }
+    }
 }
 
 impl From<&rdata::TLSA> for Tlsa {

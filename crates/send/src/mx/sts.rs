@@ -3,6 +3,7 @@
 use super::names::{Names, NotFound};
 use super::web::Web;
 use moka::future::Cache;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// A policy that could not be fetched is not asked for again before this.
@@ -23,9 +24,9 @@ pub(super) struct Policy {
     max_age: Duration,
 }
 
-/// What becomes of mail when a line is not as the policy wants it.
+/// What becomes of mail when a line is not as a domain's policy wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub enum Mode {
     /// It does not go.
     Enforce,
     /// It goes: the domain is only trying.
@@ -94,6 +95,16 @@ fn id_of(texts: &[String]) -> Option<String> {
     let id = record.split(';').find_map(|field| field.trim().strip_prefix("id="))?.trim();
     let is_id = !id.is_empty() && id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_id.then(|| id.to_owned())
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Testing => "testing",
+            Self::None => "none",
+        })
+    }
 }
 
 impl Policy {

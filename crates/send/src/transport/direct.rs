@@ -14,6 +14,7 @@ use lettre::transport::smtp::extension::ClientId;
 use opened::Opened;
 use rebound_domain::SmtpCommand;
 use rustls::pki_types::ServerName;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -21,10 +22,29 @@ use talk::{Said, Talk};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-const CONNECT: Duration = Duration::from_secs(15);
-/// Less than the five minutes of RFC 5321 §4.5.3.2: there are other hosts.
-const ANSWER: Duration = Duration::from_secs(60);
-const HANDSHAKE: Duration = Duration::from_secs(30);
+/// For how long a host is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until somebody answers at an address.
+    pub(crate) connect: Duration,
+    /// For each answer. Less than the five minutes of RFC 5321 §4.5.3.2: there are other hosts.
+    pub(crate) answer: Duration,
+    /// For a handshake.
+    pub(crate) handshake: Duration,
+    /// For all hosts together.
+    pub(crate) all: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            answer: Duration::from_secs(60),
+            handshake: Duration::from_secs(30),
+            all: Duration::from_secs(150),
+        }
+    }
+}
 
 /// Whom to call, and how.
 #[derive(Clone, Copy)]
@@ -40,6 +60,7 @@ pub(crate) struct Call<'a> {
     pub(crate) domain: &'a str,
     pub(crate) security: &'a Security,
     pub(crate) trust: &'a Trust,
+    pub(crate) patience: Patience,
 }
 
 /// How a line came to be protected.
@@ -51,6 +72,16 @@ pub enum Protection {
     Unproven,
     /// By TLS with the host that was meant.
     Proven,
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clear => "in the clear",
+            Self::Unproven => "encrypted",
+            Self::Proven => "encrypted, its certificate proven",
+        })
+    }
 }
 
 /// Why a host gave us no line.
@@ -85,7 +116,7 @@ impl Line {
 impl Call<'_> {
     async fn open(&self, protect: bool) -> Result<(Line, Protection), Closed> {
         let mut talk = Talk::new(self.connect().await?);
-        let greeting = heard(ANSWER, talk.listen()).await.map_err(Closed::Silent)?;
+        let greeting = heard(self.patience.answer, talk.listen()).await.map_err(Closed::Silent)?;
         welcomed(greeting, SmtpCommand::Connect)?;
         let offers = self.hello(&mut talk).await?;
         if protect && let Some(name) = self.starttls(&mut talk, &offers).await? {
@@ -105,14 +136,16 @@ impl Call<'_> {
             socket.set_nodelay(true)?;
             socket.connect(self.address).await
         };
-        heard(CONNECT, connected).await.map_err(Closed::Silent)
+        heard(self.patience.connect, connected).await.map_err(Closed::Silent)
     }
 
     /// EHLO, or HELO for hosts of old.
     async fn hello<S: AsyncTokioStream>(&self, talk: &mut Talk<S>) -> Result<Said, Closed> {
-        let said = heard(ANSWER, talk.say(&format!("EHLO {}", self.hello))).await.map_err(Closed::Silent)?;
+        let said =
+            heard(self.patience.answer, talk.say(&format!("EHLO {}", self.hello))).await.map_err(Closed::Silent)?;
         if (500..=504).contains(&said.code) {
-            let said = heard(ANSWER, talk.say(&format!("HELO {}", self.hello))).await.map_err(Closed::Silent)?;
+            let said =
+                heard(self.patience.answer, talk.say(&format!("HELO {}", self.hello))).await.map_err(Closed::Silent)?;
             let said = welcomed(said, SmtpCommand::Helo)?;
             return Ok(Said { lines: vec![], ..said });
         }
@@ -130,7 +163,7 @@ impl Call<'_> {
             Ok(name) => name,
             Err(error) => return unprotected(error.to_string()),
         };
-        let said = heard(ANSWER, talk.say("STARTTLS")).await.map_err(Closed::Unprotected)?;
+        let said = heard(self.patience.answer, talk.say("STARTTLS")).await.map_err(Closed::Unprotected)?;
         if said.code == 220 { Ok(Some(name)) } else { unprotected(format!("{} {}", said.code, said.text())) }
     }
 
@@ -147,7 +180,8 @@ impl Call<'_> {
                 (self.trust.anybody(), Protection::Unproven)
             }
         };
-        let stream = heard(HANDSHAKE, Protected::shake(socket, name, config)).await.map_err(unprotected)?;
+        let stream =
+            heard(self.patience.handshake, Protected::shake(socket, name, config)).await.map_err(unprotected)?;
         let mut talk = Talk::new(stream);
         // What was said in the clear does not count any more (RFC 3207 §4.2). Who says nothing behind a handshake has
         // not managed it, and TLS 1.3 tells of a certificate that is not wanted only now.
@@ -179,7 +213,7 @@ impl Call<'_> {
 async fn heard<T>(patience: Duration, answer: impl Future<Output = io::Result<T>>) -> Result<T, String> {
     match timeout(patience, answer).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} seconds", patience.as_secs())),
+        Err(_) => Err(format!("no answer within {} seconds", patience.as_secs_f32())),
     }
 }
 

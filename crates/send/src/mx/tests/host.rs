@@ -92,6 +92,10 @@ async fn receive<S>(mut stream: S, manner: &Manner, note: &(impl Fn(&str) + Sync
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    if manner.greeting.is_empty() {
+        // Somebody is there, and never says a word.
+        return std::future::pending().await;
+    }
     stream.write_all(format!("{}\r\n", manner.greeting).as_bytes()).await?;
     let is_starttls = talk(&mut stream, manner, note).await?;
     match (&manner.starttls, is_starttls) {

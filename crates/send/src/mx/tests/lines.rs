@@ -3,10 +3,12 @@
 use super::host::{Manner, StartTls};
 use super::world::World;
 use crate::mx::{Answered, Protection};
+use crate::transport::direct::Patience;
 use crate::transport::{Answer, Envelope, Mail, Wire};
 use chrono::{TimeDelta, Utc};
 use rebound_domain::BounceCause;
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 const HOSTS: [(&str, &str); 2] = [("a.orchard.example", "127.0.0.2"), ("b.orchard.example", "127.0.0.3")];
 
@@ -75,6 +77,31 @@ async fn the_next_host_is_called_when_the_first_one_is_dead_or_busy() {
         assert_eq!(answered.host, HOSTS[1].0);
         assert_eq!(second.callers().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_host_that_says_nothing_is_not_waited_for_for_long() {
+    let (answer, all) = (Duration::from_millis(300), Duration::from_millis(750));
+    let mut world = World::new().await;
+    world.patience = Patience { answer, all, ..Patience::default() };
+    for number in 1..=4 {
+        let name = format!("mx{number}.orchard.example");
+        world.names.mx("orchard.example", number, &name);
+        world.host(&name, &format!("127.0.0.{}", number + 1), Manner::greeting("")).await;
+    }
+    world.names.mx("fernhill.example", 10, "mx1.orchard.example").mx("fernhill.example", 20, "good.example");
+    world.host("good.example", "127.0.0.9", Manner::plain()).await;
+    let fernhill = world.exchanges().of("fernhill.example").await.unwrap();
+    let since = Instant::now();
+    assert_eq!(fernhill.probe(Utc::now()).await.unwrap().host, "good.example");
+    assert!(since.elapsed() >= answer);
+
+    let orchard = world.exchanges().of("orchard.example").await.unwrap();
+    let since = Instant::now();
+    let none = orchard.probe(Utc::now()).await.unwrap_err();
+    assert!(since.elapsed() >= all, "for all hosts together");
+    assert!(none.words.contains("no answer within 0.3 seconds"), "{}", none.words);
+    assert!(none.words.contains("the time was over") && !none.words.contains("mx4"), "{}", none.words);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ async fn hosts_come_in_the_order_of_their_preference() {
     world.names.address("b.orchard.example", "127.0.0.3");
     let exchange = world.exchanges().of("Orchard.Example").await.unwrap();
     assert_eq!(names(&exchange), [(5, "a.orchard.example"), (20, "b.orchard.example")]);
+    assert_eq!(world.names.asked("orchard.example", RecordType::MX), 2, "once, and once whether it is proven");
     assert_eq!(exchange.receiver().as_str(), "orchard.example");
     let addresses: Vec<String> = exchange.hosts()[0].addresses.iter().map(IpAddr::to_string).collect();
     assert_eq!(addresses, ["127.0.0.2", "::1"]);
@@ -45,6 +46,17 @@ async fn a_domain_without_mx_records_is_its_own_host() {
 }
 
 #[tokio::test]
+async fn a_domain_beyond_ascii_is_asked_for_as_name_servers_know_it() {
+    let world = World::new().await;
+    world.names.mx("xn--bcher-kva.example", 10, "mx_1.example").address("mx_1.example", "127.0.0.2");
+    let exchanges = world.exchanges();
+    for domain in ["bücher.example", "BÜCHER.example.", "xn--bcher-kva.example"] {
+        assert_eq!(names(&exchanges.of(domain).await.unwrap()), [(10, "mx_1.example")]);
+    }
+    assert_eq!(world.names.asked("mx_1.example", RecordType::A), 1);
+}
+
+#[tokio::test]
 async fn aliases_are_followed() {
     let world = World::new().await;
     world.names.alias("alias.example", "orchard.example").mx("orchard.example", 10, "mx.orchard.example");
@@ -63,7 +75,9 @@ async fn what_takes_no_mail_says_so_for_good() {
         ("null.example", "null MX"),
         ("gone.example", "NXDOMAIN"),
         ("bare.example", "neither an MX record"),
+        ("", "not the name of a domain"),
         ("not a domain", "not the name of a domain"),
+        ("two..dots.example", "not the name of a domain"),
         ("[192.0.2.1]", "not the name of a domain"),
     ] {
         let none = none(exchanges.of(domain).await);

@@ -3,6 +3,7 @@
 use super::dns::NameServer;
 use super::host::{Authority, MailHost, Manner};
 use crate::mx::{DirectSettings, Exchanges};
+use crate::transport::direct::Patience;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +18,7 @@ pub(super) struct World {
     pub(super) port: u16,
     _held: TcpListener,
     https: Arc<Mutex<Option<u16>>>,
+    pub(super) patience: Patience,
 }
 
 impl World {
@@ -30,6 +32,7 @@ impl World {
             port: held.local_addr().unwrap().port(),
             _held: held,
             https: Arc::default(),
+            patience: Patience::default(),
         }
     }
 
@@ -49,7 +52,7 @@ impl World {
     }
 
     pub(super) fn exchanges_with(&self, settings: DirectSettings) -> Exchanges {
-        Exchanges::with_web(settings, self.https.lock().unwrap().unwrap_or(1)).unwrap()
+        Exchanges::with(settings, self.https.lock().unwrap().unwrap_or(1), self.patience).unwrap()
     }
 
     /// A mail host named `name` at `address`.
