@@ -3,7 +3,7 @@
 //! Its word is the AD bit of its answers (RFC 4035 §3.2.3). The bit is worth something only where nobody can change it
 //! on the way, so only a name server at a loopback address is trusted with it, as RFC 7672 §2.2 has it.
 
-use hickory_resolver::proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_resolver::proto::op::{Edns, Message, MessageType, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use std::io;
@@ -105,7 +105,9 @@ fn question(name: &Name, kind: RecordType) -> Message {
 
 fn answer_to(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
-    (answer.metadata.id == question.metadata.id && answer.queries == question.queries).then_some(answer)
+    let is_answer = answer.metadata.message_type == MessageType::Response;
+    let fits = answer.metadata.id == question.metadata.id && answer.queries == question.queries;
+    (is_answer && fits).then_some(answer)
 }
 
 fn read(answer: &Message, kind: RecordType) -> Result<Asked, String> {
@@ -118,4 +120,41 @@ fn read(answer: &Message, kind: RecordType) -> Result<Asked, String> {
         records: records.map(|record| record.data.clone()).collect(),
         is_authentic: answer.metadata.authentic_data,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::op::OpCode;
+
+    #[test]
+    fn only_the_answer_to_a_question_is_taken() {
+        let [name, other] = ["a.example.", "b.example."].map(|name| Name::from_ascii(name).unwrap());
+        let question = question(&name, RecordType::TLSA);
+        let answer = |id, name: &Name, kind| {
+            let mut answer = Message::response(id, OpCode::Query);
+            answer.add_query(Query::query(name.clone(), kind));
+            answer_to(&question, &answer.to_vec().unwrap()).is_some()
+        };
+        let id = question.metadata.id;
+        assert!(answer(id, &name, RecordType::TLSA));
+        assert!(!answer(id.wrapping_add(1), &name, RecordType::TLSA));
+        assert!(!answer(id, &other, RecordType::TLSA));
+        assert!(!answer(id, &name, RecordType::A));
+        assert!(answer_to(&question, &question.to_vec().unwrap()).is_none(), "an echo is no answer");
+        assert!(answer_to(&question, b"nonsense").is_none());
+    }
+
+    #[test]
+    fn only_a_name_server_on_this_machine_is_trusted() {
+        for (address, expected) in [
+            ("127.0.0.1:53", true),
+            ("127.0.0.53:53", true),
+            ("[::1]:5353", true),
+            ("127.0.0.11:53", false),
+            ("192.0.2.53:53", false),
+        ] {
+            assert_eq!(Trusted::at(address.parse().unwrap()).is_some(), expected, "{address}");
+        }
+    }
 }

@@ -22,6 +22,8 @@ struct Zone {
     asked: HashMap<(Name, RecordType), usize>,
     /// Whether it vouches for its answers.
     signs: bool,
+    /// Names that nobody vouches for all the same.
+    unsigned: Vec<Name>,
     /// Whether its packets are too short for its answers.
     truncates: bool,
 }
@@ -65,9 +67,10 @@ impl NameServer {
         *zone.asked.entry((lower(query.name()), query.query_type())).or_default() += 1;
         let mut answer = Message::response(asked.metadata.id, OpCode::Query);
         answer.metadata.recursion_available = true;
-        answer.metadata.authentic_data = zone.signs && asked.metadata.authentic_data;
-        answer.add_query(query.clone());
         let mut name = lower(query.name());
+        let signs = zone.signs && !zone.unsigned.contains(&name);
+        answer.metadata.authentic_data = signs && asked.metadata.authentic_data;
+        answer.add_query(query.clone());
         if zone.failing.contains(&name) {
             answer.metadata.response_code = ResponseCode::ServFail;
             return answer.to_vec().unwrap();
@@ -133,6 +136,12 @@ impl NameServer {
 
     pub(super) fn sign(&self) {
         self.0.lock().unwrap().signs = true;
+    }
+
+    /// Vouches for everything but `owner`.
+    pub(super) fn sign_all_but(&self, owner: &str) {
+        self.sign();
+        self.0.lock().unwrap().unsigned = vec![name(owner)];
     }
 
     pub(super) fn truncate(&self) {

@@ -171,10 +171,19 @@ impl Authority {
 
     /// A certificate for `name`, with its authority behind it.
     pub(super) fn vouches_for(&self, name: &str) -> (Arc<ServerConfig>, CertificateDer<'static>) {
+        self.vouches_with(name, &self.certificate)
+    }
+
+    /// A certificate for `name`, with some other certificate behind it.
+    pub(super) fn vouches_with(
+        &self,
+        name: &str,
+        behind: &CertificateDer<'static>,
+    ) -> (Arc<ServerConfig>, CertificateDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let issuer = Issuer::from_params(&self.params, &self.key);
         let made = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let chain = vec![made.der().clone(), self.certificate.clone()];
+        let chain = vec![made.der().clone(), behind.clone()];
         let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();

@@ -171,6 +171,23 @@ async fn dane_wants_the_certificate_that_dns_names() {
 }
 
 #[tokio::test]
+async fn dane_is_not_fooled_by_an_authority_that_signed_nothing() {
+    let (published, stranger) = (World::new().await.authority, World::new().await.authority);
+    let (borrowed, _) = stranger.vouches_with(HOST, &published.certificate);
+    let (config, certificate) = stranger.vouches_for(HOST);
+    for (config, record) in [
+        (borrowed, published.certificate.clone()), // the right authority's certificate, and another one's signature
+        (config, certificate),                     // a host's certificate is no authority
+    ] {
+        let world = World::new().await;
+        orchard(&world, StartTls::With(config)).await;
+        world.names.sign();
+        world.names.tlsa(&format!("_{}._tcp.{HOST}", world.port), CertUsage::DaneTa, &record);
+        is_refused(probe(&world).await, "certificate");
+    }
+}
+
+#[tokio::test]
 async fn the_name_of_the_domain_will_do_for_dane() {
     let world = World::new().await;
     let own = World::new().await.authority;
@@ -187,8 +204,13 @@ async fn dane_needs_answers_that_are_proven() {
     orchard(&world, StartTls::Absent).await;
     let name = format!("_{}._tcp.{HOST}", world.port);
     world.names.tlsa(&name, CertUsage::DaneEe, &other.certificate);
-    assert_eq!(probe(&world).await.unwrap().protection, Protection::Clear, "nobody vouches for the record");
-    world.names.sign();
+    assert_eq!(probe(&world).await.unwrap().protection, Protection::Clear, "nobody vouches for anything");
+    // A chain with a weak link holds nothing: hosts, addresses, and the record itself.
+    for weak in ["orchard.example", HOST, &name] {
+        world.names.sign_all_but(weak);
+        assert_eq!(probe(&world).await.unwrap().protection, Protection::Clear, "{weak}");
+    }
+    world.names.sign_all_but("other.example");
     is_refused(probe(&world).await, "no STARTTLS");
     world.names.truncate();
     is_refused(probe(&world).await, "no STARTTLS");
