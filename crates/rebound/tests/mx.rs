@@ -8,7 +8,7 @@ use std::thread;
 
 const NO_SUCH_NAME: u8 = 3;
 
-/// Knows `orchard.example`, and answers by hand: header, question, records (RFC 1035 §4.1).
+/// Knows `orchard.example` and the root of the DNS, and answers by hand: header, question, records (RFC 1035 §4.1).
 fn name_server() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
@@ -28,6 +28,7 @@ fn answer(asked: &[u8]) -> Vec<u8> {
     let (code, record) = match (name, kind) {
         (name, 15) if name == labels("orchard.example") => (0, Some([&[0, 10], mx.as_slice()].concat())),
         (name, 1) if name == mx => (0, Some(vec![192, 0, 2, 25])),
+        (name, 2) if name == [0] => (0, Some(labels("root.example"))),
         (name, _) if name.ends_with(&labels("orchard.example")) => (0, None),
         _ => (NO_SUCH_NAME, None),
     };

@@ -101,7 +101,7 @@ impl Exchange {
                         return Ok((line, Answered { host: host.name.clone(), address: *address, protection }));
                     }
                     Ok(Err(closed)) => {
-                        let goes_on = matches!(closed, Closed::Silent(_));
+                        let goes_on = matches!(closed, Closed::Silent(_) | Closed::Uncalled(_));
                         tried.push(Tried { host: host.name.clone(), address: Some(*address), closed });
                         if !goes_on {
                             break;
@@ -116,7 +116,7 @@ impl Exchange {
                 }
             }
             if host.addresses.is_empty() {
-                let closed = Closed::Silent("none of its addresses can be called".to_owned());
+                let closed = Closed::Uncalled("none of its addresses can be called".to_owned());
                 tried.push(Tried { host: host.name.clone(), address: None, closed });
             }
         }
@@ -145,7 +145,7 @@ impl Exchange {
         let shared = &self.shared;
         if let Err(until) = shared.silent.pass(address, now) {
             let minutes = (until - now).num_minutes() + 1;
-            return Err(Closed::Silent(format!("it did not answer, and is called again in {minutes} minutes")));
+            return Err(Closed::Uncalled(format!("it did not answer, and is called again in {minutes} minutes")));
         }
         let call = Call {
             host: &host.name,
@@ -160,6 +160,8 @@ impl Exchange {
         let answer = Line::open_to(&call).await;
         match &answer {
             Err(Closed::Silent(_)) => shared.silent.note(address, now),
+            // Nothing was learnt about it.
+            Err(Closed::Uncalled(_)) => {}
             Ok(_) | Err(Closed::Refused(_) | Closed::Unprotected(_)) => shared.silent.forget(address),
         }
         answer
@@ -169,7 +171,7 @@ impl Exchange {
         let refusals = || {
             tried.iter().filter_map(|one| match &one.closed {
                 Closed::Refused(reply) => Some(reply),
-                Closed::Silent(_) | Closed::Unprotected(_) => None,
+                Closed::Silent(_) | Closed::Uncalled(_) | Closed::Unprotected(_) => None,
             })
         };
         let is_unprotected = |one: &Tried| matches!(one.closed, Closed::Unprotected(_));
@@ -194,7 +196,7 @@ impl Exchange {
                 let _ = write!(words, " ({address})");
             }
             let _ = match &one.closed {
-                Closed::Silent(why) => write!(words, ": {why}"),
+                Closed::Silent(why) | Closed::Uncalled(why) => write!(words, ": {why}"),
                 Closed::Refused(reply) => write!(words, ": {}", reply.line()),
                 Closed::Unprotected(why) => write!(words, ": no protected line: {why}"),
             };

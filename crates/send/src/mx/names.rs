@@ -136,6 +136,12 @@ impl Names {
         }
     }
 
+    /// Whether the name servers can be believed when they know nothing of a name. Some that are cut off from the world,
+    /// or set up for a network of their own, deny every name; they cannot say where the root of all names is either.
+    pub(super) async fn know_the_root(&self) -> bool {
+        self.resolver.lookup(Name::root(), RecordType::NS).await.is_ok_and(|lookup| !lookup.answers().is_empty())
+    }
+
     async fn ask<T>(
         &self,
         name: &str,

@@ -67,7 +67,7 @@ pub(super) async fn resolve(shared: &Arc<Shared>, domain: &str) -> Result<(Excha
         return Err(match unsaid {
             Some(why) => NoExchange::unsaid(domain, &why),
             None if known.is_empty() => NoExchange::circle(domain),
-            None if hosts.is_implicit => NoExchange::nowhere(domain),
+            None if hosts.is_implicit => gone(shared, domain, NoExchange::nowhere(domain)).await,
             None => NoExchange::dangling(domain, &known),
         });
     }
@@ -85,7 +85,7 @@ async fn hosts(shared: &Shared, domain: &str) -> Result<Hosts, NoExchange> {
     let (mut names, until, is_implicit) = match shared.names.mx(domain).await {
         Ok(Found { records, until }) => (records, until, false),
         Err(NotFound::Record) => (vec![(0, domain.to_owned())], Instant::now() + LONGEST, true),
-        Err(NotFound::Name) => return Err(NoExchange::unknown(domain)),
+        Err(NotFound::Name) => return Err(gone(shared, domain, NoExchange::unknown(domain)).await),
         Err(NotFound::Unsaid(why)) => return Err(NoExchange::unsaid(domain, &why)),
     };
     // The root as a host says that the domain takes no mail; beside others it says nothing (RFC 7505 §3).
@@ -103,6 +103,14 @@ async fn hosts(shared: &Shared, domain: &str) -> Result<Hosts, NoExchange> {
     }
     names.truncate(HOSTS);
     Ok(Hosts { names, until, is_implicit })
+}
+
+/// What follows when nothing is known of `domain`. That ends addresses, so whoever says it has to know other names.
+async fn gone(shared: &Shared, domain: &str, none: NoExchange) -> NoExchange {
+    if shared.names.know_the_root().await {
+        return none;
+    }
+    NoExchange::unsaid(domain, "they deny all names, even the root of the DNS, so they know nothing of the world")
 }
 
 /// The hosts that mail goes to first.

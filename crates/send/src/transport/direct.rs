@@ -89,6 +89,8 @@ impl fmt::Display for Protection {
 pub(crate) enum Closed {
     /// Nobody answers at the address.
     Silent(String),
+    /// It was not called, for a reason of our own.
+    Uncalled(String),
     /// It does not want us now, or ever.
     Refused(Reply),
     /// The line cannot be protected as it must be.
@@ -127,16 +129,29 @@ impl Call<'_> {
     }
 
     async fn connect(&self) -> Result<TcpStream, Closed> {
-        let connected = async {
-            let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            if let Some(source) = self.source {
-                socket.bind((source, 0).into())?;
+        let socket = self.socket().map_err(|error| {
+            let from = self.source.map_or_else(|| "here".to_owned(), |source| source.to_string());
+            Closed::Uncalled(format!("mail cannot leave from {from}: {error}"))
+        })?;
+        match timeout(self.patience.connect, socket.connect(self.address)).await {
+            Ok(Ok(socket)) => Ok(socket),
+            // As on machines without IPv6.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+                Err(Closed::Uncalled(error.to_string()))
             }
-            // Small writes are not to be held back.
-            socket.set_nodelay(true)?;
-            socket.connect(self.address).await
-        };
-        heard(self.patience.connect, connected).await.map_err(Closed::Silent)
+            Ok(Err(error)) => Err(Closed::Silent(error.to_string())),
+            Err(_) => Err(Closed::Silent(format!("no answer within {} seconds", self.patience.connect.as_secs_f32()))),
+        }
+    }
+
+    fn socket(&self) -> io::Result<TcpSocket> {
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = self.source {
+            socket.bind((source, 0).into())?;
+        }
+        // Small writes are not to be held back.
+        socket.set_nodelay(true)?;
+        Ok(socket)
     }
 
     /// EHLO, or HELO for hosts of old.

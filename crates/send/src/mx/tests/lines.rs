@@ -164,6 +164,19 @@ async fn mail_leaves_from_our_addresses_in_turns() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_ours_is_our_fault_alone() {
+    let world = orchard().await;
+    let host = world.host(HOSTS[0].0, HOSTS[0].1, Manner::plain()).await;
+    let mut settings = world.settings();
+    settings.source = ["192.0.2.77", "127.0.0.1"].map(|address| address.parse().unwrap()).to_vec();
+    let exchange = world.exchanges_with(settings).of("orchard.example").await.unwrap();
+    let none = exchange.probe(Utc::now()).await.unwrap_err();
+    assert!(none.words.contains("mail cannot leave from 192.0.2.77"), "{}", none.words);
+    exchange.probe(Utc::now()).await.unwrap();
+    assert_eq!(host.callers().len(), 1, "the host does not rest for it");
+}
+
+#[tokio::test]
 async fn a_host_is_reached_by_ipv6() {
     let world = orchard().await;
     let host = world.host(HOSTS[0].0, "::1", Manner::plain()).await;

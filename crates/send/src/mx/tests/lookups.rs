@@ -104,6 +104,18 @@ async fn what_is_not_said_may_be_said_later() {
 }
 
 #[tokio::test]
+async fn who_denies_the_whole_world_is_not_believed() {
+    let world = World::new().await;
+    world.names.text("bare.example", "v=spf1 -all");
+    world.names.remove(".");
+    for domain in ["gone.example", "bare.example"] {
+        let none = none(world.exchanges().of(domain).await);
+        assert_eq!((none.permanent, none.cause), (false, BounceCause::HostUnreachable), "{}", none.words);
+        assert!(none.words.contains("deny all names"), "{}", none.words);
+    }
+}
+
+#[tokio::test]
 async fn hosts_without_addresses_are_no_reason_to_give_up() {
     let world = World::new().await;
     world.names.mx("dangling.example", 10, "gone.dangling.example");
