@@ -13,6 +13,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use opened::Opened;
 use rebound_domain::SmtpCommand;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::io;
@@ -195,8 +196,8 @@ impl Call<'_> {
                 (self.trust.anybody(), Protection::Unproven)
             }
         };
-        let stream =
-            heard(self.patience.handshake, Protected::shake(socket, name, config)).await.map_err(unprotected)?;
+        let shaken = async { Protected::shake(socket, name, config).await.map_err(in_words) };
+        let stream = heard(self.patience.handshake, shaken).await.map_err(unprotected)?;
         let mut talk = Talk::new(stream);
         // What was said in the clear does not count any more (RFC 3207 §4.2). Who says nothing behind a handshake has
         // not managed it, and TLS 1.3 tells of a certificate that is not wanted only now.
@@ -238,4 +239,22 @@ fn welcomed(said: Said, to: SmtpCommand) -> Result<Said, Closed> {
         return Ok(said);
     }
     Err(Closed::Refused(Reply { code: said.code, text: said.text(), to }))
+}
+
+/// What is wrong with a certificate, for people; other errors speak for themselves.
+fn in_words(error: io::Error) -> io::Error {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return error };
+    let words = match fault {
+        CertificateError::NotValidForName => "its certificate is in another name",
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "nobody who is trusted has signed its certificate"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has run out",
+        CertificateError::ApplicationVerificationFailure => {
+            "its certificate is not the one that the domain names in its DNS (DANE)"
+        }
+        _ => return error,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, words)
 }
