@@ -59,7 +59,7 @@ enum Command {
     /// Look around: a pretend internet, 2,000 contacts and a campaign, in one command
     Demo(demo::Args),
     /// Say of every part whether it works, and what to do
-    Doctor,
+    Doctor(doctor::Args),
     /// Add people who may sign in, and change their passwords
     #[command(subcommand)]
     User(user::Command),
@@ -85,7 +85,7 @@ impl Cli {
             Command::Ledger(args) => ledger::run(Parts::open(config()?).await?, args).await,
             Command::Migrate(args) => migrate::run(config()?, args).await,
             Command::Demo(args) => demo::run(args).await,
-            Command::Doctor => doctor::run(self.config.as_deref()).await,
+            Command::Doctor(args) => doctor::run(self.config.as_deref(), args).await,
             Command::Domain(command) => domain::run(Parts::open(config()?).await?, command).await,
             Command::Keys(command) => keys::run(Parts::open(config()?).await?, command).await,
             Command::User(command) => user::run(Parts::open(config()?).await?, command).await,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A hand-over has two phases: the mark is on the disk before the final dot is written, so that after a crash it
-//! is known by name whose message may have left. The crate speaks to a relay and to the database; it opens no
-//! port and reads no report.
+//! is known by name whose message may have left. The crate speaks to a relay, to the mail hosts of
+//! receivers ([`mx`]) and to the database; it opens no port and reads no report.
 //!
 //! ```
 //! use rebound_domain::{CampaignId, DeliveryId, Keys};
@@ -33,6 +33,7 @@ mod connection;
 mod dns;
 mod journal;
 mod launch;
+pub mod mx;
 mod pace;
 mod prepare;
 mod probe;

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod content;
+pub(crate) mod direct;
 mod stream;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! `rebound doctor`.
 
+mod mx;
+
 use crate::config::Config;
 use crate::keys;
 use rebound_contacts::RuleBook;
@@ -11,8 +13,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    about: Option<About>,
+}
+
+#[derive(clap::Subcommand)]
+enum About {
+    /// Say where the mail of a domain goes, and how the line there must be protected; needs no configuration
+    Mx(mx::Args),
+}
+
+/// Answers one question, or looks at every part.
+pub(super) async fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+    match args.about {
+        Some(About::Mx(args)) => mx::run(args).await,
+        None => every_part(file).await,
+    }
+}
+
 /// Looks at every part, and says what to do about those that do not work.
-pub(super) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+async fn every_part(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = match Config::load(file) {
         Ok(config) => {
             told("configuration", &Ok(format!("pages at {}", config.public_url)));

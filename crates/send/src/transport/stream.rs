@@ -28,7 +28,16 @@ impl Protected {
         let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let name =
             ServerName::try_from(relay.host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-        Ok(Self(TlsConnector::from(Arc::new(config)).connect(name, socket).await?))
+        Self::shake(socket, name, Arc::new(config)).await
+    }
+
+    /// Shakes hands with the host that `name` names, as `config` wants it.
+    pub(super) async fn shake(
+        socket: TcpStream,
+        name: ServerName<'static>,
+        config: Arc<rustls::ClientConfig>,
+    ) -> io::Result<Self> {
+        Ok(Self(TlsConnector::from(config).connect(name, socket).await?))
     }
 }
 

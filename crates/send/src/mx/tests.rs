@@ -1,0 +1,8 @@
+//! Mail hosts found and called, on a small internet of our own.
+
+mod dns;
+mod host;
+mod lines;
+mod lookups;
+mod protection;
+mod world;
