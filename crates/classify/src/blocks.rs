@@ -7,6 +7,8 @@ use crate::words::addresses_in;
 
 /// Failed addresses of one report that are kept.
 pub(crate) const RECIPIENTS: usize = 200;
+/// The line above what Sendmail and a host said to each other.
+const TRANSCRIPT: &str = "Transcript of session follows";
 /// Characters of a line that can still name somebody.
 const LINE: usize = 2_000;
 
@@ -48,13 +50,19 @@ pub(crate) fn blocks(words: &str, sender: Option<&str>) -> Vec<Block> {
     let named: Vec<Named> = lines.iter().enumerate().filter_map(|(at, line)| Named::read(at, line, sender)).collect();
     let Some(plainest) = named.iter().map(|named| named.claim).max() else { return Vec::new() };
     let heads: Vec<&Named> = named.iter().filter(|named| named.claim == plainest).collect();
+    let is_transcript = plainest == Claim::Coded && lines.iter().any(|line| line.contains(TRANSCRIPT));
     let mut coded: HashMap<usize, &str> = HashMap::new();
     coded.extend(named.iter().filter(|one| one.claim == Claim::Coded).map(|one| (one.line, one.recipient.as_str())));
     let mut blocks: Vec<Block> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for (index, head) in heads.iter().enumerate() {
         let end = heads.get(index + 1).map_or(lines.len(), |next| next.line);
-        let words = words_of(head, end, &lines, &coded);
+        let words = if is_transcript {
+            let start = index.checked_sub(1).and_then(|before| heads.get(before)).map_or(0, |before| before.line + 1);
+            session_before(head, start, &lines)
+        } else {
+            words_of(head, end, &lines, &coded)
+        };
         let name = head.recipient.to_ascii_lowercase();
         if let Some(block) = known.get(&name).and_then(|at| blocks.get_mut(*at)) {
             block.add(&words);
@@ -90,6 +98,14 @@ fn words_of(head: &Named, end: usize, lines: &[&str], coded: &HashMap<usize, &st
     let all = lines.get(head.line..end).unwrap_or_default().iter().zip(head.line..);
     let about = all.filter(|(_, at)| head.claim == Claim::Coded || !others(*at));
     about.map(|(line, _)| *line).collect::<Vec<_>>().join("\n")
+}
+
+/// Sendmail before 8 lists nobody: it names a recipient where the transcript has come to its failure, so that the words
+/// about it are those before, from the last host that was called.
+fn session_before(head: &Named, start: usize, lines: &[&str]) -> String {
+    let said = lines.get(start..=head.line).unwrap_or_default();
+    let called = said.iter().rposition(|line| line.to_ascii_lowercase().contains("while talking to")).unwrap_or(0);
+    said.get(called..).unwrap_or_default().join("\n")
 }
 
 /// Sendmail lists the recipients first; what was said about each stands in the transcript below.
@@ -190,6 +206,12 @@ mod tests {
             (
                 "  an undisclosed address\n    (generated from a@x.test)\n  no such user",
                 vec![("a@x.test", "no such user")],
+            ),
+            (
+                "   ----- Transcript of session follows -----\nWhile talking to mx.x.test:\n>>> MAIL From:<us@y.test>\n\
+                 <<< 501 no access\n554 <a@x.test>... Remote protocol error\n550 z.test (smtp)... 550 Host unknown\n\
+                 554 <b@z.test>... 550 Host unknown",
+                vec![("a@x.test", "no access"), ("b@z.test", "550 z.test")],
             ),
             ("For help contact help@x.test", vec![]),
         ] {

@@ -118,15 +118,25 @@ fn before_the_recipient(cause: BounceCause, command: Option<SmtpCommand>) -> Bou
     }
 }
 
-/// The words that led to `cause`, with what stands around them.
+/// The words that led to `cause`, with what stands around them, up to where a report speaks of what it encloses.
 fn near<'t>(candidates: &[Candidate<'_>], cause: BounceCause, folded: &'t str) -> &'t str {
     /// Bytes on each side.
     const AROUND: usize = 70;
+    /// How reports come to speak of the message they return: its header is no reason.
+    const ENCLOSED: &[&str] = &[
+        "included is a copy",
+        "below is a copy",
+        "the header and top",
+        "the attachment contains",
+        "the original mail",
+    ];
     let best = candidates.iter().find(|candidate| candidate.cause == cause && candidate.by.rule().is_some());
     let Some(range) = best.map(|candidate| &candidate.range) else { return "" };
     let start = folded.floor_char_boundary(range.start.saturating_sub(AROUND));
     let end = folded.ceil_char_boundary((range.end + AROUND).min(folded.len()));
-    folded.get(start..end).unwrap_or_default()
+    let behind = folded.get(range.end..end).unwrap_or_default();
+    let said = ENCLOSED.iter().filter_map(|words| behind.find(words)).min().unwrap_or(behind.len());
+    folded.get(start..range.end + said).unwrap_or_default()
 }
 
 /// Borrowed for the built-in rules, which nearly every verdict names.
@@ -358,10 +368,12 @@ fn is_doubtful(
         && reply != Some(551)
         && status.is_none_or(|code| (code.subject, code.detail) != (1, 6))
         && !near.contains("please try");
+    // Who is asked to look for an error in the name first is not told that it will be found later.
+    let is_advice = near.contains("check the domain and try again");
     told_by_code
         || moved
         || in_session
         || matches!(reply, Some(530..=538))
         || (!plain_recipient && OURS.iter().any(|words| near.contains(words)))
-        || (cause == BounceCause::DomainUnknown && NOT_NOW.iter().any(|words| near.contains(words)))
+        || (cause == BounceCause::DomainUnknown && NOT_NOW.iter().any(|words| near.contains(words)) && !is_advice)
 }

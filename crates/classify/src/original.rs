@@ -107,17 +107,18 @@ pub(crate) struct Text {
     folded: String,
     split: usize,
     blocks: OnceCell<Vec<Block>>,
+    unwrapped: OnceCell<String>,
 }
 
 impl Text {
     pub(crate) fn new(all: String) -> Self {
         let folded = all.to_ascii_lowercase();
-        Self { split: own_words(&folded), all, folded, blocks: OnceCell::new() }
+        Self { split: own_words(&folded), all, folded, blocks: OnceCell::new(), unwrapped: OnceCell::new() }
     }
 
-    /// All of it in ASCII lower case.
-    pub(crate) fn folded(&self) -> &str {
-        &self.folded
+    /// All of it in ASCII lower case, as one line: mail systems break what a host said wherever it is too long.
+    pub(crate) fn unwrapped(&self) -> &str {
+        self.unwrapped.get_or_init(|| self.folded.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// All of it.

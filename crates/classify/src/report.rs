@@ -245,7 +245,7 @@ fn failed_recipient(
     let heard = Heard {
         status: fields.status,
         reply_code: None,
-        command: command_for(&fields.diagnostic, text.folded()),
+        command: command_for(&fields.diagnostic, text.unwrapped()),
         hosts: &hosts,
     };
     let said = (EvidenceField::DiagnosticCode, fields.diagnostic.as_str());
@@ -269,7 +269,8 @@ fn host_of(address: Option<&str>) -> String {
     address.and_then(|address| address.rsplit_once('@')).map_or_else(String::new, |(_, host)| host.to_ascii_lowercase())
 }
 
-/// The command that was answered with `diagnostic`, which the words for people may say when the field does not.
+/// The command that was answered with `diagnostic`, which the words for people may say when the field does not. `text`
+/// is one line in lower case.
 fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
     /// Characters of the reply by which it is found again.
     const KNOWN_BY: usize = 24;
@@ -277,7 +278,8 @@ fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
     const NEAR: usize = 400;
     let folded = diagnostic.to_ascii_lowercase();
     command_in(&folded).or_else(|| {
-        let words: String = folded.chars().take(KNOWN_BY).collect();
+        let unwrapped = folded.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        let words: String = unwrapped.chars().take(KNOWN_BY).collect();
         if words.len() < 6 {
             return None;
         }
@@ -291,10 +293,9 @@ fn command_for(diagnostic: &str, text: &str) -> Option<SmtpCommand> {
         let transcript = before.rfind(">>> ").and_then(|from| command_in(before.get(from..).unwrap_or_default()));
         let transcript = transcript.map(|command| if early { SmtpCommand::RcptTo } else { command });
         let behind = || {
-            let rest = text.get(at..end)?.replace('\n', " ");
-            let mut rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-            rest.truncate(rest.find(" --").unwrap_or(rest.len()));
-            rest.contains("in reply to ").then(|| command_in(&rest))?
+            let rest = text.get(at..end)?;
+            let rest = rest.get(..rest.find(" --").unwrap_or(rest.len()))?;
+            rest.contains("in reply to ").then(|| command_in(rest))?
         };
         transcript.or_else(behind)
     })

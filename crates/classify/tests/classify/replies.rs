@@ -43,6 +43,17 @@ fn replies_mean_what_hosts_meant() {
         ("552 Postfach voll", Some((Soft, MailboxFull))),
         ("550 5.7.501 refused", Some((Soft, SenderRejected))), // Microsoft's code; the words of whoever gives it outrank it
         ("550 5.7.501 no such user here", Some((Hard, MailboxUnknown))),
+        ("550 mx.docomo.ne.jp: Unknown user x", Some((Soft, RecipientRefused))), // a missing mailbox, or its owner's filter
+        ("550 mx.docomo.ne.jp: 5.1.1 Unknown user x", Some((Hard, MailboxUnknown))),
+        ("550 mx.a.test: Unknown user x", Some((Hard, MailboxUnknown))),
+        ("550 no such domain, check the domain and try again", Some((Hard, DomainUnknown))), // advice, and no promise
+        ("550 no such domain, try again", Some((Soft, DomainUnknown))),
+        ("550 unknown user <x@a.test> Included is a copy of the message header", Some((Hard, MailboxUnknown))),
+        ("550 unknown user <x@a.test> in the header From", Some((Soft, MailboxUnknown))),
+        ("Invalid Address, ERROR_CODE :550, ERROR_CODE :5.2.1 x... User Unknown", Some((Soft, RecipientRefused))),
+        ("Invalid Address, ERROR_CODE :550, ERROR_CODE :5.1.1 x... User Unknown", Some((Hard, MailboxUnknown))),
+        ("550 5.4.4 type=MX: Malformed or unexpected name server reply", Some((Soft, DomainUnknown))),
+        ("450 4.4.3 type=MX: Malformed or unexpected name server reply", Some((Soft, HostUnreachable))),
         ("552 5.4.14 over quota", Some((Soft, MailboxFull))),
         ("550 5.7.64 mailbox is full", Some((Soft, MailboxFull))),
         ("550 5.7.509 this message contains a virus", Some((Soft, Virus))),

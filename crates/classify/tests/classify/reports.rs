@@ -1,6 +1,7 @@
 //! Every fixture against its snapshot: read it before accepting it.
 
 use rebound_classify::{Answer, Rules, report};
+use rebound_domain::{BounceCause, Permanence};
 
 #[test]
 fn fixtures_mean_what_their_hosts_meant() {
@@ -46,4 +47,29 @@ fn a_report_is_the_same_whatever_ends_its_lines() {
             assert_eq!(same, expected, "{fixture} {ends:?}");
         }
     }
+}
+
+#[test]
+fn what_one_host_said_is_not_laid_on_the_recipient_at_another() {
+    // Sendmail before 8 names each recipient behind what was said about it.
+    let report = report(
+        b"From: Mail Delivery Subsystem <MAILER-DAEMON@mx.test>\nSubject: Returned mail: User unknown\nTo: us@y.test\n\n\
+          \x20  ----- Transcript of session follows -----\nWhile talking to mx.a.test:\n>>> MAIL From:<us@y.test>\n\
+          <<< 501 <us@y.test>... no access from a mail server that is an open relay.\n\
+          554 <ada@a.test>... Remote protocol error\n550 b.test (smtp)... 550 Host unknown\n\
+          554 <grace@b.test>... 550 Host unknown (Authoritative answer from name server)\n\
+          While talking to mx.c.test:\n>>> RCPT To:<alan@c.test>\n<<< 550 No such user here.\n\
+          550 <alan@c.test>... User unknown\n\n   ----- Unsent message follows -----\nSubject: Spring\n\nHello\n",
+    );
+    let said = |failed: &rebound_classify::FailedRecipient| {
+        (failed.recipient.clone().unwrap(), failed.verdict.cause, failed.verdict.permanence)
+    };
+    assert_eq!(
+        report.recipients.iter().map(said).collect::<Vec<_>>(),
+        [
+            ("ada@a.test".to_owned(), BounceCause::ReputationBlock, Permanence::Soft),
+            ("grace@b.test".to_owned(), BounceCause::DomainUnknown, Permanence::Hard),
+            ("alan@c.test".to_owned(), BounceCause::MailboxUnknown, Permanence::Hard),
+        ]
+    );
 }
