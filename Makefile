@@ -1,6 +1,6 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench bench-pages crash-storm fuzz release docs
+.PHONY: help setup assets demo test check bench bench-send bench-pages crash-storm fuzz release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
@@ -29,6 +29,11 @@ check: assets ## formatting, lints, licences, documentation
 bench: assets ## measure importing, sending and classifying
 	@scripts/setup bench
 	@scripts/bench
+
+bench-send: assets ## measure sending, beside smtp-source, on both databases
+	@scripts/setup bench
+	@scripts/setup test
+	@scripts/bench-send
 
 bench-pages: assets ## measure the pages over a million contacts, on both databases
 	@scripts/setup test

@@ -185,6 +185,7 @@ async fn what_forms_about_bounces_answer_serves_everybody() {
     faults.extend(answered(&browser, "what a rule would change").await);
     sees_what_a_rule_would_change(&browser, &bounce).await;
     browser.press("Make the rule").await;
+    until("the page of the bounce", async || (browser.path().await == bounce).then_some(())).await;
     until("the bounce is judged again", async || {
         browser.open(&bounce).await;
         browser.text().await.contains("Judged again by rule local.").then_some(())

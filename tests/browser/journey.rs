@@ -128,6 +128,7 @@ async fn lifts_and_adds_a_suppression(browser: &Chromium) {
     browser.press("Lift 1 suppression").await; // asks
     browser.sees("again, from the next campaign on").await;
     browser.press("Lift 1 suppression").await; // does
+    browser.sees("1 suppression lifted").await;
     browser.open("/suppressions").await;
     assert!(!browser.text().await.contains("eve@elsewhere.test"), "it stands there still");
 }
@@ -147,8 +148,11 @@ async fn restores_an_incident(world: &World, browser: &Chromium) {
         Some(format!("Restore {}", touched.split(' ').next()?))
     })
     .await;
-    browser.press(&said).await;
     let incident = browser.path().await;
+    browser.run("window.before = true", vec![]).await;
+    browser.press(&said).await;
+    let is_new = "return window.before !== true && document.readyState === 'complete'";
+    until("the page after it", async || (browser.run(is_new, vec![]).await == json!(true)).then_some(())).await;
     until("the contacts are restored", async || {
         browser.open(&incident).await;
         browser.text().await.contains("judged anew without it").then_some(())

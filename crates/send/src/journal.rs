@@ -18,6 +18,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// Steps that may wait for a commit: more than connections, so that nobody waits to ask.
 const WAITING: usize = 1024;
@@ -86,17 +87,17 @@ pub(crate) struct Step {
 pub(crate) struct Journal(mpsc::Sender<Step>);
 
 impl Journal {
-    /// Starts the one task that writes. It ends when every clone of the journal is gone.
-    pub(crate) fn start(
-        db: Pool,
-        worker: WorkerId,
-        policy: watch::Receiver<Arc<Policy>>,
-        clock: Clock,
-        sending: Arc<Sending>,
-    ) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the one that writes, on a thread of its own: between two statements it must not wait behind the
+    /// connections, which wait for it. It ends when every clone of the journal is gone.
+    pub(crate) fn start(writer: Writer) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let writer = Writer { db, worker, policy, clock, sending };
-        (Self(sender), tokio::spawn(writer.run(receiver)))
+        let writing = tokio::task::spawn_blocking(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(writer.run(receiver)),
+                Err(error) => tracing::error!(%error, "the journal cannot start"),
+            }
+        });
+        (Self(sender), writing)
     }
 
     /// Makes `heard` durable, and asks whether `mark` may be handed over: `true` means it is marked.
@@ -109,16 +110,21 @@ impl Journal {
     }
 }
 
-struct Writer {
-    db: Pool,
-    worker: WorkerId,
-    policy: watch::Receiver<Arc<Policy>>,
-    clock: Clock,
-    sending: Arc<Sending>,
+/// Who writes, and into what.
+pub(crate) struct Writer {
+    pub(crate) db: Pool,
+    /// Its address: a connection to PostgreSQL belongs to the thread that waits for it.
+    pub(crate) url: String,
+    pub(crate) worker: WorkerId,
+    pub(crate) policy: watch::Receiver<Arc<Policy>>,
+    pub(crate) clock: Clock,
+    pub(crate) sending: Arc<Sending>,
 }
 
 impl Writer {
-    async fn run(self, mut steps: mpsc::Receiver<Step>) {
+    async fn run(mut self, mut steps: mpsc::Receiver<Step>) {
+        let own = self.connect().await;
+        self.db = own.clone().unwrap_or(self.db);
         let mut batch = Vec::new();
         while steps.recv_many(&mut batch, WAITING).await > 0 {
             let marked = self.commit_until_done(&batch).await;
@@ -128,6 +134,18 @@ impl Writer {
                 let _ = step.answer.send(go);
             }
         }
+        if let Some(own) = own {
+            own.close().await;
+        }
+    }
+
+    /// A pool of its own; without one, the journal makes do with what everybody has.
+    async fn connect(&self) -> Option<Pool> {
+        if self.db.file().is_some() {
+            return None;
+        }
+        let own = rebound_db::connect(&self.url).await;
+        own.inspect_err(|error| tracing::warn!(%error, "the journal shares its connections with others")).ok()
     }
 
     /// One step that cannot be written must not hold up the others: then each is written by itself.

@@ -3,7 +3,7 @@
 use crate::attempt::{Job, Shared, given_up, receiver, unwritable};
 use crate::compose::Composer;
 use crate::connection::connection;
-use crate::journal::{Heard, Journal, Sending};
+use crate::journal::{Heard, Journal, Sending, Writer};
 use crate::launch;
 use crate::pace::{Held, Lanes};
 use crate::prepare::{Prepared, Preparer};
@@ -137,8 +137,14 @@ impl Worker {
         let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
         let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
         let sending = Arc::new(Sending::default());
-        let (journal, writer) =
-            Journal::start(self.db.clone(), presence.id, policy.subscribe(), self.clock, Arc::clone(&sending));
+        let (journal, writer) = Journal::start(Writer {
+            db: self.db.clone(),
+            url: self.url.clone(),
+            worker: presence.id,
+            policy: policy.subscribe(),
+            clock: self.clock,
+            sending: Arc::clone(&sending),
+        });
         let (jobs, waiting) = mpsc::channel(AHEAD);
         let (made, ready) = mpsc::channel(self.relay.connections.max(1));
         let preparer = Preparer { sender: self.sender.clone(), clock: self.clock };
