@@ -4,6 +4,8 @@
 
 #[path = "send/campaigns.rs"]
 mod campaigns;
+#[path = "send/offers.rs"]
+mod offers;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 #[path = "../../db/tests/db/postgres.rs"]
 mod postgres;

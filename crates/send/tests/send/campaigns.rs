@@ -166,7 +166,7 @@ async fn a_scheduled_campaign_goes_at_its_time_and_one_that_cannot_says_why() {
     assert!(reason.contains("could not go at its time") && reason.contains("Nobody on"), "{reason}");
 }
 
-fn work(db: &Pool, folder: &TempDir, relay: &Relayed) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+pub(crate) fn work(db: &Pool, folder: &TempDir, relay: &Relayed) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     work_as(db, format!("sqlite:{}", folder.path().join("worker.db").display()), relay, sender())
 }
 

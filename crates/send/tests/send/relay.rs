@@ -19,13 +19,18 @@ impl Relayed {
 
 /// Starts one that answers recipients called `gone@` with `refusals`.
 pub(crate) async fn start(refusals: &[&str]) -> Relayed {
+    start_offering("250-relay\r\n250 SIZE\r\n", refusals).await
+}
+
+/// The same, with its own answer to EHLO.
+pub(crate) async fn start_offering(offers: &'static str, refusals: &[&str]) -> Relayed {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let (kept, refusal) = (Arc::clone(&taken), refusals.first().map(|words| (*words).to_owned()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&kept), refusal.clone()));
+            tokio::spawn(serve(stream, Arc::clone(&kept), offers, refusal.clone()));
         }
     });
     let relay = Relay {
@@ -41,7 +46,7 @@ pub(crate) async fn start(refusals: &[&str]) -> Relayed {
     Relayed { relay, taken }
 }
 
-async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, refusal: Option<String>) {
+async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, offers: &'static str, refusal: Option<String>) {
     let mut stream = BufReader::new(stream);
     let mut answer = "220 relay\r\n".to_owned();
     let (mut line, mut message) = (String::new(), None::<String>);
@@ -67,7 +72,7 @@ async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, refusal: Optio
                 message = Some(String::new());
                 "354 go on\r\n".into()
             }
-            (None, command) if command.starts_with("EHLO") => "250-relay\r\n250 SIZE\r\n".into(),
+            (None, command) if command.starts_with("EHLO") => offers.into(),
             (None, command) if command.starts_with("RCPT TO:<gone@") => {
                 format!("{}\r\n", refusal.as_deref().unwrap_or("250 ok"))
             }
