@@ -72,11 +72,11 @@ impl Connection {
 
     /// With none at hand, what was heard is stored before waiting for one.
     async fn next_prepared(&mut self) -> Option<Prepared> {
-        if let Some(prepared) = self.aside.take() {
-            return Some(prepared);
-        }
         if self.shared.stop.is_cancelled() {
             return None;
+        }
+        if let Some(prepared) = self.aside.take() {
+            return Some(prepared);
         }
         if let Some(prepared) = self.at_hand() {
             return Some(prepared);

@@ -28,11 +28,20 @@ use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// Deliveries taken by one statement.
-const BATCH: u32 = 512;
+/// Deliveries taken by one statement: for a few messages over each connection. What is taken, others have to wait for.
+fn batch(connections: usize) -> usize {
+    (connections * 4).clamp(64, 512)
+}
 
 /// Deliveries that are taken before a connection asks for them: while the next ones are being taken, none waits.
-const AHEAD: usize = 512;
+fn ahead(connections: usize) -> usize {
+    (connections * 2).clamp(16, 256)
+}
+
+/// Messages that may be under way at a time: taken ahead, made ready, and on the lines.
+fn places(connections: usize) -> u32 {
+    u32::try_from(batch(connections) + ahead(connections) + 2 * connections).unwrap_or(u32::MAX)
+}
 
 /// How often an idle worker looks for itself, whatever it is told.
 const LOOK: Duration = Duration::from_millis(500);
@@ -145,7 +154,7 @@ impl Worker {
             clock: self.clock,
             sending: Arc::clone(&sending),
         });
-        let (jobs, waiting) = mpsc::channel(AHEAD);
+        let (jobs, waiting) = mpsc::channel(ahead(self.relay.connections));
         let (made, ready) = mpsc::channel(self.relay.connections.max(1));
         let preparer = Preparer { sender: self.sender.clone(), clock: self.clock };
         let mut preparing = preparer.start(waiting, &made);
@@ -161,6 +170,7 @@ impl Worker {
             shared: &shared,
             jobs: &jobs,
             id: presence.id,
+            batch: u32::try_from(batch(self.relay.connections)).unwrap_or(u32::MAX),
             ready: Ready::new(),
             signing: Edition::default(),
             unopened: None,
@@ -231,7 +241,7 @@ impl Worker {
             rules,
             clock: self.clock,
             journal,
-            lanes: Lanes::new(u32::try_from(self.relay.connections.saturating_mul(2) + AHEAD).unwrap_or(u32::MAX)),
+            lanes: Lanes::new(places(self.relay.connections)),
             rate: Rate::new(&self.db, format!("{}:{}", self.relay.host, self.relay.port), self.relay.per_second),
             sending,
             ready: Mutex::new(ready),
@@ -264,6 +274,8 @@ struct Dispatch<'a> {
     shared: &'a Arc<Shared>,
     jobs: &'a mpsc::Sender<Job>,
     id: WorkerId,
+    /// Deliveries taken at once.
+    batch: u32,
     ready: Ready,
     /// The keys that what is ready is signed with.
     signing: Edition,
@@ -310,7 +322,7 @@ impl Dispatch<'_> {
         if !workers::is_known(&tx, self.id).await? {
             return Ok(Vec::new());
         }
-        let leases = leases::claim(&tx, self.id, campaign.id, BATCH, now).await?;
+        let leases = leases::claim(&tx, self.id, campaign.id, self.batch, now).await?;
         tx.commit().await?;
         Ok(leases)
     }
