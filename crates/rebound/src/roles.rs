@@ -15,6 +15,7 @@ use rebound_send::return_path::Way;
 use rebound_send::{Relay, Sender, Surroundings, Worker};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -207,9 +208,9 @@ impl Parts {
     }
 
     /// Waits for SIGTERM or Ctrl-C, or for a part that fails; then stops all of them.
-    pub(crate) async fn wait(&self, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    pub(crate) async fn wait(&self, stop: StopSignal, parts: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
         let first = tokio::select! {
-            signal = stop_signal() => signal,
+            () = stop.heard() => Ok(()),
             Some(ended) = parts.join_next() => ended.map_err(Into::into).and_then(|ended| ended),
         };
         self.halt(parts).await;
@@ -250,13 +251,23 @@ pub(crate) fn clock() -> anyhow::Result<Clock> {
     Ok(Clock::faster(origin.parse().context(form)?, factor.parse().context(form)?))
 }
 
-pub(crate) async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and Ctrl-C, heard from the moment it is made: before anything is started that must not be cut off.
+pub(crate) struct StopSignal {
+    term: Signal,
+    int: Signal,
+}
+
+impl StopSignal {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
-    tracing::info!("stopping");
-    Ok(())
+
+    /// Waits for either.
+    pub(crate) async fn heard(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+        tracing::info!("stopping");
+    }
 }

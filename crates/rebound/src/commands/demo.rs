@@ -4,7 +4,7 @@ mod check;
 mod seed;
 
 use crate::config::Config;
-use crate::roles::Parts;
+use crate::roles::{Parts, StopSignal};
 use anyhow::Context;
 use rebound_dashboard::users;
 use rebound_domain::{Clock, Role};
@@ -55,6 +55,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         sandbox.stop().await;
         return Ok(if agreed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let stop = StopSignal::new()?;
     let password = sign_in(&parts).await?;
     parts.pages(&mut running).await?;
     println!("\nThe demo runs: {} contacts, one campaign ready to launch.", args.contacts);
@@ -63,7 +64,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     println!("  {EMAIL}");
     println!("  {password}\n");
     println!("Ctrl-C ends it.");
-    parts.wait(&mut running).await?;
+    parts.wait(stop, &mut running).await?;
     sandbox.stop().await;
     Ok(ExitCode::SUCCESS)
 }

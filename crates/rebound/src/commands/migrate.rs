@@ -2,7 +2,7 @@
 
 use super::counted;
 use crate::config::Config;
-use crate::roles::{clock, stop_signal};
+use crate::roles::{StopSignal, clock};
 use anyhow::{Context, bail};
 use chrono::Utc;
 use rebound_dashboard::users::By;
@@ -52,13 +52,8 @@ async fn copy(config: &Config, url: &str) -> anyhow::Result<ExitCode> {
     let mut told = Told::default();
     let clock = clock()?;
     let order = Move { file, url, actor: By::CommandLine.name() };
-    let stop = async {
-        // Where signals cannot be heard, it is ended as any program is, and goes on all the same.
-        if stop_signal().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let moved = to_postgres(order, || clock.at(Utc::now()), |progress| told.tell(&progress), stop).await;
+    let stop = StopSignal::new()?;
+    let moved = to_postgres(order, || clock.at(Utc::now()), |progress| told.tell(&progress), stop.heard()).await;
     told.end();
     let moved = moved.context("nothing was switched, and the old database is as it was; the same command goes on")?;
     report(file, &moved, begin.elapsed());

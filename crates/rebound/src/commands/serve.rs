@@ -1,7 +1,7 @@
 //! `rebound serve` and `rebound worker`.
 
 use crate::config::Config;
-use crate::roles::Parts;
+use crate::roles::{Parts, StopSignal};
 use std::process::ExitCode;
 use tokio::task::JoinSet;
 
@@ -15,6 +15,7 @@ pub(super) struct Args {
 /// Runs everything until it is told to stop.
 pub(super) async fn serve(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
+    let stop = StopSignal::new()?;
     let mut running = JoinSet::new();
     parts.pages(&mut running).await?;
     let bounces = parts.ingest(&mut running).await?;
@@ -37,17 +38,18 @@ pub(super) async fn serve(config: Config, args: Args) -> anyhow::Result<ExitCode
     if let Some(token) = rebound_dashboard::users::setup_link(&parts.db, parts.now()).await? {
         println!("\nSet up the first account, once: {}/setup/{token}", parts.config.public_url);
     }
-    parts.wait(&mut running).await?;
+    parts.wait(stop, &mut running).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sends until it is told to stop.
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
+    let stop = StopSignal::new()?;
     let mut running = JoinSet::new();
     parts.worker(&mut running);
     parts.follow_keys(&mut running);
     parts.jobs(&mut running);
-    parts.wait(&mut running).await?;
+    parts.wait(stop, &mut running).await?;
     Ok(ExitCode::SUCCESS)
 }
