@@ -27,7 +27,8 @@ enum Call {
 /// All final dots of `trace`, whose log is the file that ends in `-wal`, and the generation in which it ends.
 pub(super) fn dots(trace: &str) -> (Vec<Dot>, u64) {
     let recipient = |text: &str| Some(text.split("RCPT TO:<").nth(1)?.split('>').next()?.to_owned());
-    moments(trace, recipient, |text| text.ends_with(r"\r\n.\r\n"))
+    // The envelope of the next message may travel right behind it.
+    moments(trace, recipient, |text| text.ends_with(r"\r\n.\r\n") || text.contains(r"\r\n.\r\nMAIL FROM:<"))
 }
 
 /// Each time that a host was told that we keep its message, likewise.
@@ -54,12 +55,13 @@ fn moments(trace: &str, begins: fn(&str) -> Option<String>, ends: fn(&str) -> bo
                 talks.values_mut().for_each(|talk| talk.is_synced |= talk.is_syncing);
             }
             Call::Said { line, text } => {
-                if let Some(recipient) = begins(&text) {
-                    talks.insert(line, Talk { recipient, ..Talk::default() });
-                } else if ends(&text)
+                if ends(&text)
                     && let Some(talk) = talks.remove(&line)
                 {
                     dots.push(disk.dot(talk));
+                }
+                if let Some(recipient) = begins(&text) {
+                    talks.insert(line, Talk { recipient, ..Talk::default() });
                 }
             }
         }
