@@ -14,8 +14,10 @@ on_both_engines! {
 const PEOPLE: usize = 4;
 
 async fn an_end_at_each_place_costs_what_was_promised(engine: Engine) {
-    // One line to the relay, so that it is known what is on it: the first letter.
-    let mut world = World::asleep(engine.database(), Settings::default(), "connections = 1").await;
+    // One line to the relay, so that it is known what is on it: the first letter. No answer is there before it is
+    // waited for.
+    let late = Settings { latency: std::time::Duration::from_millis(20), ..Settings::default() };
+    let mut world = World::asleep(engine.database(), late, "connections = 1").await;
     world.serve_without_worker().await;
     world.import(&people(PEOPLE, &[])).await;
 

@@ -236,7 +236,7 @@ impl Row {
         match self.state {
             0 => (attempts, tries, workers) == (0, 0, 0),
             2 => (attempts, tries, workers) == (0, 0, 1),
-            3 => (attempts, tries, unanswered, workers) == (1, 1, 1, 1),
+            3 => (attempts, tries, unanswered, workers) == (1, 0, 0, 1),
             5 => (attempts, tries, accepted, workers) == (1, 1, 1, 0),
             _ => false,
         }
