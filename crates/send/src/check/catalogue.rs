@@ -95,11 +95,11 @@ checks! {
     SpfLookups, "spf_lookups", From, Warns, Mend::Dns, "RFC 7208", "After ten look-ups receivers stop reading, and SPF fails for good.";
     SpfOpen, "spf_open", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "Such a record lets anybody send in your name; filters distrust it.";
     SpfRefuses, "spf_refuses", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "Mail from a server that the record does not name fails SPF.";
-    DkimUnseen, "dkim_unseen", From, Warns, Mend::Servers, "Gmail, Yahoo, Microsoft", "Bulk senders must sign with DKIM, and a signature survives forwarding where SPF does not.";
-    DkimWaiting, "dkim_waiting", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "Until the record is found in DNS, nothing is signed.";
-    DkimMissing, "dkim_missing", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "Without its record in DNS a signature proves nothing, and DKIM fails.";
-    DkimDiffers, "dkim_differs", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "A signature that another key made fails for every message.";
-    DkimWeak, "dkim_weak", From, Warns, Mend::Dns, "Gmail, RFC 8301", "Gmail takes no key below 1024 bits, and advises 2048.";
+    DkimUnseen, "dkim_unseen", From, Warns, Mend::SendingDomains, "Gmail, Yahoo, Microsoft", "Bulk senders must sign with DKIM, and a signature survives forwarding where SPF does not.";
+    DkimWaiting, "dkim_waiting", From, Warns, Mend::SendingDomains, "Gmail, Yahoo, Microsoft", "Until the record is found in DNS, nothing is signed.";
+    DkimMissing, "dkim_missing", From, Warns, Mend::SendingDomains, "Gmail, Yahoo, Microsoft", "Without its record in DNS a signature proves nothing, and DKIM fails.";
+    DkimDiffers, "dkim_differs", From, Warns, Mend::SendingDomains, "Gmail, Yahoo, Microsoft", "A signature that another key made fails for every message.";
+    DkimWeak, "dkim_weak", From, Warns, Mend::SendingDomains, "Gmail, RFC 8301", "Gmail takes no key below 1024 bits, and advises 2048.";
     DmarcMissing, "dmarc_missing", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "Bulk senders must have at least p=none; Microsoft refuses the rest with 550 5.7.515.";
     DmarcBroken, "dmarc_broken", From, Warns, Mend::Dns, "RFC 7489", "Receivers pass over a record that they cannot read, as if there were none.";
     Unaligned, "unaligned", From, Warns, Mend::Dns, "Gmail, Yahoo, Microsoft", "DMARC passes only where SPF or DKIM speaks for the domain that people see.";

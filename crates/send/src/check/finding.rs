@@ -45,6 +45,8 @@ pub enum Mend {
     ReturnPath,
     /// With the sending servers.
     Servers,
+    /// With the sending domains and their keys.
+    SendingDomains,
     /// Where it is seen why people complained or could not be reached.
     Bounces,
     /// In the settings of the installation.
@@ -65,6 +67,7 @@ impl Mend {
             Self::People => format!("/contacts?list={list}"),
             Self::Dns | Self::ReturnPath => "/return-path".to_owned(),
             Self::Servers => "/servers".to_owned(),
+            Self::SendingDomains => "/sending-domains".to_owned(),
             Self::Bounces => "/bounces".to_owned(),
             Self::Settings => "/settings".to_owned(),
         }
@@ -79,7 +82,7 @@ impl Mend {
     /// Whether only admins see that page.
     #[must_use]
     pub fn is_for_admins(&self) -> bool {
-        matches!(self, Self::Dns | Self::ReturnPath | Self::Servers | Self::Settings)
+        matches!(self, Self::Dns | Self::ReturnPath | Self::Servers | Self::SendingDomains | Self::Settings)
     }
 
     /// What that page is called.
@@ -92,6 +95,7 @@ impl Mend {
             Self::Dns => "What DNS must say",
             Self::ReturnPath => "Look at the return path",
             Self::Servers => "Sending servers",
+            Self::SendingDomains => "Sending domains",
             Self::Bounces => "See the bounces",
             Self::Settings => "Settings",
         }
