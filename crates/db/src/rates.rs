@@ -1,6 +1,6 @@
 //! Rates that several workers keep together: whoever wants to send takes the next places, and nobody else gets those.
 
-use crate::sql::{execute, one};
+use crate::sql::one;
 use crate::{Connection, Error};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use std::time::Duration;
@@ -27,15 +27,6 @@ pub async fn take(db: &impl Connection, name: &str, places: u32, gap: Duration) 
     let row = one::<Row>(db, &sql, [name.into(), taken.into()]).await?;
     let wait = row.ok_or(Error::unreadable("rates", "next"))?.wait;
     Ok(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
-}
-
-/// Forgets which places were taken, so that a rate that was changed holds at once.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn forget(db: &impl Connection, name: &str) -> Result<(), Error> {
-    execute(db, "DELETE FROM rates WHERE name = $1", [name.into()]).await?;
-    Ok(())
 }
 
 /// Now, on the database's clock, in microseconds.

@@ -21,7 +21,7 @@ mod rules;
 mod speed;
 mod window;
 
-pub use budget::{Budget, Turn, Turns, Waiting};
+pub use budget::{Budget, Turn};
 pub use greylist::Greylist;
 pub use notice::{Notice, Slowed};
 pub use rules::{Action, Example, Group, PaceRule, PaceRules};

@@ -77,8 +77,7 @@ pub use id::{
 };
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use lane::{
-    Action, Budget, Change, Example, Greylist, Group, Lane, Notice, PaceRule, PaceRules, Pass, Slowed, Turn, Turns,
-    Waiting,
+    Action, Budget, Change, Example, Greylist, Group, Lane, Notice, PaceRule, PaceRules, Pass, Slowed, Turn,
 };
 pub use list::{List, Subscription, SubscriptionState};
 pub use policy::{

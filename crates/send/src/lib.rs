@@ -30,6 +30,7 @@ mod batch;
 mod check;
 mod compose;
 mod connection;
+mod dispatch;
 mod dns;
 mod journal;
 mod launch;

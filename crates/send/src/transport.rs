@@ -7,6 +7,8 @@
 mod content;
 pub(crate) mod direct;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub(crate) use wire::{Mail, Unfit, Wire};

@@ -1,6 +1,5 @@
-//! Who goes next: new messages and second tries, of several campaigns.
+//! How much of a lane second tries may have while new messages wait.
 
-use crate::CampaignId;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Whether a message goes for the first time.
@@ -52,51 +51,6 @@ impl Budget {
     }
 }
 
-/// What of one campaign waits for a receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Whose.
-    pub campaign: CampaignId,
-    /// Whether a first try waits.
-    pub first: bool,
-    /// Since when the oldest second try has been due.
-    pub again: Option<DateTime<Utc>>,
-}
-
-/// Deals the places of one lane: second tries within their [`Budget`], oldest first; first tries campaign by campaign.
-#[derive(Clone, Debug, Default)]
-pub struct Turns {
-    budget: Budget,
-    last: Option<CampaignId>,
-}
-
-impl Turns {
-    /// Whose turn it is, and which of its messages; `None` when nothing waits.
-    pub fn next(&mut self, waiting: &[Waiting], now: DateTime<Utc>) -> Option<(CampaignId, Turn)> {
-        if waiting.iter().any(|one| one.first) {
-            self.budget.waits(Turn::First, now);
-        }
-        let oldest = waiting.iter().filter_map(|one| Some((one.again.filter(|due| *due <= now)?, one.campaign))).min();
-        let chosen = match oldest {
-            Some((_, campaign)) if self.budget.allows(Turn::Again, now) => Some((campaign, Turn::Again)),
-            _ => self.round(waiting).map(|campaign| (campaign, Turn::First)),
-        };
-        let (campaign, turn) = chosen?;
-        self.budget.went(turn);
-        if turn == Turn::First {
-            self.last = Some(campaign);
-        }
-        Some((campaign, turn))
-    }
-
-    /// The campaign after the last one that has a first try waiting.
-    fn round(&self, waiting: &[Waiting]) -> Option<CampaignId> {
-        let first = || waiting.iter().filter(|one| one.first).map(|one| one.campaign);
-        let after = |campaign: &CampaignId| self.last.is_none_or(|last| campaign.0 > last.0);
-        first().filter(after).min_by_key(|campaign| campaign.0).or_else(|| first().min_by_key(|campaign| campaign.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,29 +59,31 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    fn waits(campaign: i64, first: bool, again: Option<i64>) -> Waiting {
-        Waiting { campaign: CampaignId(campaign), first, again: again.map(at) }
+    /// How many second tries are among `places` messages, where one waits at any time.
+    fn second_tries(budget: &mut Budget, places: usize, first_wait: bool, now: DateTime<Utc>) -> usize {
+        let deal = |budget: &mut Budget| {
+            if first_wait {
+                budget.waits(Turn::First, now);
+            }
+            let turn = if budget.allows(Turn::Again, now) { Turn::Again } else { Turn::First };
+            budget.went(turn);
+            turn
+        };
+        (0..places).filter(|_| deal(budget) == Turn::Again).count()
     }
 
     #[test]
-    fn second_tries_have_a_fifth_and_the_oldest_goes_first() {
-        let waiting = [waits(1, true, Some(20)), waits(2, true, Some(10)), waits(3, false, None)];
-        let mut turns = Turns::default();
-        let dealt: Vec<_> = (0..1_000).filter_map(|_| turns.next(&waiting, at(30))).collect();
-        let again: Vec<_> = dealt.iter().filter(|(_, turn)| *turn == Turn::Again).collect();
-        assert_eq!(dealt.len(), 1_000);
-        assert!((190..=200).contains(&again.len()), "{}", again.len());
-        assert!(again.iter().all(|(campaign, _)| *campaign == CampaignId(2)), "the oldest");
-        let share = |id| dealt.iter().filter(|one| **one == (CampaignId(id), Turn::First)).count();
-        assert!(share(1).abs_diff(share(2)) <= 1, "{} {}", share(1), share(2));
+    fn second_tries_have_a_fifth_while_first_ones_wait() {
+        let again = second_tries(&mut Budget::default(), 1_000, true, at(30));
+        assert!((190..=200).contains(&again), "{again}");
     }
 
     #[test]
-    fn second_tries_alone_have_the_whole_lane_and_wait_until_they_are_due() {
-        let mut turns = Turns::default();
-        let alone = [waits(1, false, Some(20))];
-        assert_eq!(turns.next(&alone, at(10)), None);
-        assert_eq!(turns.next(&alone, at(20)), Some((CampaignId(1), Turn::Again)));
-        assert_eq!(turns.next(&alone, at(20)), Some((CampaignId(1), Turn::Again)));
+    fn second_tries_alone_have_the_whole_lane() {
+        let mut budget = Budget::default();
+        assert_eq!(second_tries(&mut budget, 100, false, at(30)), 100);
+        budget.waits(Turn::First, at(30));
+        assert!(!budget.allows(Turn::Again, at(31)));
+        assert!(budget.allows(Turn::Again, at(30) + WAITS + TimeDelta::seconds(1)), "nobody waits any more");
     }
 }

@@ -1,11 +1,12 @@
 //! Any content and any contact: the host sees one message, byte for byte, with the headers that it should have.
 
+use super::tests::relay_at;
 use super::{Answer, Envelope, Line, Mail, Wire};
 use crate::{Composer, Relay, Sender};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use rebound_domain::{
-    Campaign, CampaignId, CampaignState, Contact, ContactId, DeliveryId, DoubtPolicy, Draft, Fields, Keys, ListId, Tls,
+    Campaign, CampaignId, CampaignState, Contact, ContactId, DeliveryId, DoubtPolicy, Draft, Fields, Keys, ListId,
 };
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,17 +26,7 @@ async fn host(ends: &'static [&'static [u8]]) -> (Relay, Taken) {
             tokio::spawn(serve(stream, ends, Arc::clone(&kept)));
         }
     });
-    let relay = Relay {
-        host: "127.0.0.1".into(),
-        port,
-        tls: Tls::None,
-        authority: None,
-        login: None,
-        connections: 1,
-        per_second: None,
-        hello: "client.example".into(),
-    };
-    (relay, taken)
+    (relay_at(port), taken)
 }
 
 async fn serve(mut stream: TcpStream, ends: &[&[u8]], taken: Taken) -> Option<()> {

@@ -5,6 +5,20 @@ use crate::{Relay, Tls};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
+/// The relay that listens at `port`.
+pub(super) fn relay_at(port: u16) -> Relay {
+    Relay {
+        host: "127.0.0.1".into(),
+        port,
+        tls: Tls::None,
+        authority: None,
+        login: None,
+        connections: 1,
+        per_second: None,
+        hello: "client.example".into(),
+    }
+}
+
 /// A relay that says these things in turn: the first at RCPT, the second at DATA, the third after the message.
 async fn relay(says: [&'static str; 3], pipelining: bool) -> Relay {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -33,16 +47,7 @@ async fn relay(says: [&'static str; 3], pipelining: bool) -> Relay {
             };
         }
     });
-    Relay {
-        host: "127.0.0.1".into(),
-        port,
-        tls: Tls::None,
-        authority: None,
-        login: None,
-        connections: 1,
-        per_second: None,
-        hello: "client.example".into(),
-    }
+    relay_at(port)
 }
 
 /// What a message comes to, and whether the line can be used again.

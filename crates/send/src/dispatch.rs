@@ -1,0 +1,308 @@
+//! Looks at what is to do, takes what is due, and hands it to the connections.
+
+use crate::attempt::{Job, Shared, given_up, receiver, unwritable};
+use crate::compose::Composer;
+use crate::journal::Heard;
+use crate::launch;
+use crate::pace::Held;
+use crate::sending_domains::{self, DomainError};
+use crate::transport::probe;
+use crate::worker::{HEARTBEAT, LOOK, Worker};
+use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::leases::{self, Lease};
+use rebound_db::sending_domains::Edition;
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, workers};
+use rebound_domain::{Campaign, CampaignState, ContactId, Turn, Unsealed, WorkerId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// A campaign that is ready to be sent, or the reason why it cannot be.
+type Ready = HashMap<i64, Arc<Composer>>;
+
+/// One look at what is to do.
+pub(crate) struct Dispatch<'a> {
+    worker: &'a Worker,
+    shared: &'a Arc<Shared>,
+    jobs: &'a mpsc::Sender<Job>,
+    id: WorkerId,
+    /// Deliveries taken at once.
+    batch: u32,
+    ready: Ready,
+    /// The keys that what is ready is signed with.
+    signing: Edition,
+    /// Since when they do not open. On our own clock.
+    unopened: Option<Instant>,
+    /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
+    silent: HashMap<WorkerId, Instant>,
+    /// When it last looked around, on our own clock.
+    minded: Option<Instant>,
+    /// How late it was when last looked; nothing before the first look.
+    looked: Option<DateTime<Utc>>,
+    /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
+    /// Then it finishes what it has in hand, and gives everything else back under its name.
+    is_unsure: bool,
+}
+
+impl<'a> Dispatch<'a> {
+    /// The worker's dispatch under the name `id`, which takes `batch` deliveries at once.
+    pub(crate) fn new(
+        worker: &'a Worker,
+        shared: &'a Arc<Shared>,
+        jobs: &'a mpsc::Sender<Job>,
+        id: WorkerId,
+        batch: u32,
+    ) -> Self {
+        Self {
+            worker,
+            shared,
+            jobs,
+            id,
+            batch,
+            ready: Ready::new(),
+            signing: Edition::default(),
+            unopened: None,
+            silent: HashMap::new(),
+            looked: None,
+            minded: None,
+            is_unsure: false,
+        }
+    }
+
+    /// Whether it may have taken what it does not know of.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    /// Recovers, plans, claims and hands out; `true` when there was something to do.
+    pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        let is_down = self.shared.down.borrow().is_some();
+        if is_down || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
+            self.mind_the_clock(now).await?;
+            self.mind_the_dead(now).await?;
+            self.mind_the_relay().await?;
+            self.mind_what_people_changed().await?;
+            self.mind_the_keys().await?;
+            campaigns::reopen(db).await?;
+            self.minded = Some(Instant::now());
+        }
+        let mut busy = false;
+        for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
+            if stop.is_cancelled() {
+                return Ok(false);
+            }
+            busy |= self.serve(campaign).await?;
+        }
+        Ok(busy)
+    }
+
+    /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
+    async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
+        let tx = self.worker.db.begin().await?;
+        if !workers::is_known(&tx, self.id).await? {
+            return Ok(Vec::new());
+        }
+        let leases = leases::claim(&tx, self.id, campaign.id, self.batch, now).await?;
+        tx.commit().await?;
+        Ok(leases)
+    }
+
+    /// Where the clock was put back, before this start or since the last look, what was due by then is due now.
+    async fn mind_the_clock(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        if self.looked.is_none_or(|looked| now < looked)
+            && let Some(by) = events::put_back(db, now).await?
+        {
+            let due = leases::due_again(db, now, by).await?;
+            tracing::warn!(minutes = by.num_minutes(), due, "the clock was put back; what waited for it goes now");
+        }
+        self.looked = Some(now);
+        Ok(())
+    }
+
+    /// Takes back what dead workers had.
+    async fn mind_the_dead(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        let seen = workers::dead(db).await?;
+        self.silent.retain(|id, _| seen.iter().any(|dead| dead.id == *id && dead.is_silent));
+        for dead in seen.into_iter().filter(|dead| dead.id != self.id) {
+            // Where only the database's clock was moved, the next heartbeat shows that it lives.
+            if dead.is_silent && self.silent.entry(dead.id).or_insert_with(Instant::now).elapsed() < 2 * HEARTBEAT {
+                continue;
+            }
+            let doubts = give_up(db, dead.id, now).await?;
+            tracing::warn!(worker.id = %dead.id, doubts, "a worker died; its deliveries were taken back");
+        }
+        Ok(())
+    }
+
+    /// While the relay is down its campaigns wait and say so; when it is back they go on. Campaigns that wait for a
+    /// person are left alone.
+    async fn mind_the_relay(&mut self) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        let down = self.shared.down.borrow().clone();
+        if let Some(why) = down {
+            campaigns::wait_for_relay(db, &format!("{why} {}", why.what_next())).await?;
+        }
+        if campaigns::any_waits_for_relay(db).await? && probe(&self.worker.relay).await.is_ok() {
+            self.shared.down.send_replace(None);
+            campaigns::relay_is_back(db).await?;
+        }
+        Ok(())
+    }
+
+    /// A policy and rules that were saved, and lanes that somebody wants to be asked again, hold from now on.
+    async fn mind_what_people_changed(&self) -> Result<(), rebound_contacts::Error> {
+        let db = &self.worker.db;
+        if let Some(newer) = policies::newer(db, self.shared.policy().version).await? {
+            tracing::info!(policy.version = newer.version, "a new policy is in force");
+            self.shared.policy.send_replace(Arc::new(newer));
+        }
+        let rules = self.worker.rules.in_force(db).await?;
+        if !Arc::ptr_eq(&rules, &self.shared.rules.borrow()) {
+            tracing::info!(rules.version = rules.version, "new rules are in force");
+            self.shared.rules.send_replace(rules);
+        }
+        for lane in lanes::resting(db).await? {
+            self.shared.lanes.shorten(&lane.receiver, lane.notice.until);
+        }
+        Ok(())
+    }
+
+    /// Where other keys sign than before, campaigns go on with those.
+    async fn mind_the_keys(&mut self) -> Result<(), rebound_contacts::Error> {
+        let edition = rebound_db::sending_domains::edition(&self.worker.db).await?;
+        if edition != self.signing {
+            self.ready.clear();
+            self.signing = edition;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, campaign: Campaign) -> Result<bool, rebound_contacts::Error> {
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
+        let mut busy = false;
+        if campaign.state == CampaignState::Planning {
+            busy = launch::plan(db, &campaign, now).await?;
+        }
+        let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
+        let leases = self.claim(&campaign, now).await.inspect_err(|_| self.is_unsure = true)?;
+        if leases.is_empty() {
+            if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
+                campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;
+                self.ready.remove(&campaign.id.0);
+            }
+            return Ok(busy);
+        }
+        self.shared.sending.add(campaign.id);
+        self.hand_out(leases, &composer, now).await.inspect_err(|_| self.is_unsure = true)?;
+        Ok(true)
+    }
+
+    async fn composer(&mut self, campaign: &Campaign) -> Result<Option<Arc<Composer>>, rebound_contacts::Error> {
+        if let Some(ready) = self.ready.get(&campaign.id.0) {
+            return Ok(Some(Arc::clone(ready)));
+        }
+        let db = &self.worker.db;
+        let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
+        let signer = match sending_domains::signer(db, &self.worker.sender.keys, &campaign.draft.from).await {
+            Err(DomainError::Database(error)) => return Err(error.into()),
+            // The keys of the installation may have been changed just now, and are not followed here yet.
+            Err(DomainError::Sealed(Unsealed::UnknownKey(_)))
+                if self.unopened.get_or_insert_with(Instant::now).elapsed() < HEARTBEAT =>
+            {
+                return Ok(None);
+            }
+            signer => signer,
+        };
+        self.unopened = None;
+        let composer = Composer::new(campaign.clone(), &list, self.worker.sender.clone());
+        let composer = composer.map_err(|error| error.to_string()).and_then(|composer| {
+            Ok(composer.signed_by(signer.map_err(|error| format!("Its mail cannot be signed: {error}."))?))
+        });
+        match composer {
+            Ok(composer) => {
+                let composer = Arc::new(composer);
+                self.ready.insert(campaign.id.0, Arc::clone(&composer));
+                Ok(Some(composer))
+            }
+            Err(reason) => {
+                let now = self.worker.clock.at(Utc::now());
+                campaigns::set_state(db, campaign.id, campaign.state, CampaignState::Paused, Some(&reason), now)
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives each delivery to a connection, unless its receiver rests.
+    async fn hand_out(
+        &self,
+        leases: Vec<Lease>,
+        composer: &Arc<Composer>,
+        now: DateTime<Utc>,
+    ) -> Result<(), rebound_contacts::Error> {
+        let ids: Vec<ContactId> = leases.iter().map(|lease| lease.contact).collect();
+        let mut people = contacts::recipients(&self.worker.db, &ids).await?;
+        let mut held = Vec::new();
+        for lease in leases {
+            let contact = match people.remove(&lease.contact) {
+                Some(Ok(contact)) => contact,
+                Some(Err(unfit)) => {
+                    tracing::error!(contact.id = %lease.contact, column = unfit.column, "a contact cannot be read");
+                    held.push(unwritable(lease.id, unfit, now));
+                    continue;
+                }
+                None => {
+                    held.push(Heard::Back(lease.id, Some(now + TimeDelta::hours(1))));
+                    continue;
+                }
+            };
+            let job = Job { lease, contact, composer: Arc::clone(composer) };
+            if let Some(heard) = self.held_back(&job, now) {
+                held.push(heard);
+                continue;
+            }
+            // Waits while all connections are busy, so that no more is taken than can be tried.
+            tokio::select! {
+                _ = self.jobs.send(job) => {}
+                () = self.shared.stop.cancelled() => break,
+            }
+        }
+        let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
+        futures_util::future::join_all(steps).await;
+        Ok(())
+    }
+
+    fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
+        let receiver = receiver(job);
+        let end = job.lease.since + self.shared.policy().give_up_after();
+        let turn = if job.lease.attempts > 0 { Turn::Again } else { Turn::First };
+        let until = match self.shared.lanes.pass(&receiver, turn, now) {
+            Ok(()) => return None,
+            Err(Held::Queues(until)) => return Some(Heard::Back(job.lease.id, Some(until))),
+            Err(Held::Rests(until)) => until,
+        };
+        if now >= end {
+            return Some(given_up(job, self.shared.lanes.words(&receiver), now));
+        }
+        // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+        let spread = ((until - now).num_milliseconds() as f64 * 0.05 * rand::random::<f64>()) as i64;
+        Some(Heard::Back(job.lease.id, Some((until + TimeDelta::milliseconds(spread)).min(end))))
+    }
+}
+
+/// Gives back what a worker has and strikes out its name, both or neither; how many are in doubt by it. The name goes
+/// first: that waits for a claim which is on its way, so that nothing is claimed under a name that nobody has.
+pub(crate) async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, rebound_db::Error> {
+    let tx = db.begin().await?;
+    workers::forget(&tx, id).await?;
+    let doubts = leases::recover(&tx, id, now).await?;
+    fail_point("recovering").await;
+    tx.commit().await?;
+    Ok(doubts)
+}
