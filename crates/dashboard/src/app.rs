@@ -5,7 +5,8 @@ use crate::{Counted, Preflights, Proxies, Readings};
 use chrono::{DateTime, Utc};
 use rebound_db::Pool;
 use rebound_domain::{Clock, ListId};
-use rebound_send::Relay;
+use rebound_send::Egress;
+use rebound_send::mx::DirectSettings;
 use rebound_send::return_path::Way;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -50,8 +51,10 @@ pub struct App {
 pub struct Installation {
     /// Where the pages are served.
     pub listen: SocketAddr,
-    /// The relay of the configuration file; it rules over the servers on the page.
-    pub relay: Option<Relay>,
+    /// The way out of the configuration file; it rules over the servers on the page.
+    pub egress: Option<Egress>,
+    /// How mail goes straight to receivers here.
+    pub direct: DirectSettings,
     /// The way bounces come back.
     pub way: Way,
     /// The version of the program.

@@ -5,6 +5,7 @@ use rebound_db::Error;
 use rebound_domain::{Campaign, CampaignId, Draft, Resend};
 use rebound_send::{Check, Outside, Surroundings, outside};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,16 +26,19 @@ pub struct Preflights(Arc<Mutex<HashMap<CampaignId, Kept>>>);
 struct Kept {
     draft: Draft,
     resend: Option<Resend>,
-    relay: Option<String>,
+    /// The ways out, and what they may be given.
+    ways: Ways,
     outside: Outside,
     since: Instant,
 }
 
+type Ways = (Vec<String>, Vec<IpAddr>, Option<u32>, Option<u32>);
+
 impl Kept {
-    fn holds(&self, campaign: &Campaign, relay: Option<&str>) -> bool {
+    fn holds(&self, campaign: &Campaign, ways: &Ways) -> bool {
         let is_whole = self.outside.findings.iter().all(|finding| finding.check != Check::Unchecked);
         let long = if is_whole { HOLDS } else { BRIEFLY };
-        let same = self.draft == campaign.draft && self.resend == campaign.resend && self.relay.as_deref() == relay;
+        let same = self.draft == campaign.draft && self.resend == campaign.resend && self.ways == *ways;
         same && self.since.elapsed() < long
     }
 }
@@ -43,13 +47,13 @@ impl Preflights {
     /// What was heard lately; `None` where the world must be asked.
     pub(crate) async fn lately(&self, app: &App, campaign: &Campaign) -> Result<Option<Outside>, Error> {
         let around = around(app, campaign).await?;
-        Ok(self.kept(campaign, around.relay.as_deref()))
+        Ok(self.kept(campaign, &ways(&around)))
     }
 
     /// What the world says: what was heard lately, else what it says now, which takes seconds.
     pub(crate) async fn get(&self, app: &App, campaign: &Campaign) -> Result<Outside, Error> {
         let around = around(app, campaign).await?;
-        if let Some(kept) = self.kept(campaign, around.relay.as_deref()) {
+        if let Some(kept) = self.kept(campaign, &ways(&around)) {
             return Ok(kept);
         }
         let heard = outside(&app.db, campaign, &app.sender, &around, app.now()).await?;
@@ -58,8 +62,8 @@ impl Preflights {
             all.retain(|_, kept| kept.since.elapsed() < HOLDS);
         }
         if all.len() < MOST {
-            let (draft, relay, since) = (campaign.draft.clone(), around.relay, Instant::now());
-            all.insert(campaign.id, Kept { draft, resend: campaign.resend, relay, outside: heard.clone(), since });
+            let (draft, ways, since) = (campaign.draft.clone(), ways(&around), Instant::now());
+            all.insert(campaign.id, Kept { draft, resend: campaign.resend, ways, outside: heard.clone(), since });
         }
         Ok(heard)
     }
@@ -70,13 +74,18 @@ impl Preflights {
         all.retain(|id, kept| *id != campaign || kept.since.elapsed() < BRIEFLY);
     }
 
-    fn kept(&self, campaign: &Campaign, relay: Option<&str>) -> Option<Outside> {
+    fn kept(&self, campaign: &Campaign, ways: &Ways) -> Option<Outside> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&campaign.id).filter(|kept| kept.holds(campaign, relay)).map(|kept| kept.outside.clone())
+        all.get(&campaign.id).filter(|kept| kept.holds(campaign, ways)).map(|kept| kept.outside.clone())
     }
+}
+
+fn ways(around: &Surroundings) -> Ways {
+    (around.relays.clone(), around.sources.clone(), around.per_second, around.per_day)
 }
 
 async fn around(app: &App, campaign: &Campaign) -> Result<Surroundings, Error> {
     let installation = &app.installation;
-    Surroundings::of(&app.db, installation.way.clone(), installation.relay.as_ref(), &campaign.draft.from).await
+    let (way, egress) = (installation.way.clone(), installation.egress.as_ref());
+    Surroundings::of(&app.db, way, egress, &campaign.draft.from, app.now()).await
 }

@@ -4,13 +4,15 @@ use crate::entity::lanes::{ActiveModel, Column, Entity, Model};
 use crate::sql::{execute, millis, number, time};
 use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
-use rebound_domain::{BounceCause, Notice, Receiver, Slowed};
+use rebound_domain::{BounceCause, Notice, Receiver, ServerId, Slowed};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, QueryOrder, Set};
 
 /// A receiver that is not written to for a while, or not as fast as could be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldLane {
+    /// By which way; the configuration's is number 0.
+    pub server: ServerId,
     /// Whose.
     pub receiver: Receiver,
     /// What holds it, why, and until when.
@@ -30,6 +32,7 @@ pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
         Slowed::Connections(most) => (0, None, Some(most)),
     };
     let row = ActiveModel {
+        server_id: Set(lane.server.0),
         receiver: Set(lane.receiver.as_str().to_owned()),
         until: Set(millis(notice.until)),
         rests: Set(rests.into()),
@@ -41,7 +44,7 @@ pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
     };
     let all =
         [Column::Until, Column::Rests, Column::Cause, Column::Words, Column::PerHour, Column::Places, Column::Why];
-    let newer = OnConflict::column(Column::Receiver).update_columns(all).to_owned();
+    let newer = OnConflict::columns([Column::ServerId, Column::Receiver]).update_columns(all).to_owned();
     Entity::insert(row).on_conflict(newer).exec_without_returning(db).await?;
     Ok(())
 }
@@ -50,8 +53,8 @@ pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn open(db: &impl Connection, receiver: &Receiver) -> Result<(), Error> {
-    Entity::delete_by_id(receiver.as_str().to_owned()).exec(db).await?;
+pub async fn open(db: &impl Connection, server: ServerId, receiver: &Receiver) -> Result<(), Error> {
+    Entity::delete_by_id((server.0, receiver.as_str().to_owned())).exec(db).await?;
     Ok(())
 }
 
@@ -91,7 +94,7 @@ impl TryFrom<Model> for HeldLane {
             cause: cause.ok_or(Error::unreadable("lanes", "cause"))?,
             words: row.words,
         };
-        Ok(Self { receiver: Receiver::of_domain(&row.receiver), notice })
+        Ok(Self { server: ServerId(row.server_id), receiver: Receiver::of_domain(&row.receiver), notice })
     }
 }
 
@@ -101,12 +104,13 @@ impl TryFrom<Model> for HeldLane {
 /// [`Error::Unavailable`]
 pub async fn hurry(tx: &Transaction, receiver: &Receiver, now: DateTime<Utc>) -> Result<bool, Error> {
     let (name, now) = (receiver.as_str(), millis(now));
-    let sql = "SELECT until FROM lanes WHERE receiver = $1 AND until > $2 AND per_hour IS NULL AND places IS NULL";
+    let sql = "SELECT COALESCE(max(until), 0) FROM lanes
+         WHERE receiver = $1 AND until > $2 AND per_hour IS NULL AND places IS NULL";
     let until = number(tx, sql, [name.into(), now.into()]).await?;
     if until == 0 {
         return Ok(false);
     }
-    execute(tx, "UPDATE lanes SET until = $2 WHERE receiver = $1", [name.into(), now.into()]).await?;
+    execute(tx, "UPDATE lanes SET until = $2 WHERE receiver = $1 AND until > $2", [name.into(), now.into()]).await?;
     // What was given back because of the rest is due at its end, or a twentieth later; 0 and 1 are planned and deferred.
     let latest = until + (until - now) / 20 + 1;
     let sql = "UPDATE deliveries SET due = $2 WHERE state IN (0, 1) AND due > $2 AND due <= $3

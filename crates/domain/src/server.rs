@@ -1,30 +1,61 @@
-//! A server that takes our mail.
+//! A way out for our mail: a server that takes it all, or this machine itself.
 
-use crate::ServerId;
+use crate::{Limits, ServerId, WarmUp};
+use std::net::IpAddr;
 
-/// A server that takes our mail, without the secret to its login.
+/// A way out for our mail, without the secret to its login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Its identity.
     pub id: ServerId,
     /// What it is called here.
     pub name: String,
-    /// Its host name, which its certificate must bear.
-    pub host: String,
-    /// Its port: 587 for submission, 465 for TLS from the start, 25 between servers.
-    pub port: u16,
-    /// How the line is protected.
-    pub tls: Tls,
-    /// Certificates (PEM) of an authority of one's own that signed the server's; empty for those the web trusts.
-    pub authority: String,
-    /// The user to sign in as; empty where it asks for none.
-    pub login: String,
+    /// Where mail goes from here.
+    pub route: Route,
+    /// How we name ourselves to whoever takes the mail.
+    pub hello: String,
     /// Connections at once, 1 to 256.
     pub connections: u16,
-    /// Messages per second at most; 0 for as fast as it takes them.
-    pub per_second: u32,
-    /// How we name ourselves to it.
-    pub hello: String,
+    /// Its share of the mail beside others that are in use, 1 to 100.
+    pub weight: u16,
+    /// How much it may be given.
+    pub limits: Limits,
+    /// How its daily volume grows; `None` for one that is known to its receivers.
+    pub warm_up: Option<WarmUp>,
+}
+
+/// Where mail goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// All of it to one server, which passes it on.
+    Relay {
+        /// Its host name, which its certificate must bear.
+        host: String,
+        /// Its port: 587 for submission, 465 for TLS from the start, 25 between servers.
+        port: u16,
+        /// How the line is protected.
+        tls: Tls,
+        /// Certificates (PEM) of an authority of one's own that signed the server's; empty for those the web trusts.
+        authority: String,
+        /// The user to sign in as; empty where it asks for none.
+        login: String,
+    },
+    /// To the mail hosts of each receiver.
+    Direct {
+        /// Our addresses that it leaves from, in turns; none for whichever the system takes.
+        sources: Vec<IpAddr>,
+    },
+}
+
+impl Route {
+    /// In one phrase: `smtp.example.org, port 587`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Relay { host, port, .. } => format!("{host}, port {port}"),
+            Self::Direct { .. } => "straight to the receivers’ mail hosts".to_owned(),
+        }
+    }
 }
 
 /// How the line to a server is protected.

@@ -5,7 +5,8 @@ mod reading;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use reading::Reading;
-use rebound_send::{Relay, Tls};
+use rebound_send::mx::DirectSettings;
+use rebound_send::{Egress, Relay, Tls};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,10 @@ pub(crate) struct Config {
     pub(crate) return_domain: String,
     /// Where its mail is taken.
     pub(crate) return_listen: SocketAddr,
-    /// Where mail goes.
-    pub(crate) relay: Option<Relay>,
+    /// Where mail goes, whatever servers are chosen on the page.
+    pub(crate) egress: Option<Egress>,
+    /// How mail goes that goes straight to its receivers, but for what each such way has of its own.
+    pub(crate) direct: DirectSettings,
 }
 
 /// The file that is read when none is named.
@@ -64,7 +67,8 @@ impl Config {
             trusted_proxies: reading.list("trusted_proxies", network),
             return_domain: reading.checked("return_path.domain", "bounce.localhost.example", domain),
             return_listen: reading.checked("return_path.listen", "127.0.0.1:2525", |text| address(&text)),
-            relay: relay(&mut reading),
+            egress: egress(&mut reading),
+            direct: direct(&mut reading),
         };
         let mistakes = reading.finish();
         if mistakes.is_empty() {
@@ -76,7 +80,7 @@ impl Config {
     }
 }
 
-fn relay(reading: &mut Reading) -> Option<Relay> {
+fn egress(reading: &mut Reading) -> Option<Egress> {
     if !reading.has("relay") {
         return None;
     }
@@ -90,16 +94,36 @@ fn relay(reading: &mut Reading) -> Option<Relay> {
     let user = reading.text("relay.user", "");
     let password = reading.text("relay.password", "");
     let per_second = reading.number("relay.per_second", 0, 0..=1_000_000);
-    Some(Relay {
+    let connections = usize::try_from(reading.number("relay.connections", 16, 1..=256)).unwrap_or(16);
+    let per_second = u32::try_from(per_second).ok().filter(|rate| *rate > 0);
+    let relay = Relay {
         host: reading.required("relay.host", "the relay's host name"),
         port: u16::try_from(port).unwrap_or(587),
         tls,
         authority: reading.checked("relay.authority", "", authority),
         login: (!user.is_empty()).then_some((user, password)),
-        connections: usize::try_from(reading.number("relay.connections", 16, 1..=256)).unwrap_or(16),
-        per_second: u32::try_from(per_second).ok().filter(|rate| *rate > 0),
         hello: reading.checked("relay.hello", "localhost.localdomain", domain),
-    })
+    };
+    Some(Egress::only(relay, connections, per_second))
+}
+
+fn direct(reading: &mut Reading) -> DirectSettings {
+    let name_server = |text: String| match text.as_str() {
+        "" => Ok(None),
+        text => address(text).map(Some),
+    };
+    let yes_or_no = |text: String| match text.as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("is not one of yes, no".to_owned()),
+    };
+    DirectSettings {
+        nameserver: reading.checked("nameserver", "", name_server),
+        port: u16::try_from(reading.number("direct.port", 25, 1..=65_535)).unwrap_or(25),
+        tls_authority: reading.checked("direct.authority", "", authority),
+        prefer_ipv6: reading.checked("direct.prefer_ipv6", "no", yes_or_no),
+        ..DirectSettings::default()
+    }
 }
 
 /// The certificates in a file.
@@ -155,6 +179,13 @@ fn public_url(text: String) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    fn login(config: &Config) -> Option<&(String, String)> {
+        match &config.egress.as_ref()?.via {
+            rebound_send::Via::Relay(relay) => relay.login.as_ref(),
+            rebound_send::Via::Direct(_) => None,
+        }
+    }
+
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::parse(text, "rebound.toml", std::iter::empty())
     }
@@ -167,7 +198,7 @@ mod tests {
         assert_eq!(config.database, defaults.database);
         assert_eq!(config.listen, defaults.listen);
         assert_eq!(config.return_listen, defaults.return_listen);
-        assert!(config.relay.is_some());
+        assert!(config.egress.is_some());
     }
 
     #[test]
@@ -215,6 +246,6 @@ mod tests {
         let environment = [("REBOUND_RELAY_PASSWORD".to_owned(), "secret".to_owned())].into_iter();
         let text = "[relay]\nhost = 'smtp.example.org'\nuser = 'news'\npassword = 'other'";
         let config = Config::parse(text, "rebound.toml", environment).unwrap();
-        assert_eq!(config.relay.unwrap().login, Some(("news".to_owned(), "secret".to_owned())));
+        assert_eq!(login(&config), Some(&("news".to_owned(), "secret".to_owned())));
     }
 }

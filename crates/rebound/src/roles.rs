@@ -12,7 +12,7 @@ use rebound_db::Pool;
 use rebound_domain::{Clock, EmailAddress, Keys};
 use rebound_ingest::{ClientAddress, Limits, Listener, Reader, Reception};
 use rebound_send::return_path::Way;
-use rebound_send::{Relay, Sender, Surroundings, Worker};
+use rebound_send::{Egress, Sender, Surroundings, Worker};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -68,12 +68,12 @@ impl Parts {
 
     /// What stands around a campaign from `from` here.
     pub(crate) async fn surroundings(&self, from: &EmailAddress) -> Result<Surroundings, rebound_db::Error> {
-        Surroundings::of(&self.db, self.way(), self.config.relay.as_ref(), from).await
+        Surroundings::of(&self.db, self.way(), self.config.egress.as_ref(), from, self.now()).await
     }
 
     /// The way bounces come back.
     fn way(&self) -> Way {
-        Way { listen: self.config.return_listen, port: 25, nameserver: None }
+        Way { listen: self.config.return_listen, port: 25, nameserver: self.config.direct.nameserver }
     }
 
     /// The product's time now.
@@ -100,7 +100,8 @@ impl Parts {
             proxies: Proxies::new(self.config.trusted_proxies.clone()),
             installation: Installation {
                 listen: address,
-                relay: self.config.relay.clone(),
+                egress: self.config.egress.clone(),
+                direct: self.config.direct.clone(),
                 way: self.way(),
                 version: env!("CARGO_PKG_VERSION"),
             },
@@ -177,17 +178,17 @@ impl Parts {
         parts.spawn(async move { Ok(jobs.run(work, stop).await?) });
     }
 
-    /// Starts the worker, which sends through whatever server is in use.
+    /// Starts the worker, which sends through whatever servers are in use.
     pub(crate) fn worker(&self, parts: &mut JoinSet<anyhow::Result<()>>) {
         parts.spawn(supply::run(self.clone()));
     }
 
-    /// A worker that sends through `relay`.
-    pub(crate) fn worker_for(&self, relay: Relay) -> Worker {
+    /// A worker that sends by these `ways`.
+    pub(crate) fn worker_for(&self, ways: Vec<Egress>) -> Worker {
         Worker {
             db: self.db.clone(),
             url: self.config.database.clone(),
-            relay,
+            ways,
             sender: self.sender(),
             clock: self.clock,
             wake: Arc::clone(&self.send),

@@ -1,12 +1,12 @@
-//! Through which server mail goes, and the worker that follows it: the configuration's relay rules, else the server
-//! that is in use on the page. Another choice holds without a restart.
+//! Which ways mail goes, and the worker that follows: the configuration's relay rules, else the servers that are in use
+//! on the page. Another choice holds without a restart.
 
 use crate::keys;
 use crate::roles::Parts;
 use rebound_db::campaigns;
 use rebound_domain::CampaignState;
 use rebound_send::servers::{self, ServerError};
-use rebound_send::{Relay, Worker, WorkerError};
+use rebound_send::{Egress, Worker, WorkerError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,19 +24,19 @@ const NO_SERVER: &str = "No sending server is in use. Choose one under Sending s
 /// Where mail goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Supply {
-    Through(Relay),
+    By(Vec<Egress>),
     /// Nowhere, and why.
     None(String),
 }
 
-/// A worker that sends through one relay.
+/// A worker that sends by some ways.
 struct Running {
     supply: Supply,
     stop: CancellationToken,
     worker: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Sends through whatever server is in use, until told to stop.
+/// Sends by whatever servers are in use, until told to stop.
 pub(crate) async fn run(parts: Parts) -> anyhow::Result<()> {
     follow(parts, watch::Sender::new(Supply::None(String::new()))).await
 }
@@ -76,8 +76,8 @@ async fn follow(parts: Parts, told: watch::Sender<Supply>) -> anyhow::Result<()>
 fn start(parts: &Parts, supply: Supply) -> Running {
     let stop = parts.stop.child_token();
     let worker = match &supply {
-        Supply::Through(relay) => {
-            let (worker, stop) = (parts.worker_for(relay.clone()), stop.clone());
+        Supply::By(ways) => {
+            let (worker, stop) = (parts.worker_for(ways.clone()), stop.clone());
             Some(tokio::spawn(patiently(worker, stop)))
         }
         Supply::None(_) => None,
@@ -105,12 +105,12 @@ async fn patiently(worker: Worker, stop: CancellationToken) -> anyhow::Result<()
 
 /// What is in force. While the database does not answer, it is what it was.
 async fn supply(parts: &Parts, before: Option<&Supply>) -> Supply {
-    if let Some(relay) = &parts.config.relay {
-        return Supply::Through(relay.clone());
+    if let Some(egress) = &parts.config.egress {
+        return Supply::By(vec![egress.clone()]);
     }
     match in_use(parts).await {
-        Ok(Some(relay)) => Supply::Through(relay),
-        Ok(None) => Supply::None(NO_SERVER.to_owned()),
+        Ok(ways) if !ways.is_empty() => Supply::By(ways),
+        Ok(_) => Supply::None(NO_SERVER.to_owned()),
         Err(error @ ServerError::Sealed(_)) => Supply::None(format!("The sending server cannot be used: {error}.")),
         Err(error) => {
             tracing::warn!(%error, "cannot see which server is in use");
@@ -120,13 +120,13 @@ async fn supply(parts: &Parts, before: Option<&Supply>) -> Supply {
 }
 
 /// A password that was sealed with a key that just came is opened with it.
-async fn in_use(parts: &Parts) -> Result<Option<Relay>, ServerError> {
-    match servers::in_use(&parts.db, &parts.keys).await {
+async fn in_use(parts: &Parts) -> Result<Vec<Egress>, ServerError> {
+    match servers::in_use(&parts.db, &parts.keys, &parts.config.direct).await {
         Err(ServerError::Sealed(_)) => {
             if let Ok(newer) = keys::load(&parts.config.key_file) {
                 parts.keys.replace(&newer);
             }
-            servers::in_use(&parts.db, &parts.keys).await
+            servers::in_use(&parts.db, &parts.keys, &parts.config.direct).await
         }
         answer => answer,
     }
@@ -153,7 +153,7 @@ mod tests {
     use crate::config::Config;
     use chrono::Utc;
     use rebound_db::lists;
-    use rebound_domain::{Campaign, CampaignId, DoubtPolicy, Draft, Fields, Server, ServerId, Tls};
+    use rebound_domain::{Campaign, CampaignId, DoubtPolicy, Draft, Fields, Limits, Route, Server, ServerId, Tls};
     use rebound_sandbox::{Sandbox, Settings};
     use std::path::Path;
 
@@ -167,14 +167,18 @@ mod tests {
         Server {
             id: ServerId(0),
             name: name.into(),
-            host: sandbox.address().ip().to_string(),
-            port: sandbox.address().port(),
-            tls: Tls::None,
-            authority: String::new(),
-            login: String::new(),
-            connections: 2,
-            per_second: 0,
+            route: Route::Relay {
+                host: sandbox.address().ip().to_string(),
+                port: sandbox.address().port(),
+                tls: Tls::None,
+                authority: String::new(),
+                login: String::new(),
+            },
             hello: "news.fernhill.test".into(),
+            connections: 2,
+            weight: 1,
+            limits: Limits::default(),
+            warm_up: None,
         }
     }
 
@@ -229,13 +233,14 @@ mod tests {
         assert_eq!(waits.reason.as_deref(), Some(NO_SERVER));
 
         let (db, keys, now) = (&parts.db, &parts.keys, Utc::now());
-        servers::add(db, keys, &server("First", &first), "", "ines", now).await.unwrap();
+        let one = servers::add(db, keys, &server("First", &first), "", "ines", now).await.unwrap();
         until(&parts, spring, |campaign| campaign.state == CampaignState::Sent).await;
         assert_eq!(first.received("ada@sandbox.test").len(), 1);
 
         let other = servers::add(db, keys, &server("Second", &second), "", "ines", now).await.unwrap();
-        servers::put_in_use(db, Some(other), "ines", now).await.unwrap();
-        let goes = |supply: &Supply| matches!(supply, Supply::Through(relay) if relay.port == second.address().port());
+        servers::put_in_use(db, other, true, "ines", now).await.unwrap();
+        servers::put_in_use(db, one, false, "ines", now).await.unwrap();
+        let goes = |supply: &Supply| matches!(supply, Supply::By(ways) if ways.len() == 1 && ways[0].id == other);
         tokio::time::timeout(Duration::from_secs(60), seen.wait_for(goes)).await.unwrap().unwrap();
         let summer = launched(&parts, "Summer").await;
         until(&parts, summer, |campaign| campaign.state == CampaignState::Sent).await;
@@ -244,7 +249,7 @@ mod tests {
         };
         assert_eq!((subjects(&first), subjects(&second)), (vec!["Spring".to_owned()], vec!["Summer".to_owned()]));
 
-        servers::put_in_use(db, None, "ines", now).await.unwrap();
+        servers::put_in_use(db, other, false, "ines", now).await.unwrap();
         parts.stop.cancel();
         running.await.unwrap().unwrap();
         first.stop().await;

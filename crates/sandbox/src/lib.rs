@@ -67,6 +67,7 @@ mod limits;
 mod login;
 mod mailboxes;
 mod memory;
+pub mod names;
 mod people;
 mod queue;
 mod report;

@@ -1,55 +1,72 @@
 //! One try at a delivery: what its connections share, and what becomes of it.
 
 use crate::compose::Composer;
+use crate::destination::Destination;
 use crate::journal::{Heard, Journal, Sending};
-use crate::pace::Lanes;
-use crate::prepare::Prepared;
-use crate::rate::Rate;
+use crate::mx::{NoExchange, NoLine};
+use crate::outlet::Outlet;
+use crate::pace::Held;
+use crate::quota::Ticket;
 use crate::transport::Reply;
-use crate::{Relay, RelayDown};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::rules::InForce;
 use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, lanes};
 use rebound_domain::{
     AddressKey, Bounce, BounceCause, Change, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal,
-    Verdict,
+    Turn, Verdict,
 };
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use tokio::sync::{Mutex, mpsc, watch};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// A delivery to try, with all that is needed for it.
+/// A delivery that was taken, with all that is needed for it, before it is chosen which way it goes.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Claimed {
     pub(crate) lease: Lease,
     pub(crate) contact: Contact,
     pub(crate) composer: Arc<Composer>,
 }
 
+/// A delivery to try, and where.
+pub(crate) struct Job {
+    pub(crate) lease: Lease,
+    pub(crate) contact: Contact,
+    pub(crate) composer: Arc<Composer>,
+    /// Weak, as it is kept there until its turn.
+    pub(crate) to: Weak<Destination>,
+    pub(crate) outlet: Arc<Outlet>,
+    /// Whose lane it goes by.
+    pub(crate) receiver: Receiver,
+    pub(crate) pass: Pass,
+}
+
+/// What a delivery holds of its outlet.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// Until a line takes it.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) ticket: Ticket,
+}
+
 /// What all connections of a worker share.
 pub(crate) struct Shared {
     pub(crate) db: Pool,
-    pub(crate) relay: Relay,
     /// The policy in force; the worker looks whether there is a newer one.
     pub(crate) policy: watch::Sender<Arc<Policy>>,
     /// The rules that replies are read by, likewise.
     pub(crate) rules: watch::Sender<Arc<InForce>>,
     pub(crate) clock: Clock,
     pub(crate) journal: Journal,
-    pub(crate) lanes: Lanes,
-    pub(crate) rate: Rate,
     /// Which campaigns may go.
     pub(crate) sending: Arc<Sending>,
-    /// What is ready to be handed over.
-    pub(crate) ready: Mutex<mpsc::Receiver<Prepared>>,
-    /// Why there is no line to the relay, while there is none.
-    pub(crate) down: watch::Sender<Option<RelayDown>>,
-    pub(crate) stop: CancellationToken,
-    /// Lines that are open.
-    pub(crate) open: AtomicUsize,
+    /// No more messages are begun: the worker is told to stop, or gives up its name.
+    pub(crate) ending: CancellationToken,
+    /// What serves the outlets: their lines, and who watches them.
+    pub(crate) serving: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
@@ -62,6 +79,88 @@ impl Shared {
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.at(Utc::now())
     }
+
+    /// Starts what serves an outlet until the worker ends.
+    pub(crate) fn spawn(&self, serves: impl Future<Output = ()> + Send + 'static) {
+        self.serving().spawn(serves);
+    }
+
+    /// Whether all that serves is well: what ended did not end by a fault.
+    pub(crate) fn is_whole(&self) -> bool {
+        let mut serving = self.serving();
+        std::iter::from_fn(|| serving.try_join_next()).all(|ended| ended.is_ok())
+    }
+
+    fn serving(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all that serves has ended.
+    pub(crate) async fn served(&self) {
+        let mut serving = std::mem::take(&mut *self.serving());
+        while serving.join_next().await.is_some() {}
+    }
+}
+
+impl Claimed {
+    /// Whether it is a first try.
+    pub(crate) fn turn(&self) -> Turn {
+        if self.lease.attempts > 0 { Turn::Again } else { Turn::First }
+    }
+
+    fn next_try(&self) -> Try {
+        Try { id: self.lease.id, number: self.lease.attempts.saturating_add(1) }
+    }
+}
+
+/// What becomes of a delivery whose lane is `held`; `words` are its receiver's last.
+pub(crate) fn held_back(
+    claimed: &Claimed,
+    held: Held,
+    words: Option<Verdict>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Heard {
+    let until = match held {
+        Held::Queues(until) => return Heard::Back(claimed.lease.id, Some(until)),
+        Held::Rests(until) => until,
+    };
+    let end = claimed.lease.since + policy.give_up_after();
+    if now >= end {
+        return given_up(claimed.lease.id, claimed.contact.address.key(), words, now);
+    }
+    // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    let spread = ((until - now).num_milliseconds() as f64 * 0.05 * rand::random::<f64>()) as i64;
+    Heard::Back(claimed.lease.id, Some((until + TimeDelta::milliseconds(spread)).min(end)))
+}
+
+/// A domain has no mail host: an answer as any other.
+pub(crate) async fn no_exchange(
+    shared: &Shared,
+    lane: (&Outlet, &Receiver),
+    claimed: &Claimed,
+    none: &NoExchange,
+) -> Heard {
+    let (now, of) = (shared.now(), claimed.next_try());
+    let permanence = if none.permanent { Permanence::Hard } else { Permanence::Soft };
+    let refusal = if none.permanent { Refusal::Permanent } else { Refusal::Transient };
+    let verdict = Verdict { permanence, confidence: 95, ..plain_verdict(none.cause, &none.words) };
+    let learned = learn_of(shared, lane, of.id, Some(&verdict)).await;
+    let bounce = about(claimed.contact.address.key(), &of, verdict, refusal, now);
+    Heard::Refused { of, reply: none.words.clone(), bounce: Box::new(Bounce { learned, ..bounce }) }
+}
+
+/// No mail host of a receiver gave a line: the last one's words where it spoke, else ours.
+pub(crate) async fn no_line(shared: &Shared, job: &Job, of: Try, none: &NoLine) -> Heard {
+    if let Some(reply) = &none.reply {
+        return refused(shared, job, of, reply).await;
+    }
+    let verdict = plain_verdict(none.cause, &none.words);
+    let learned = learn(shared, job, Some(&verdict)).await;
+    let refusal = if none.permanent { Refusal::Permanent } else { Refusal::Transient };
+    let bounce = Box::new(Bounce { learned, ..bounce(job, &of, verdict, refusal, shared.now()) });
+    Heard::Refused { of, reply: none.words.clone(), bounce }
 }
 
 pub(crate) async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
@@ -78,12 +177,22 @@ pub(crate) async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) 
 
 /// Answers in how many seconds the message shall be tried again, where that is known.
 pub(crate) async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) -> Option<u32> {
-    let (receiver, now) = (receiver(job), shared.now());
-    let learned = shared.lanes.learn(&receiver, job.lease.id, verdict, &shared.policy(), now);
+    learn_of(shared, (&job.outlet, &job.receiver), job.lease.id, verdict).await
+}
+
+async fn learn_of(
+    shared: &Shared,
+    (outlet, receiver): (&Outlet, &Receiver),
+    id: DeliveryId,
+    verdict: Option<&Verdict>,
+) -> Option<u32> {
+    let learned = outlet.lanes.learn(receiver, id, verdict, &shared.policy(), shared.now());
+    let (server, held) =
+        (outlet.id, |notice| lanes::HeldLane { server: outlet.id, receiver: receiver.clone(), notice });
     let stored = match learned.change {
         None => return learned.wait,
-        Some(Change::Opened) => lanes::open(&shared.db, &receiver).await,
-        Some(Change::Held(notice)) => lanes::hold(&shared.db, &lanes::HeldLane { receiver, notice }).await,
+        Some(Change::Opened) => lanes::open(&shared.db, server, receiver).await,
+        Some(Change::Held(notice)) => lanes::hold(&shared.db, &held(notice)).await,
     };
     if let Err(error) = stored {
         // The lane is held all the same; only a restart would not know of it.
@@ -92,14 +201,10 @@ pub(crate) async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>)
     learned.wait
 }
 
-pub(crate) fn receiver(job: &Job) -> Receiver {
-    Receiver::of_domain(job.contact.address.domain())
-}
-
 /// A message that cannot go to this contact by our own fault or the relay's, shown as a refusal and blamed on nobody.
 pub(crate) fn unfit(shared: &Shared, job: &Job, of: Try, cause: BounceCause, why: &str) -> Heard {
     let now = shared.now();
-    shared.lanes.probe_again(&receiver(job), now);
+    job.outlet.lanes.probe_again(&job.receiver, now);
     let bounce = Box::new(bounce(job, &of, plain_verdict(cause, why), Refusal::Permanent, now));
     Heard::Refused { of, reply: why.to_owned(), bounce }
 }
@@ -129,12 +234,11 @@ fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now:
 }
 
 /// A delivery whose time is over while its receiver rested: given up with the receiver's last words.
-pub(crate) fn given_up(job: &Job, words: Option<Verdict>, now: DateTime<Utc>) -> Heard {
+pub(crate) fn given_up(id: DeliveryId, key: AddressKey, words: Option<Verdict>, now: DateTime<Utc>) -> Heard {
     let verdict =
         words.unwrap_or_else(|| plain_verdict(BounceCause::TimeoutExpired, "its server did not answer in time"));
     // No try was made: number 0 keeps it apart from what the last one heard.
-    let of = Try { id: job.lease.id, number: 0 };
-    Heard::GivenUp(Box::new(bounce(job, &of, verdict, Refusal::Transient, now)))
+    Heard::GivenUp(Box::new(about(key, &Try { id, number: 0 }, verdict, Refusal::Transient, now)))
 }
 
 /// A delivery to a contact whose row cannot be read: given up, without a try and without blame. Trying again would not

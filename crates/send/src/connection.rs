@@ -8,7 +8,8 @@
 //!
 //! What one message heard becomes durable together with the mark of the next.
 
-use crate::attempt::{Shared, given_up, learn, receiver, refused, unfit};
+use crate::attempt::{Shared, given_up, learn, no_line, refused, unfit};
+use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
@@ -16,19 +17,15 @@ use chrono::TimeDelta;
 use rebound_db::fail_point;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// A line that nobody uses for so long is closed, before the relay does.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// An answer that takes longer does not keep the last one from being stored.
 const SHORTLY: Duration = Duration::from_millis(50);
 
-/// Tries what is ready until there is no more.
-pub(crate) async fn connection(shared: Arc<Shared>) {
-    let mut connection = Connection { shared, line: None, heard: None, aside: None };
+/// Tries what is ready for `to` until there is no more.
+pub(crate) async fn connection(shared: Arc<Shared>, to: Arc<Destination>) {
+    let mut connection = Connection { shared, to, line: None, heard: None, aside: None };
     while let Some((ready, message)) = connection.next().await {
         let mut announced = connection.announce(ready, message).await;
         while let Some((ready, message)) = announced {
@@ -44,6 +41,7 @@ type Letter = (Ready, Message);
 
 struct Connection {
     shared: Arc<Shared>,
+    to: Arc<Destination>,
     line: Option<Line>,
     /// What the last message heard, until it is stored.
     heard: Option<Heard>,
@@ -56,7 +54,7 @@ impl Connection {
     async fn next(&mut self) -> Option<Letter> {
         loop {
             let (ready, message) = self.next_prepared().await?;
-            if self.shared.rate.is_set() {
+            if self.to.outlet.rate.is_set() {
                 self.store().await;
             }
             if !self.may_go(&ready).await {
@@ -72,31 +70,25 @@ impl Connection {
 
     /// With none at hand, what was heard is stored before waiting for one.
     async fn next_prepared(&mut self) -> Option<Prepared> {
-        if self.shared.stop.is_cancelled() {
+        let (shared, to) = (Arc::clone(&self.shared), Arc::clone(&self.to));
+        if shared.ending.is_cancelled() {
             return None;
         }
         if let Some(prepared) = self.aside.take() {
             return Some(prepared);
         }
-        if let Some(prepared) = self.at_hand() {
+        if let Some(prepared) = to.at_hand() {
             return Some(prepared);
         }
         self.store().await;
-        let shared = Arc::clone(&self.shared);
-        let next = async { shared.ready.lock().await.recv().await };
-        tokio::pin!(next);
-        match timeout(IDLE, &mut next).await {
-            Ok(prepared) => prepared,
-            Err(_) => {
+        match shared.ending.run_until_cancelled(to.next()).await? {
+            Next::Message(prepared) => Some(*prepared),
+            Next::Leave => None,
+            Next::Rest => {
                 self.close().await;
-                next.await
+                shared.ending.run_until_cancelled(to.wait()).await?
             }
         }
-    }
-
-    /// Whoever holds the lock waits: then there is none at hand.
-    fn at_hand(&self) -> Option<Prepared> {
-        self.shared.ready.try_lock().ok().and_then(|mut ready| ready.try_recv().ok())
     }
 
     /// Waits for its turn, unless we stop or the campaign does. The mark asks again; but a recipient who is refused
@@ -106,20 +98,17 @@ impl Connection {
             return false;
         }
         tokio::select! {
-            () = self.shared.rate.turn() => true,
-            () = self.shared.stop.cancelled() => false,
+            () = self.to.outlet.rate.turn() => true,
+            () = self.shared.ending.cancelled() => false,
         }
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.
     async fn announce(&mut self, ready: Ready, message: Message) -> Option<Letter> {
         if self.line.is_none() {
-            self.line = open_line(&self.shared).await;
+            self.open_for(&ready).await;
         }
-        let Some(line) = &mut self.line else {
-            self.hand_back(&ready).await;
-            return None;
-        };
+        let line = self.line.as_mut()?;
         let mail = ready.mail(&message);
         if let Some(why) = line.offers().refuse(&mail) {
             self.unfit(&ready, cause(&why), &why.to_string()).await;
@@ -150,9 +139,32 @@ impl Connection {
         }
     }
 
+    /// Opens a line; where there is none, what follows from that for the letter is settled.
+    async fn open_for(&mut self, ready: &Ready) {
+        let (shared, to) = (Arc::clone(&self.shared), Arc::clone(&self.to));
+        let per_connection = to.outlet.lanes.per_connection(&ready.job.receiver);
+        let opening = to.open(per_connection, shared.now());
+        tokio::pin!(opening);
+        let opened = match timeout(SHORTLY, &mut opening).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                self.store().await;
+                opening.await
+            }
+        };
+        match opened {
+            Ok(line) => self.line = Some(line),
+            Err(Unopened::Relay) => self.hand_back(ready).await,
+            Err(Unopened::Receiver(none)) => {
+                self.store().await;
+                self.heard = Some(no_line(&shared, &ready.job, ready.of.clone(), &none).await);
+            }
+        }
+    }
+
     /// Marks the letter and writes it, with the envelope of the next one behind it where there is one: that comes back
     /// when the relay waits for it.
-    async fn hand_over(&mut self, ready: Ready, message: Message) -> Option<Letter> {
+    async fn hand_over(&mut self, mut ready: Ready, message: Message) -> Option<Letter> {
         let heard = self.heard.take();
         fail_point("before-mark").await;
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
@@ -162,6 +174,7 @@ impl Connection {
             return None;
         }
         fail_point("after-mark").await;
+        ready.job.pass.ticket.use_up();
         let next = self.companion();
         let line = self.line.as_mut()?;
         let Some((next, following)) = next else {
@@ -183,10 +196,10 @@ impl Connection {
     /// A letter at hand whose envelope may travel behind the message that is about to be written.
     fn companion(&mut self) -> Option<Letter> {
         let line = self.line.as_ref()?;
-        if !line.takes_two_together() || self.shared.rate.is_set() || self.shared.stop.is_cancelled() {
+        if !line.takes_two_together() || self.to.outlet.rate.is_set() || self.shared.ending.is_cancelled() {
             return None;
         }
-        match self.at_hand()? {
+        match self.to.at_hand()? {
             (ready, Ok(message))
                 if self.shared.sending.holds(ready.of.id.campaign())
                     && line.offers().refuse(&ready.mail(&message)).is_none() =>
@@ -234,7 +247,9 @@ impl Connection {
         let is_over = now - ready.job.lease.since >= self.shared.policy().give_up_after();
         // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
         let later = Some(now + TimeDelta::minutes(1));
-        self.heard = Some(if is_over { given_up(&ready.job, None, now) } else { Heard::Back(ready.of.id, later) });
+        let key = ready.job.contact.address.key();
+        self.heard =
+            Some(if is_over { given_up(ready.of.id, key, None, now) } else { Heard::Back(ready.of.id, later) });
     }
 
     /// What cannot be tried goes back as it was.
@@ -250,7 +265,7 @@ impl Connection {
     }
 
     fn probe_again(&self, ready: &Ready) {
-        self.shared.lanes.probe_again(&receiver(&ready.job), self.shared.now());
+        self.to.outlet.lanes.probe_again(&ready.job.receiver, self.shared.now());
     }
 
     async fn store(&mut self) {
@@ -273,7 +288,7 @@ impl Connection {
     fn take_line(&mut self) -> Option<Line> {
         let line = self.line.take();
         if line.is_some() {
-            self.shared.open.fetch_sub(1, Ordering::Relaxed);
+            self.to.closed();
         }
         line
     }
@@ -289,25 +304,6 @@ fn cause(why: &Unfit) -> BounceCause {
     match why {
         Unfit::Utf8 => BounceCause::ProtocolError,
         Unfit::TooLarge { .. } => BounceCause::MessageTooLarge,
-    }
-}
-
-async fn open_line(shared: &Shared) -> Option<Line> {
-    match Line::open(&shared.relay).await {
-        Ok(line) => {
-            shared.open.fetch_add(1, Ordering::Relaxed);
-            shared.down.send_if_modified(|down| down.take().is_some());
-            Some(line)
-        }
-        // A relay that takes no more lines than it has is not down.
-        Err(_) if shared.open.load(Ordering::Relaxed) > 0 => {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            None
-        }
-        Err(why) => {
-            shared.down.send_if_modified(|down| down.replace(why.clone()).as_ref() != Some(&why));
-            None
-        }
     }
 }
 

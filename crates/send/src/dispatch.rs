@@ -1,23 +1,26 @@
 //! Looks at what is to do, takes what is due, and hands it to the connections.
 
-use crate::attempt::{Job, Shared, given_up, receiver, unwritable};
+use crate::attempt::{Claimed, Shared, unwritable};
 use crate::compose::Composer;
 use crate::journal::Heard;
 use crate::launch;
-use crate::pace::Held;
+use crate::outlet::Closed;
+use crate::outlets::Outlets;
+use crate::quota::Quota;
 use crate::sending_domains::{self, DomainError};
-use crate::transport::probe;
 use crate::worker::{HEARTBEAT, LOOK, Worker};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
 use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, workers};
-use rebound_domain::{Campaign, CampaignState, ContactId, Turn, Unsealed, WorkerId};
+use rebound_domain::{Campaign, CampaignState, ContactId, Unsealed, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// A pause of the limits that campaigns tell of.
+const WORTH_A_WORD: TimeDelta = TimeDelta::minutes(2);
 
 /// A campaign that is ready to be sent, or the reason why it cannot be.
 type Ready = HashMap<i64, Arc<Composer>>;
@@ -26,7 +29,7 @@ type Ready = HashMap<i64, Arc<Composer>>;
 pub(crate) struct Dispatch<'a> {
     worker: &'a Worker,
     shared: &'a Arc<Shared>,
-    jobs: &'a mpsc::Sender<Job>,
+    outlets: Outlets,
     id: WorkerId,
     /// Deliveries taken at once.
     batch: u32,
@@ -48,17 +51,11 @@ pub(crate) struct Dispatch<'a> {
 
 impl<'a> Dispatch<'a> {
     /// The worker's dispatch under the name `id`, which takes `batch` deliveries at once.
-    pub(crate) fn new(
-        worker: &'a Worker,
-        shared: &'a Arc<Shared>,
-        jobs: &'a mpsc::Sender<Job>,
-        id: WorkerId,
-        batch: u32,
-    ) -> Self {
+    pub(crate) fn new(worker: &'a Worker, shared: &'a Arc<Shared>, outlets: Outlets, id: WorkerId, batch: u32) -> Self {
         Self {
             worker,
             shared,
-            jobs,
+            outlets,
             id,
             batch,
             ready: Ready::new(),
@@ -79,11 +76,10 @@ impl<'a> Dispatch<'a> {
     /// Recovers, plans, claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        let is_down = self.shared.down.borrow().is_some();
-        if is_down || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
+        if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
             self.mind_the_clock(now).await?;
             self.mind_the_dead(now).await?;
-            self.mind_the_relay().await?;
+            self.mind_the_outlets(now).await?;
             self.mind_what_people_changed().await?;
             self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
@@ -139,17 +135,19 @@ impl<'a> Dispatch<'a> {
         Ok(())
     }
 
-    /// While the relay is down its campaigns wait and say so; when it is back they go on. Campaigns that wait for a
-    /// person are left alone.
-    async fn mind_the_relay(&mut self) -> Result<(), rebound_contacts::Error> {
+    /// While no way is open campaigns wait and say so; when one is again they go on. A pause of seconds is not worth a
+    /// word. Campaigns that wait for a person are left alone.
+    async fn mind_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
         let db = &self.worker.db;
-        let down = self.shared.down.borrow().clone();
-        if let Some(why) = down {
-            campaigns::wait_for_relay(db, &format!("{why} {}", why.what_next())).await?;
-        }
-        if campaigns::any_waits_for_relay(db).await? && probe(&self.worker.relay).await.is_ok() {
-            self.shared.down.send_replace(None);
-            campaigns::relay_is_back(db).await?;
+        match self.outlets.closed(now) {
+            Some(Closed::Full(_, until)) if until - now < WORTH_A_WORD => {}
+            Some(closed) => {
+                campaigns::wait_for_relay(db, &closed.words()).await?;
+            }
+            None if campaigns::any_waits_for_relay(db).await? => {
+                campaigns::relay_is_back(db).await?;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -167,7 +165,9 @@ impl<'a> Dispatch<'a> {
             self.shared.rules.send_replace(rules);
         }
         for lane in lanes::resting(db).await? {
-            self.shared.lanes.shorten(&lane.receiver, lane.notice.until);
+            for outlet in self.outlets.iter().filter(|outlet| outlet.id == lane.server) {
+                outlet.lanes.shorten(&lane.receiver, lane.notice.until);
+            }
         }
         Ok(())
     }
@@ -189,6 +189,9 @@ impl<'a> Dispatch<'a> {
             busy = launch::plan(db, &campaign, now).await?;
         }
         let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
+        if self.outlets.closed(now).is_some() {
+            return Ok(false);
+        }
         let leases = self.claim(&campaign, now).await.inspect_err(|_| self.is_unsure = true)?;
         if leases.is_empty() {
             if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
@@ -238,9 +241,9 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// Gives each delivery to a connection, unless its receiver rests.
+    /// Lets each delivery go by one of the outlets, unless its receiver rests.
     async fn hand_out(
-        &self,
+        &mut self,
         leases: Vec<Lease>,
         composer: &Arc<Composer>,
         now: DateTime<Utc>,
@@ -249,6 +252,9 @@ impl<'a> Dispatch<'a> {
         let mut people = contacts::recipients(&self.worker.db, &ids).await?;
         let mut held = Vec::new();
         for lease in leases {
+            if self.shared.ending.is_cancelled() {
+                break;
+            }
             let contact = match people.remove(&lease.contact) {
                 Some(Ok(contact)) => contact,
                 Some(Err(unfit)) => {
@@ -261,38 +267,17 @@ impl<'a> Dispatch<'a> {
                     continue;
                 }
             };
-            let job = Job { lease, contact, composer: Arc::clone(composer) };
-            if let Some(heard) = self.held_back(&job, now) {
-                held.push(heard);
-                continue;
-            }
-            // Waits while all connections are busy, so that no more is taken than can be tried.
-            tokio::select! {
-                _ = self.jobs.send(job) => {}
-                () = self.shared.stop.cancelled() => break,
-            }
+            let claimed = Claimed { lease, contact, composer: Arc::clone(composer) };
+            held.extend(self.outlets.send(self.shared, claimed, now).await?);
         }
         let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
         futures_util::future::join_all(steps).await;
         Ok(())
     }
 
-    fn held_back(&self, job: &Job, now: DateTime<Utc>) -> Option<Heard> {
-        let receiver = receiver(job);
-        let end = job.lease.since + self.shared.policy().give_up_after();
-        let turn = if job.lease.attempts > 0 { Turn::Again } else { Turn::First };
-        let until = match self.shared.lanes.pass(&receiver, turn, now) {
-            Ok(()) => return None,
-            Err(Held::Queues(until)) => return Some(Heard::Back(job.lease.id, Some(until))),
-            Err(Held::Rests(until)) => until,
-        };
-        if now >= end {
-            return Some(given_up(job, self.shared.lanes.words(&receiver), now));
-        }
-        // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-        let spread = ((until - now).num_milliseconds() as f64 * 0.05 * rand::random::<f64>()) as i64;
-        Some(Heard::Back(job.lease.id, Some((until + TimeDelta::milliseconds(spread)).min(end))))
+    /// What its outlets may still be given.
+    pub(crate) fn quotas(&self) -> Vec<Arc<Quota>> {
+        self.outlets.iter().map(|outlet| Arc::clone(&outlet.quota)).collect()
     }
 }
 

@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const UNSAID: Duration = Duration::from_secs(15);
 
 /// How mail leaves this machine for the hosts of its receivers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectSettings {
     /// How we name ourselves: the name that our addresses have in DNS.
     pub hello: String,

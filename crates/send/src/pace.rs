@@ -1,16 +1,18 @@
-//! How fast: a lane per receiving domain.
+//! How fast: a lane per outlet and receiver.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{BounceCause, Change, DeliveryId, Greylist, Lane, Notice, Pass, Policy, Receiver, Turn, Verdict};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The lanes of one relay, by receiver.
+/// The lanes of one outlet, by receiver.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     map: Mutex<HashMap<Receiver, State>>,
     /// Messages that may be under way at a time, over all receivers.
     places: u32,
+    /// Whether connections to receivers are ours, and not a relay's.
+    is_direct: bool,
 }
 
 /// Lanes that are as good as new are forgotten when there are so many.
@@ -42,9 +44,26 @@ pub(crate) struct Learned {
     pub(crate) wait: Option<u32>,
 }
 
+impl Held {
+    pub(crate) fn until(self) -> DateTime<Utc> {
+        match self {
+            Self::Rests(until) | Self::Queues(until) => until,
+        }
+    }
+}
+
 impl Lanes {
-    pub(crate) fn new(places: u32) -> Self {
-        Self { map: Mutex::default(), places }
+    pub(crate) fn behind_relay(places: u32) -> Self {
+        Self { map: Mutex::default(), places, is_direct: false }
+    }
+
+    pub(crate) fn to_receivers(places: u32) -> Self {
+        Self { map: Mutex::default(), places, is_direct: true }
+    }
+
+    /// Messages that one connection to `receiver` may carry.
+    pub(crate) fn per_connection(&self, receiver: &Receiver) -> u32 {
+        self.map().get(receiver).map_or(1, |state| state.lane.per_connection())
     }
 
     /// Takes up what was known before a restart.
@@ -125,7 +144,11 @@ impl Lanes {
     }
 
     fn fresh(&self, receiver: &Receiver) -> State {
-        State { lane: Lane::behind_relay(receiver, self.places), greylist: Greylist::default(), words: None }
+        let lane = match self.is_direct {
+            true => Lane::to(receiver, self.places),
+            false => Lane::behind_relay(receiver, self.places),
+        };
+        State { lane, greylist: Greylist::default(), words: None }
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<Receiver, State>> {
@@ -156,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_says_how_long_is_obeyed_exactly_and_the_others_go_on() {
-        let (lanes, policy) = (Lanes::new(64), Policy::default());
+        let (lanes, policy) = (Lanes::behind_relay(64), Policy::default());
         let (slow, other) = (Receiver::of_domain("slow.example"), Receiver::of_domain("other.example"));
         let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
@@ -179,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_slowed_lane_lets_its_rate_pass_after_a_restart_too() {
-        let lanes = Lanes::new(64);
+        let lanes = Lanes::behind_relay(64);
         let receiver = Receiver::of_domain("yahoo.com");
         let until = start() + TimeDelta::minutes(30);
         let (why, words) = ("it defers all mail from us".to_owned(), "421 [TS03]".to_owned());
@@ -197,7 +220,7 @@ mod tests {
 
     #[test]
     fn those_who_wait_are_spread() {
-        let lanes = Lanes::new(64);
+        let lanes = Lanes::behind_relay(64);
         let receiver = Receiver::of_domain("orchard.example");
         let (why, words) = (String::new(), String::new());
         let slowed = Slowed::PerHour(3_600);

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 pub(crate) type Prepared = (Ready, Result<Message, ComposeError>);
 
 /// A try, and what its envelope needs.
-#[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) job: Job,
     /// The try that it is for.
@@ -40,18 +39,18 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    /// Works on all cores until there are no more jobs, or nobody takes what is ready.
-    pub(crate) fn start(self, jobs: mpsc::Receiver<Job>, ready: &mpsc::Sender<Prepared>) -> JoinSet<()> {
+    /// Works on all cores until there are no more jobs.
+    pub(crate) fn start(self, jobs: mpsc::Receiver<Job>) -> JoinSet<()> {
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut working = JoinSet::new();
         for _ in 0..threads {
-            let (preparer, jobs, ready) = (self.clone(), Arc::clone(&jobs), ready.clone());
+            let (preparer, jobs) = (self.clone(), Arc::clone(&jobs));
             working.spawn_blocking(move || {
                 while let Some(job) = next(&jobs) {
-                    if ready.blocking_send(preparer.prepare(job)).is_err() {
-                        return;
-                    }
+                    // What is gone does not wait any more: the worker ends.
+                    let Some(to) = job.to.upgrade() else { continue };
+                    to.put(preparer.prepare(job));
                 }
             });
         }

@@ -1,11 +1,12 @@
 //! Administrators' orders about servers: add, change, put in use, remove; their passwords are sealed here.
 
-use crate::Relay;
+use crate::mx::DirectSettings;
 use crate::sending_domains::{self, DomainError};
+use crate::{Egress, Relay, Via};
 use chrono::{DateTime, Utc};
 use rebound_db::servers::{self, Kept};
 use rebound_db::{Connection, Pool, events};
-use rebound_domain::{Keys, Server, ServerId, Unsealed, seal, unseal};
+use rebound_domain::{Keys, Route, Server, ServerId, Unsealed, seal, unseal};
 
 /// Why an order was not followed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +56,8 @@ pub async fn add(
     let id = servers::create(&tx, server, actor, now).await?;
     put_password(&tx, keys, id, password).await?;
     note(&tx, "server.added", id, &server.name, actor, now).await?;
-    if servers::in_use(&tx).await?.is_none() && servers::list(&tx).await?.len() == 1 {
-        servers::use_only(&tx, Some(id)).await?;
+    if servers::list(&tx).await?.len() == 1 {
+        servers::set_in_use(&tx, id, true).await?;
         note(&tx, "server.used", id, &server.name, actor, now).await?;
     }
     tx.commit().await?;
@@ -79,7 +80,7 @@ pub async fn change(
     let before = servers::get(&tx, server.id).await?.ok_or(ServerError::Unknown)?;
     servers::update(&tx, server, actor, now).await?;
     // A password that was given to one host must not be shown to another one.
-    let elsewhere = before.server.host != server.host || before.server.login != server.login;
+    let elsewhere = account(&before.server.route) != account(&server.route);
     match password {
         Password::Becomes(password) => put_password(&tx, keys, server.id, password).await?,
         Password::Stays if elsewhere => put_password(&tx, keys, server.id, "").await?,
@@ -90,26 +91,25 @@ pub async fn change(
     Ok(())
 }
 
-/// Sends through `id` from now on, or through none; campaigns wait as long as there is none.
+/// Sends through `id` too from now on, or no longer; campaigns wait as long as there is none.
 ///
 /// # Errors
 /// [`ServerError`]
-pub async fn put_in_use(db: &Pool, id: Option<ServerId>, actor: &str, now: DateTime<Utc>) -> Result<(), ServerError> {
+pub async fn put_in_use(
+    db: &Pool,
+    id: ServerId,
+    in_use: bool,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), ServerError> {
     let tx = db.begin().await?;
-    let before = servers::in_use(&tx).await?.map(|kept| kept.server);
-    let after = match id {
-        Some(id) => Some(servers::get(&tx, id).await?.ok_or(ServerError::Unknown)?.server),
-        None => None,
-    };
-    if before == after {
+    let before = servers::get(&tx, id).await?.ok_or(ServerError::Unknown)?;
+    if before.in_use == in_use {
         return Ok(());
     }
-    servers::use_only(&tx, id).await?;
-    match (&after, &before) {
-        (Some(server), _) => note(&tx, "server.used", server.id, &server.name, actor, now).await?,
-        (None, Some(server)) => note(&tx, "server.rested", server.id, &server.name, actor, now).await?,
-        (None, None) => {}
-    }
+    servers::set_in_use(&tx, id, in_use).await?;
+    let kind = if in_use { "server.used" } else { "server.rested" };
+    note(&tx, kind, id, &before.server.name, actor, now).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -130,34 +130,55 @@ pub async fn remove(db: &Pool, id: ServerId, actor: &str, now: DateTime<Utc>) ->
     Ok(())
 }
 
-/// The relay that mail goes through, with its password; `None` where no server is in use.
+/// The ways that mail goes, with their passwords; what goes straight to receivers goes as `direct` has it, but for
+/// names and addresses of the server's own.
 ///
 /// # Errors
 /// [`ServerError`]
-pub async fn in_use(db: &impl Connection, keys: &Keys) -> Result<Option<Relay>, ServerError> {
-    servers::in_use(db).await?.map(|kept| relay(keys, &kept)).transpose()
+pub async fn in_use(db: &impl Connection, keys: &Keys, direct: &DirectSettings) -> Result<Vec<Egress>, ServerError> {
+    servers::in_use(db).await?.iter().map(|kept| egress(keys, kept, direct)).collect()
 }
 
-/// A server as a relay, its password opened.
+/// A server as a way out, its password opened.
 ///
 /// # Errors
 /// [`ServerError::Sealed`]
-pub fn relay(keys: &Keys, kept: &Kept) -> Result<Relay, ServerError> {
+pub fn egress(keys: &Keys, kept: &Kept, direct: &DirectSettings) -> Result<Egress, ServerError> {
     let server = kept.server.clone();
     let password = match kept.sealed.as_str() {
         "" => String::new(),
         sealed => unseal(keys, sealed, &place(server.id))?,
     };
-    Ok(Relay {
-        host: server.host,
-        port: server.port,
-        tls: server.tls,
-        authority: (!server.authority.is_empty()).then_some(server.authority),
-        login: (!server.login.is_empty()).then_some((server.login, password)),
+    let via = match server.route {
+        Route::Relay { host, port, tls, authority, login } => Via::Relay(Relay {
+            host,
+            port,
+            tls,
+            authority: (!authority.is_empty()).then_some(authority),
+            login: (!login.is_empty()).then_some((login, password)),
+            hello: server.hello,
+        }),
+        Route::Direct { sources } => {
+            Via::Direct(DirectSettings { hello: server.hello, source: sources, ..direct.clone() })
+        }
+    };
+    Ok(Egress {
+        id: server.id,
+        name: server.name,
+        via,
         connections: usize::from(server.connections).max(1),
-        per_second: (server.per_second > 0).then_some(server.per_second),
-        hello: server.hello,
+        weight: server.weight.max(1),
+        limits: server.limits,
+        warm_up: server.warm_up,
     })
+}
+
+/// Where a password belongs.
+fn account(route: &Route) -> Option<(&str, &str)> {
+    match route {
+        Route::Relay { host, login, .. } => Some((host, login)),
+        Route::Direct { .. } => None,
+    }
 }
 
 /// Seals every secret with the first of `keys`, those of keys that sign as well; how many there were.

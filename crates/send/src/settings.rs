@@ -1,7 +1,68 @@
 //! What sending needs to know, once, from the configuration.
 
+use crate::mx::{DirectSettings, Exchanges};
+use crate::transport::{Line, RelayDown};
 use chrono::{DateTime, Utc};
-use rebound_domain::{CampaignId, DeliveryId, Keys, MessageId, ReturnPath, Tls, UnsubscribeLink};
+use rebound_domain::{
+    CampaignId, DeliveryId, Keys, Limits, MessageId, ReturnPath, ServerId, Tls, UnsubscribeLink, WarmUp,
+};
+
+/// A way out for our mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// Its identity; 0 for that of the configuration.
+    pub id: ServerId,
+    /// What it is called here.
+    pub name: String,
+    /// Where mail goes by it.
+    pub via: Via,
+    /// Connections at once.
+    pub connections: usize,
+    /// Its share beside others.
+    pub weight: u16,
+    /// How much it may be given.
+    pub limits: Limits,
+    /// How its daily volume grows.
+    pub warm_up: Option<WarmUp>,
+}
+
+/// Where mail goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// To one server that passes it on.
+    Relay(Relay),
+    /// To the mail hosts of each receiver.
+    Direct(DirectSettings),
+}
+
+impl Egress {
+    /// The only way: all mail through `relay`.
+    #[must_use]
+    pub fn only(relay: Relay, connections: usize, per_second: Option<u32>) -> Self {
+        Self {
+            id: ServerId(0),
+            name: relay.host.clone(),
+            via: Via::Relay(relay),
+            connections,
+            weight: 1,
+            limits: Limits { per_second, ..Limits::default() },
+            warm_up: None,
+        }
+    }
+
+    /// A line for one message to somebody at `domain`.
+    pub(crate) async fn line_to(&self, domain: &str, now: DateTime<Utc>) -> Result<Line, RelayDown> {
+        let direct = match &self.via {
+            Via::Relay(relay) => return Line::open(relay).await,
+            Via::Direct(direct) => direct,
+        };
+        let exchanges = Exchanges::new(direct.clone()).map_err(|why| RelayDown::not_ready(&self.name, &why))?;
+        let none = |words| RelayDown::NoHost { words };
+        let exchange = exchanges.of(domain).await.map_err(|why| none(why.to_string()))?;
+        let (line, _) = Box::pin(exchange.open(now)).await.map_err(|why| none(why.to_string()))?;
+        Ok(line)
+    }
+}
 
 /// The relay that mail is handed to.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,10 +77,6 @@ pub struct Relay {
     pub authority: Option<String>,
     /// User and password, if it asks for them.
     pub login: Option<(String, String)>,
-    /// Connections at once.
-    pub connections: usize,
-    /// Messages per second at most.
-    pub per_second: Option<u32>,
     /// How we name ourselves to it.
     pub hello: String,
 }

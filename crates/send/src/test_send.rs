@@ -1,11 +1,11 @@
-//! A test: the message as one contact would get it, to an address of the author's, through the relay.
+//! A test: the message as one contact would get it, to an address of the author's, the way campaigns go.
 //!
 //! It is no delivery: it is counted nowhere, its bounce goes to the author, and its unsubscribe link leads nowhere.
 
 use crate::compose::Composer;
 use crate::sending_domains::{self, DomainError};
 use crate::transport::{Answer, Envelope, Line, Mail, RelayDown, Wire};
-use crate::{ComposeError, Relay, Sender, TemplateError};
+use crate::{ComposeError, Egress, Sender, TemplateError, Via};
 use chrono::{DateTime, Utc};
 use rebound_db::{Pool, events, lists, suppressions};
 use rebound_domain::{Campaign, Contact, EmailAddress, Scope};
@@ -83,7 +83,7 @@ impl std::fmt::Display for Outcome {
 /// [`TestError`] when nothing could be sent at all.
 pub async fn test_send(
     db: &Pool,
-    (relay, sender): (&Relay, &Sender),
+    (egress, sender): (&Egress, &Sender),
     campaign: &Campaign,
     shown_as: &Contact,
     to: &[EmailAddress],
@@ -93,37 +93,42 @@ pub async fn test_send(
     let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
     let signer = sending_domains::signer(db, &sender.keys, &campaign.draft.from).await?;
     let composer = Composer::new(campaign.clone(), &list, sender.clone())?.signed_by(signer);
-    let mut line = open(relay).await?;
+    let mut line: Option<Line> = None;
     let mut tested = Vec::new();
     for address in to {
         let outcome = if is_suppressed(db, address, now).await? {
             Outcome::Suppressed
         } else {
-            if line.is_broken() {
-                line = open(relay).await?;
-            }
             let message = composer.compose_test(shown_as, address, now)?;
             let from = campaign.draft.from.as_str();
-            timeout(PATIENCE, hand_over(&mut line, from, address, &message)).await.unwrap_or_else(|_| {
-                line.abandon();
-                Outcome::NotKnown
-            })
+            let mut open = match line.take().filter(|line| !line.is_broken()) {
+                Some(line) => line,
+                None => open(egress, address, now).await?,
+            };
+            let outcome = timeout(PATIENCE, hand_over(&mut open, from, address, &message)).await;
+            if outcome.is_err() {
+                open.abandon();
+            }
+            match egress.via {
+                Via::Relay(_) => line = Some(open),
+                // The next one may be for another receiver.
+                Via::Direct(_) if !open.is_broken() => open.close().await,
+                Via::Direct(_) => {}
+            }
+            outcome.unwrap_or(Outcome::NotKnown)
         };
         note(db, campaign, address, &outcome, actor, now).await?;
         tested.push(Tested { to: address.clone(), outcome });
     }
-    if !line.is_broken() {
+    if let Some(line) = line.filter(|line| !line.is_broken()) {
         line.close().await;
     }
     Ok(tested)
 }
 
-async fn open(relay: &Relay) -> Result<Line, RelayDown> {
-    let late = || RelayDown::Unreachable {
-        relay: format!("{}:{}", relay.host, relay.port),
-        why: "no answer within 30 seconds".into(),
-    };
-    timeout(PATIENCE, Line::open(relay)).await.map_err(|_| late())?
+async fn open(egress: &Egress, to: &EmailAddress, now: DateTime<Utc>) -> Result<Line, RelayDown> {
+    let late = |_| RelayDown::Unreachable { relay: egress.name.clone(), why: "no answer within 30 seconds".into() };
+    timeout(PATIENCE, Box::pin(egress.line_to(to.domain(), now))).await.map_err(late)?
 }
 
 async fn hand_over(line: &mut Line, from: &str, to: &EmailAddress, message: &str) -> Outcome {

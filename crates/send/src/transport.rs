@@ -13,6 +13,7 @@ mod wire;
 
 pub(crate) use wire::{Mail, Unfit, Wire};
 
+use crate::mx::NotReady;
 use crate::{Relay, Tls};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
@@ -46,6 +47,8 @@ pub(crate) struct Line {
     is_cut: bool,
     /// Messages answered on it.
     messages: u32,
+    /// Messages that it may carry.
+    most: u32,
     /// Whether the last answer to a message came quickly.
     is_prompt: bool,
 }
@@ -101,6 +104,20 @@ pub enum RelayDown {
         /// Its words.
         why: String,
     },
+    /// A receiver gives no line to a message that would go straight.
+    #[error("{words}")]
+    NoHost {
+        /// Which hosts were asked, and what they said.
+        words: String,
+    },
+    /// Mail cannot go straight to receivers from here.
+    #[error("{server} cannot send: {why}.")]
+    NotReady {
+        /// What the way is called.
+        server: String,
+        /// What is missing.
+        why: String,
+    },
     /// It answered, and does not want mail now.
     #[error("The relay {relay} takes no mail: {why}.")]
     Refused {
@@ -153,13 +170,24 @@ impl Reply {
 }
 
 impl RelayDown {
+    /// It was away, and is yet to be asked again.
+    pub(crate) fn not_asked(relay: &Relay) -> Self {
+        Self::Unreachable { relay: name(relay), why: "it was away, and is being asked again".to_owned() }
+    }
+
+    /// This machine cannot send by itself.
+    pub(crate) fn not_ready(name: &str, why: &NotReady) -> Self {
+        Self::NotReady { server: name.to_owned(), why: why.to_string() }
+    }
+
     /// What has to happen before mail goes again.
     pub(crate) fn what_next(&self) -> &'static str {
         match self {
             Self::Login { .. } => {
                 "Sending goes on when Rebound is started again with the right ones, or the relay takes these."
             }
-            Self::Unreachable { .. } | Self::Unprotected { .. } | Self::Refused { .. } => {
+            Self::NotReady { .. } => "Sending goes on when Rebound is started again and can.",
+            Self::NoHost { .. } | Self::Unreachable { .. } | Self::Unprotected { .. } | Self::Refused { .. } => {
                 "Sending goes on by itself when it answers."
             }
         }
@@ -211,7 +239,15 @@ impl Line {
         let words = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
         let offers = Offers::of(&words);
         note(Reached::Offered(words));
-        Ok(Self { connection, offers, between_messages: true, is_cut: false, messages: 0, is_prompt: false })
+        Ok(Self {
+            connection,
+            offers,
+            between_messages: true,
+            is_cut: false,
+            messages: 0,
+            most: MESSAGES,
+            is_prompt: false,
+        })
     }
 
     /// MAIL, RCPT and DATA, at once if the relay takes them so.
@@ -345,7 +381,12 @@ impl Line {
 
     /// Whether it has carried as many messages as it should.
     pub(crate) fn is_worn(&self) -> bool {
-        self.messages >= MESSAGES
+        self.messages >= self.most
+    }
+
+    /// So that it carries no more than `most` messages.
+    pub(crate) fn carrying(self, most: u32) -> Self {
+        Self { most: most.clamp(1, MESSAGES), ..self }
     }
 
     /// Whether nothing more can be said on it: we left it, or the relay closed it, as it does after a 421.

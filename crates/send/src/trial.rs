@@ -1,7 +1,8 @@
 //! Trying a server out, step by step, as an administrator wants to see it.
 
+use crate::mx::{DirectSettings, Exchanges};
 use crate::transport::{Answer, Envelope, Line, Mail, Reached, Reply, Wire};
-use crate::{Relay, RelayDown, Sender, Tls};
+use crate::{Egress, Relay, RelayDown, Sender, Tls, Via};
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use rebound_domain::{CampaignId, DeliveryId, EmailAddress};
@@ -39,37 +40,79 @@ impl Trial {
     }
 }
 
-/// Opens a line to `relay` and closes it again; with `to`, a test message goes there first.
-pub async fn trial(relay: &Relay, sender: &Sender, to: Option<(&EmailAddress, &str)>, now: DateTime<Utc>) -> Trial {
-    let mut notes = Notes { relay, start: Instant::now(), trial: Trial::default() };
-    if timeout(PATIENCE, notes.run(sender, to, now)).await.is_err() {
+/// Opens a line by `egress` and closes it again; with `to`, a test message goes there first. Straight to a receiver,
+/// there is a line only with somebody to write to.
+pub async fn trial(egress: &Egress, sender: &Sender, to: Option<(&EmailAddress, &str)>, now: DateTime<Utc>) -> Trial {
+    let mut notes = Notes { start: Instant::now(), trial: Trial::default() };
+    let run = async {
+        let line = match &egress.via {
+            Via::Relay(relay) => notes.to_relay(relay).await,
+            Via::Direct(direct) => notes.straight(direct, to.map(|(to, _)| to), now).await,
+        };
+        let Some(mut line) = line else { return };
+        if let Some((to, from)) = to {
+            notes.message(&mut line, sender, to, from, now).await;
+        }
+        line.close().await;
+    };
+    if timeout(PATIENCE, Box::pin(run)).await.is_err() {
         notes.fail("Answered in time", "It did not go on within 45 seconds. Is this the right port?".to_owned());
     }
     notes.trial
 }
 
-struct Notes<'a> {
-    relay: &'a Relay,
+struct Notes {
     start: Instant,
     trial: Trial,
 }
 
-impl Notes<'_> {
-    async fn run(&mut self, sender: &Sender, to: Option<(&EmailAddress, &str)>, now: DateTime<Utc>) {
-        let relay = self.relay;
-        let opened = Line::open_noting(relay, &mut |reached| self.note(&reached)).await;
-        let mut line = match opened {
-            Ok(line) => line,
-            Err(down) => return self.down(&down),
-        };
-        if let Some((to, from)) = to {
-            self.message(&mut line, sender, to, from, now).await;
-        }
-        line.close().await;
+impl Notes {
+    async fn to_relay(&mut self, relay: &Relay) -> Option<Line> {
+        let opened = Line::open_noting(relay, &mut |reached| self.note(relay, &reached)).await;
+        opened.map_err(|down| self.down(&down)).ok()
     }
 
-    fn note(&mut self, reached: &Reached) {
-        let relay = self.relay;
+    async fn straight(
+        &mut self,
+        direct: &DirectSettings,
+        to: Option<&EmailAddress>,
+        now: DateTime<Utc>,
+    ) -> Option<Line> {
+        let exchanges = match Exchanges::new(direct.clone()) {
+            Ok(exchanges) => exchanges,
+            Err(why) => {
+                self.fail("Ready to look for mail hosts", format!("{why}."));
+                return None;
+            }
+        };
+        self.pass("Ready to look for mail hosts", format!("It will say hello as {}", direct.hello));
+        let Some(to) = to else {
+            self.fail("A host to call", "Name an address to test with: without one nobody can be called.".to_owned());
+            return None;
+        };
+        let exchange = match exchanges.of(to.domain()).await {
+            Ok(exchange) => exchange,
+            Err(none) => {
+                self.fail("Mail hosts found", none.words);
+                return None;
+            }
+        };
+        let hosts: Vec<&str> = exchange.hosts().iter().map(|host| host.name.as_str()).collect();
+        self.pass("Mail hosts found", hosts.join(", "));
+        match Box::pin(exchange.open(now)).await {
+            Ok((line, answered)) => {
+                let words = format!("{} ({}), {}", answered.host, answered.address, answered.protection);
+                self.pass("Connected", words);
+                Some(line)
+            }
+            Err(none) => {
+                self.fail("Connected", none.words);
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, relay: &Relay, reached: &Reached) {
         match reached {
             Reached::Connected => self.pass("Connected", format!("{}, port {}", relay.host, relay.port)),
             Reached::Greeted => {
@@ -93,7 +136,7 @@ impl Notes<'_> {
 
     fn down(&mut self, down: &RelayDown) {
         let name = match down {
-            RelayDown::Unreachable { .. } => "Connected",
+            RelayDown::Unreachable { .. } | RelayDown::NoHost { .. } | RelayDown::NotReady { .. } => "Connected",
             RelayDown::Unprotected { .. } => "Encrypted",
             RelayDown::Login { .. } => "Signed in",
             RelayDown::Refused { .. } => "Ready for mail",

@@ -1,40 +1,33 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
+use crate::attempt::Job;
 use crate::attempt::Shared;
 use crate::connection::connection;
+use crate::destination::Destination;
+use crate::direct::Direct;
 use crate::dispatch::{Dispatch, give_up};
 use crate::journal::{Journal, Sending, Writer};
-use crate::pace::Lanes;
-use crate::prepare::{Prepared, Preparer};
-use crate::rate::Rate;
+use crate::mx::Exchanges;
+use crate::outlet::{Outlet, Takes, ahead, watch};
+use crate::outlets::{Outlets, Way};
+use crate::prepare::Preparer;
+use crate::quota::Quota;
 use crate::timer;
-use crate::{Relay, Sender};
+use crate::{Egress, RelayDown, Sender, Via};
 use chrono::{DateTime, Utc};
 use rebound_contacts::RuleBook;
-use rebound_contacts::rules::InForce;
 use rebound_db::workers::{self, Presence};
-use rebound_db::{Pool, lanes, policies};
-use rebound_domain::{Clock, Policy, Verdict};
+use rebound_db::{Pool, campaigns, lanes, policies};
+use rebound_domain::{Clock, Verdict};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Notify, mpsc, watch as channel};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Deliveries taken by one statement: for a few messages over each connection. What is taken, others have to wait for.
 fn batch(connections: usize) -> usize {
     (connections * 4).clamp(64, 512)
-}
-
-/// Deliveries that are taken before a connection asks for them: while the next ones are being taken, none waits.
-fn ahead(connections: usize) -> usize {
-    (connections * 2).clamp(16, 256)
-}
-
-/// Messages that may be under way at a time: taken ahead, made ready, and on the lines.
-fn places(connections: usize) -> u32 {
-    u32::try_from(batch(connections) + ahead(connections) + 2 * connections).unwrap_or(u32::MAX)
 }
 
 /// How often an idle worker looks for itself, whatever it is told.
@@ -49,8 +42,8 @@ pub struct Worker {
     pub db: Pool,
     /// Its address: on PostgreSQL the worker holds a lock on a connection of its own.
     pub url: String,
-    /// Where mail goes.
-    pub relay: Relay,
+    /// Where mail goes, at least one way.
+    pub ways: Vec<Egress>,
     /// How it names us.
     pub sender: Sender,
     /// The product's time.
@@ -128,10 +121,11 @@ impl Worker {
 
     /// Sends under one name.
     async fn serve_once(&self, stop: &CancellationToken) -> Result<Left, WorkerError> {
-        let policy = watch::Sender::new(Arc::new(policies::in_force(&self.db).await?));
-        let rules = watch::Sender::new(self.rules.in_force(&self.db).await?);
+        let policy = channel::Sender::new(Arc::new(policies::in_force(&self.db).await?));
+        let rules = channel::Sender::new(self.rules.in_force(&self.db).await?);
         let held = lanes::held(&self.db).await?;
-        let name = format!("{}:{}", self.relay.hello, std::process::id());
+        let has_waited = campaigns::any_waits_for_relay(&self.db).await?;
+        let name = format!("{}:{}", self.hello(), std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
         let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
@@ -145,19 +139,24 @@ impl Worker {
             clock: self.clock,
             sending: Arc::clone(&sending),
         });
-        let (jobs, waiting) = mpsc::channel(ahead(self.relay.connections));
-        let (made, ready) = mpsc::channel(self.relay.connections.max(1));
-        let preparer = Preparer { sender: self.sender.clone(), clock: self.clock };
-        let mut preparing = preparer.start(waiting, &made);
-        drop(made);
-        let shared = Arc::new(self.shared((journal, sending), (policy, rules), ready, stop.clone()));
-        remember_lanes(&shared, held, self.clock.at(Utc::now()));
-        let mut lines: JoinSet<()> =
-            (0..self.relay.connections.max(1)).map(|_| connection(Arc::clone(&shared))).collect();
+        let shared = Arc::new(Shared {
+            db: self.db.clone(),
+            policy,
+            rules,
+            clock: self.clock,
+            journal,
+            sending,
+            ending: stop.child_token(),
+            serving: std::sync::Mutex::default(),
+        });
+        let (jobs, waiting) = mpsc::channel(ahead(self.connections()));
+        let mut preparing = Preparer { sender: self.sender.clone(), clock: self.clock }.start(waiting);
+        let outlets = self.outlets(&shared, jobs, has_waited);
+        remember_lanes(&outlets, held, self.clock.at(Utc::now()));
         tracing::info!(worker.id = %presence.id, "sending");
 
-        let batch = u32::try_from(batch(self.relay.connections)).unwrap_or(u32::MAX);
-        let mut dispatch = Dispatch::new(self, &shared, &jobs, presence.id, batch);
+        let batch = u32::try_from(batch(self.connections())).unwrap_or(u32::MAX);
+        let mut dispatch = Dispatch::new(self, &shared, outlets, presence.id, batch);
         // A part ends before it is told to only by a fault of ours: better to stop and be started anew.
         let mut is_whole = true;
         while !stop.is_cancelled() && is_whole {
@@ -177,18 +176,20 @@ impl Worker {
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
-            is_whole = lines.try_join_next().is_none() && preparing.try_join_next().is_none() && !writer.is_finished();
+            is_whole = shared.is_whole() && preparing.try_join_next().is_none() && !writer.is_finished();
             if heart.is_finished() || dispatch.is_unsure() {
                 break;
             }
         }
         let is_unsure = dispatch.is_unsure();
+        shared.ending.cancel();
+        shared.served().await;
+        let quotas = dispatch.quotas();
         drop(dispatch);
-        drop(jobs);
-        while lines.join_next().await.is_some() {}
+        while preparing.join_next().await.is_some() {}
+        give_back(&self.db, quotas).await;
         // With it goes what was made ready and not handed over: it was leased, and is given back below.
         drop(shared);
-        while preparing.join_next().await.is_some() {}
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
         time.abort();
         let was_forgotten = heart.is_finished();
@@ -206,28 +207,53 @@ impl Worker {
         })
     }
 
-    fn shared(
-        &self,
-        (journal, sending): (Journal, Arc<Sending>),
-        (policy, rules): (watch::Sender<Arc<Policy>>, watch::Sender<Arc<InForce>>),
-        ready: mpsc::Receiver<Prepared>,
-        stop: CancellationToken,
-    ) -> Shared {
-        Shared {
-            db: self.db.clone(),
-            relay: self.relay.clone(),
-            policy,
-            rules,
-            clock: self.clock,
-            journal,
-            lanes: Lanes::new(places(self.relay.connections)),
-            rate: Rate::new(&self.db, format!("{}:{}", self.relay.host, self.relay.port), self.relay.per_second),
-            sending,
-            ready: Mutex::new(ready),
-            down: watch::Sender::new(None),
-            open: AtomicUsize::new(0),
-            stop,
-        }
+    /// Connections over all ways.
+    fn connections(&self) -> usize {
+        self.ways.iter().map(|way| way.connections.max(1)).sum()
+    }
+
+    /// How we name ourselves, for the list of workers.
+    fn hello(&self) -> &str {
+        self.ways.first().map_or("", |way| match &way.via {
+            Via::Relay(relay) => &relay.hello,
+            Via::Direct(direct) => &direct.hello,
+        })
+    }
+
+    /// Opens all ways, and starts what serves them. Where campaigns have waited, relays are asked first.
+    fn outlets(&self, shared: &Arc<Shared>, jobs: mpsc::Sender<Job>, has_waited: bool) -> Outlets {
+        let open = |egress: &Egress| {
+            let (outlet, takes) = match &egress.via {
+                Via::Relay(relay) => {
+                    let outlet =
+                        Arc::new(Outlet::new(&self.db, egress, has_waited.then(|| RelayDown::not_asked(relay))));
+                    let (wake, ending) = (Arc::clone(&self.wake), shared.ending.clone());
+                    shared.spawn(watch(Arc::clone(&outlet), relay.clone(), wake, ending));
+                    let to = Arc::new(Destination::relay(Arc::clone(&outlet), relay.clone()));
+                    for _ in 0..outlet.connections {
+                        shared.spawn(connection(Arc::clone(shared), Arc::clone(&to)));
+                    }
+                    (outlet, Takes::Relay(to))
+                }
+                Via::Direct(settings) => {
+                    let exchanges = Exchanges::new(settings.clone());
+                    let down = exchanges.as_ref().err().map(|why| RelayDown::not_ready(&egress.name, why));
+                    let outlet = Arc::new(Outlet::new(&self.db, egress, down));
+                    let takes = match exchanges {
+                        Ok(exchanges) => {
+                            let (direct, chosen) = Direct::start(Arc::clone(&outlet), exchanges, jobs.clone());
+                            shared.spawn(Arc::clone(&direct).run(Arc::clone(shared), chosen));
+                            Takes::Direct(direct)
+                        }
+                        Err(_) => Takes::Nothing,
+                    };
+                    (outlet, takes)
+                }
+            };
+            Way::new(outlet, takes)
+        };
+        let all = self.ways.iter().map(open).collect();
+        Outlets::new(all, jobs)
     }
 
     async fn leave(
@@ -247,10 +273,20 @@ impl Worker {
     }
 }
 
-fn remember_lanes(shared: &Shared, held: Vec<lanes::HeldLane>, now: DateTime<Utc>) {
-    for lanes::HeldLane { receiver, notice } in held.into_iter().filter(|lane| lane.notice.holds(now)) {
+/// Others may have what is left of the limits.
+async fn give_back(db: &Pool, quotas: Vec<Arc<Quota>>) {
+    for quota in quotas {
+        if let Err(error) = quota.give_back(db).await {
+            tracing::warn!(%error, "what was taken of a limit and not used is lost to it");
+        }
+    }
+}
+
+fn remember_lanes(outlets: &Outlets, held: Vec<lanes::HeldLane>, now: DateTime<Utc>) {
+    for lanes::HeldLane { server, receiver, notice } in held.into_iter().filter(|lane| lane.notice.holds(now)) {
+        let Some(outlet) = outlets.iter().find(|outlet| outlet.id == server) else { continue };
         let words = Verdict { cause: notice.cause, ..crate::attempt::plain_verdict(notice.cause, &notice.words) };
-        shared.lanes.remember(receiver, notice, words, now);
+        outlet.lanes.remember(receiver, notice, words, now);
     }
 }
 

@@ -15,6 +15,8 @@ mod receiver;
 mod relay;
 #[path = "send/signed.rs"]
 mod signed;
+#[path = "send/ways.rs"]
+mod ways;
 
 use rebound_send::{Relay, RelayDown, Tls, probe};
 use std::sync::Arc;
@@ -47,8 +49,6 @@ async fn relay(tls: Tls) -> Relay {
         tls,
         authority: Some(made.cert.pem()),
         login: Some(("news".into(), "secret".into())),
-        connections: 1,
-        per_second: None,
         hello: "client.example".into(),
     }
 }

@@ -8,8 +8,10 @@ use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::State;
 use rebound_db::inbox;
+use rebound_domain::Route;
 use rebound_send::return_path::{self, Found, State as Well};
 use serde::Deserialize;
+use std::net::IpAddr;
 
 #[derive(Template)]
 #[template(path = "return_path/index.html")]
@@ -53,20 +55,31 @@ async fn page(app: &App, by: &Allowed<Administer>, found: Vec<Found>) -> Result<
         } else {
             "mail.example.org".to_owned()
         },
-        relay: relay_host(app).await?,
+        relay: ways_out(app).await?,
         last: last.map(|at| When::new(at, app.now())),
         unread: Count(inbox::waiting(&app.db).await?),
         found,
     })
 }
 
-/// The server that mail goes through, whose addresses the SPF record must name.
-async fn relay_host(app: &App) -> Result<String, PageError> {
-    if let Some(relay) = &app.installation.relay {
-        return Ok(relay.host.clone());
+/// The ways out that the SPF record must name: `a:smtp.example.org ip4:192.0.2.1`.
+async fn ways_out(app: &App) -> Result<String, PageError> {
+    let mut terms = Vec::new();
+    if let Some(egress) = &app.installation.egress {
+        terms.push(format!("a:{}", egress.name));
+    } else {
+        for kept in rebound_db::servers::in_use(&app.db).await? {
+            match kept.server.route {
+                Route::Relay { host, .. } => terms.push(format!("a:{host}")),
+                Route::Direct { sources } if sources.is_empty() => terms.push(format!("a:{}", kept.server.hello)),
+                Route::Direct { sources } => terms.extend(sources.iter().map(|address| match address {
+                    IpAddr::V4(_) => format!("ip4:{address}"),
+                    IpAddr::V6(_) => format!("ip6:{address}"),
+                })),
+            }
+        }
     }
-    let kept = rebound_db::servers::in_use(&app.db).await?;
-    Ok(kept.map_or_else(|| "smtp.example.org".to_owned(), |kept| kept.server.host))
+    Ok(if terms.is_empty() { "a:smtp.example.org".to_owned() } else { terms.join(" ") })
 }
 
 impl Show {

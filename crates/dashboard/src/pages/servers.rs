@@ -6,23 +6,24 @@ use crate::App;
 use crate::error::PageError;
 use crate::page::{Faulty, Frame, Page, Place};
 use crate::session::{Administer, Allowed, Manage, Needs, Submitted};
-use crate::words::When;
+use crate::words::{Count, When};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use form::Written;
 use rebound_db::events::{self, Event};
 use rebound_db::servers::{self as kept_servers, Kept};
-use rebound_domain::{EmailAddress, ServerId, Tls};
+use rebound_db::volumes;
+use rebound_domain::{EmailAddress, Server, ServerId, Span, Tls};
 use rebound_send::servers::{self, Password, ServerError};
-use rebound_send::{Relay, Trial, trial};
+use rebound_send::{Egress, Trial, Via, trial};
 use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "servers/index.html")]
 pub(crate) struct Index {
     frame: Frame,
-    configured: Option<Relay>,
+    configured: Option<Egress>,
     servers: Vec<Line>,
     trial: Option<Trial>,
     to: String,
@@ -32,6 +33,19 @@ struct Line {
     kept: Kept,
     state: (&'static str, &'static str),
     tested: Option<When>,
+    /// Its share in per cent, where others are in use too.
+    share: Option<i64>,
+    volumes: Vec<Volume>,
+    /// `day 3 of 20`.
+    warm_up: Option<(i64, i64)>,
+}
+
+/// What a server was given of a limit.
+struct Volume {
+    given: Count,
+    most: Count,
+    span: Span,
+    is_full: bool,
 }
 
 pub(crate) async fn index(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Index>, PageError> {
@@ -39,15 +53,35 @@ pub(crate) async fn index(by: Allowed<Administer>, State(app): State<App>) -> Re
 }
 
 async fn list(app: &App, by: &Allowed<Administer>, trial: Option<Trial>, to: &str) -> Result<Index, PageError> {
-    let configured = app.installation.relay.clone();
-    let line = |kept: Kept| Line {
-        state: state(&kept, configured.is_some()),
-        tested: kept.tested.as_ref().map(|(at, _)| When::new(*at, app.now())),
-        kept,
-    };
-    let servers = kept_servers::list(&app.db).await?.into_iter().map(line).collect();
+    let (configured, now) = (app.installation.egress.clone(), app.now());
+    let kept = kept_servers::list(&app.db).await?;
+    let in_use = || kept.iter().filter(|kept| kept.in_use);
+    let (count, weights) = (in_use().count(), in_use().map(|kept| i64::from(kept.server.weight)).sum::<i64>());
+    let mut servers = Vec::new();
+    for kept in kept {
+        let plan = kept.server.warm_up.filter(|plan| plan.most(now).is_some());
+        servers.push(Line {
+            state: state(&kept, configured.is_some()),
+            tested: kept.tested.as_ref().map(|(at, _)| When::new(*at, now)),
+            share: (kept.in_use && count > 1).then(|| 100 * i64::from(kept.server.weight) / weights.max(1)),
+            volumes: given(app, &kept.server).await?,
+            warm_up: plan.map(|plan| (plan.day(now), plan.days())),
+            kept,
+        });
+    }
     let to = if to.is_empty() { by.actor().to_owned() } else { to.to_owned() };
     Ok(Index { frame: Frame::of(app, by, Place::Servers).await?, servers, configured, trial, to })
+}
+
+/// What `server` was given, of each of its limits.
+async fn given(app: &App, server: &Server) -> Result<Vec<Volume>, PageError> {
+    let (now, mut volumes) = (app.now(), Vec::new());
+    for volume in server.limits.volumes(server.warm_up.as_ref(), now) {
+        let given = volumes::given(&app.db, server.id, volume.span, now).await?;
+        let (most, is_full) = (i64::from(volume.most), given >= i64::from(volume.most));
+        volumes.push(Volume { given: Count(given), most: Count(most), span: volume.span, is_full });
+    }
+    Ok(volumes)
 }
 
 /// The class and the words of a server's state.
@@ -79,13 +113,15 @@ pub(crate) struct Show {
 
 impl Show {
     async fn of<P: Needs>(app: &App, by: &Allowed<P>, kept: Option<Kept>) -> Result<Self, PageError> {
-        let is_overruled = app.installation.relay.is_some();
+        let is_overruled = app.installation.egress.is_some();
         Ok(Self {
             frame: Frame::of(app, by, Place::Servers).await?,
             state: kept.as_ref().map_or(("s-draft", "New"), |kept| state(kept, is_overruled)),
             changed: kept.as_ref().map(|kept| When::new(kept.changed, app.now())),
             tested: kept.as_ref().and_then(|kept| kept.tested.as_ref()).map(|(at, _)| When::new(*at, app.now())),
-            written: kept.as_ref().map_or_else(|| Written::blank(&app.public_url), |kept| Written::of(&kept.server)),
+            written: kept
+                .as_ref()
+                .map_or_else(|| Written::blank("relay", &app.public_url), |kept| Written::of(&kept.server)),
             kept,
             fault: None,
             is_overruled,
@@ -100,15 +136,27 @@ impl Show {
     }
 }
 
-pub(crate) async fn blank(by: Allowed<Manage>, State(app): State<App>) -> Result<Page<Show>, PageError> {
-    Ok(Page(Show::of(&app, &by, None).await?))
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Kind {
+    /// `direct` for a way straight to receivers.
+    kind: String,
+}
+
+pub(crate) async fn blank(
+    by: Allowed<Manage>,
+    State(app): State<App>,
+    Query(Kind { kind }): Query<Kind>,
+) -> Result<Page<Show>, PageError> {
+    let written = Written::blank(&kind, &app.public_url);
+    Ok(Page(Show { written, ..Show::of(&app, &by, None).await? }))
 }
 
 pub(crate) async fn create(
     State(app): State<App>,
     Submitted { by, form }: Submitted<Manage, Written>,
 ) -> Result<Response, PageError> {
-    let outcome = match form.server(ServerId(0)) {
+    let outcome = match form.server(ServerId(0), None, app.now()) {
         Ok(server) => {
             servers::add(&app.db, &app.sender.keys, &server, &form.password, by.actor(), app.now()).await.map_err(words)
         }
@@ -141,7 +189,7 @@ pub(crate) async fn update(
         "" => Password::Stays,
         password => Password::Becomes(password),
     };
-    let outcome = match form.server(ServerId(id)) {
+    let outcome = match form.server(ServerId(id), Some(&kept.server), app.now()) {
         Ok(server) => {
             servers::change(&app.db, &app.sender.keys, &server, password, by.actor(), app.now()).await.map_err(words)
         }
@@ -184,20 +232,18 @@ pub(crate) async fn put_in_use(
     Path(id): Path<i64>,
     Submitted { by, form: Nothing {} }: Submitted<Manage, Nothing>,
 ) -> Result<Response, PageError> {
-    servers::put_in_use(&app.db, Some(ServerId(id)), by.actor(), app.now()).await?;
+    servers::put_in_use(&app.db, ServerId(id), true, by.actor(), app.now()).await?;
     app.wake.notify_one();
     Ok(Redirect::to("/servers").into_response())
 }
 
-/// Sends through no server: campaigns wait.
+/// Sends through it no longer; where it was the last one, campaigns wait.
 pub(crate) async fn rest(
     State(app): State<App>,
     Path(id): Path<i64>,
     Submitted { by, form: Nothing {} }: Submitted<Manage, Nothing>,
 ) -> Result<Response, PageError> {
-    if get(&app, id).await?.in_use {
-        servers::put_in_use(&app.db, None, by.actor(), app.now()).await?;
-    }
+    servers::put_in_use(&app.db, ServerId(id), false, by.actor(), app.now()).await?;
     Ok(Redirect::to("/servers").into_response())
 }
 
@@ -250,8 +296,8 @@ pub(crate) async fn test(
     Submitted { by, form }: Submitted<Manage, Test>,
 ) -> Result<Response, PageError> {
     let (kept, to) = (get(&app, id).await?, form.recipient()?);
-    let relay = servers::relay(&app.sender.keys, &kept)?;
-    let trial = tried(&app, &by, &relay, to.as_ref()).await;
+    let egress = servers::egress(&app.sender.keys, &kept, &app.installation.direct)?;
+    let trial = tried(&app, &by, &egress, to.as_ref()).await;
     kept_servers::note_test(&app.db, kept.server.id, trial.fault(), app.now()).await?;
     note(&app, &by, Some(kept.server.id), &kept.server.name, &trial).await?;
     let page = Show::of(&app, &by, Some(get(&app, id).await?)).await?;
@@ -263,14 +309,14 @@ pub(crate) async fn test_configured(
     State(app): State<App>,
     Submitted { by, form }: Submitted<Administer, Test>,
 ) -> Result<Response, PageError> {
-    let (relay, to) = (app.installation.relay.clone().ok_or(PageError::NotFound)?, form.recipient()?);
-    let trial = tried(&app, &by, &relay, to.as_ref()).await;
-    note(&app, &by, None, &relay.host, &trial).await?;
+    let (egress, to) = (app.installation.egress.clone().ok_or(PageError::NotFound)?, form.recipient()?);
+    let trial = tried(&app, &by, &egress, to.as_ref()).await;
+    note(&app, &by, None, &egress.name, &trial).await?;
     Ok(Page(list(&app, &by, Some(trial), &form.to).await?).into_response())
 }
 
-async fn tried<P>(app: &App, by: &Allowed<P>, relay: &Relay, to: Option<&EmailAddress>) -> Trial {
-    trial(relay, &app.sender, to.map(|to| (to, by.actor())), app.now()).await
+async fn tried<P>(app: &App, by: &Allowed<P>, egress: &Egress, to: Option<&EmailAddress>) -> Trial {
+    trial(egress, &app.sender, to.map(|to| (to, by.actor())), app.now()).await
 }
 
 async fn note<P>(

@@ -14,7 +14,8 @@ use askama::Template;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rebound_db::{inbox, lanes, policies, sending_domains, servers, users};
-use rebound_domain::{BounceCause, PaceRules, Policy};
+use rebound_domain::{BounceCause, PaceRules, Policy, ServerId};
+use std::collections::HashMap;
 
 #[derive(Template)]
 #[template(path = "settings/index.html")]
@@ -46,6 +47,8 @@ struct Lane {
     receiver: String,
     /// `slowed to 10/min`, `rests`.
     what: String,
+    /// By which of several ways.
+    way: Option<String>,
     until: When,
     /// `it has seen an unusual rate of mail from us`.
     why: String,
@@ -54,13 +57,15 @@ struct Lane {
 }
 
 impl Lane {
-    fn of(lane: lanes::HeldLane, now: DateTime<Utc>) -> Self {
-        let lanes::HeldLane { receiver, notice } = lane;
+    /// Where there are several ways, it says by which.
+    fn of(lane: lanes::HeldLane, ways: &HashMap<ServerId, String>, now: DateTime<Utc>) -> Self {
+        let lanes::HeldLane { server, receiver, notice } = lane;
         let name = PaceRules::built_in().group(&receiver).map_or(receiver.as_str(), |group| group.title.as_str());
         Self {
             name: name.to_owned(),
             receiver: receiver.as_str().to_owned(),
             what: notice.slowed.to_string(),
+            way: ways.get(&server).filter(|_| ways.len() > 1).cloned(),
             until: When::new(notice.until, now),
             why: notice.why,
             cause: notice.cause,
@@ -74,7 +79,12 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
     let rules = app.readings.in_force(&app.db).await?;
     let held = lanes::held(&app.db).await?.into_iter().filter(|lane| lane.notice.holds(now));
     let people = users::people(&app.db).await?.into_iter().filter(|one| one.deactivated.is_none()).count();
-    let in_use = servers::in_use(&app.db).await?.map(|kept| kept.server.host);
+    let ways = match &app.installation.egress {
+        Some(egress) => vec![egress.name.clone()],
+        None => servers::in_use(&app.db).await?.into_iter().map(|kept| kept.server.name).collect(),
+    };
+    let named: HashMap<_, _> =
+        servers::list(&app.db).await?.into_iter().map(|kept| (kept.server.id, kept.server.name)).collect();
     // Clocks run as fast as the wall's, or some whole number of times faster.
     #[allow(clippy::cast_possible_truncation)]
     let speed = Count(app.clock.factor().round() as i64);
@@ -85,9 +95,9 @@ pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Res
         engine: if app.db.file().is_some() { "SQLite, one file" } else { "PostgreSQL" },
         speed,
         unread: Count(inbox::waiting(&app.db).await?),
-        lanes: held.map(|lane| Lane::of(lane, now)).collect(),
+        lanes: held.map(|lane| Lane::of(lane, &named, now)).collect(),
         people: Count(i64::try_from(people).unwrap_or(i64::MAX)),
-        relay: app.installation.relay.as_ref().map(|relay| relay.host.clone()).or(in_use).unwrap_or_default(),
+        relay: ways.join(", "),
         domains: sending_domains::list(&app.db).await?.into_iter().map(|domain| domain.name.to_string()).collect(),
         listen: app.installation.listen.to_string(),
         proxies: app.proxies.names(),

@@ -26,7 +26,8 @@ pub(crate) fn installation() -> Installation {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
     Installation {
         listen: SocketAddr::from(([127, 0, 0, 1], 8025)),
-        relay: None,
+        egress: None,
+        direct: rebound_send::mx::DirectSettings::default(),
         way: Way { listen: nobody, port: nobody.port(), nameserver: Some(nobody) },
         version: "0.0.0",
     }

@@ -6,6 +6,8 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "lanes")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    pub server_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
     pub receiver: String,
     pub until: i64,
     pub rests: i64,

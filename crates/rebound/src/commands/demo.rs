@@ -9,7 +9,8 @@ use anyhow::Context;
 use rebound_dashboard::users;
 use rebound_domain::{Clock, Role};
 use rebound_sandbox::{Sandbox, Settings};
-use rebound_send::{Relay, Tls};
+use rebound_send::mx::DirectSettings;
+use rebound_send::{Egress, Relay, Tls};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,16 +85,19 @@ fn config(args: &Args, folder: &Path, relay: SocketAddr) -> Config {
         trusted_proxies: vec![],
         return_domain: "bounce.fernhill.test".to_owned(),
         return_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        relay: Some(Relay {
-            host: relay.ip().to_string(),
-            port: relay.port(),
-            tls: Tls::None,
-            authority: None,
-            login: None,
-            connections: 16,
-            per_second: None,
-            hello: "news.fernhill.test".to_owned(),
-        }),
+        egress: Some(Egress::only(through(relay), 16, None)),
+        direct: DirectSettings::default(),
+    }
+}
+
+fn through(relay: SocketAddr) -> Relay {
+    Relay {
+        host: relay.ip().to_string(),
+        port: relay.port(),
+        tls: Tls::None,
+        authority: None,
+        login: None,
+        hello: "news.fernhill.test".to_owned(),
     }
 }
 

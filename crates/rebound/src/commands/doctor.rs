@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::keys;
 use rebound_contacts::RuleBook;
 use rebound_db::Pool;
-use rebound_send::Relay;
+use rebound_send::mx::Exchanges;
+use rebound_send::{Egress, Via};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ async fn every_part(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         ("rules", asked(&config, async |db| rules(db, &config).await).await),
         ("pages", port(config.listen, "listen").await),
         ("return path", port(config.return_listen, "return_path.listen").await),
-        ("relay", relay(&config).await),
+        ("relay", ways_out(&config).await),
     ] {
         well &= found.is_ok();
         told(part, &found);
@@ -163,32 +164,43 @@ async fn port(address: SocketAddr, setting: &str) -> Result<String, String> {
     }
 }
 
-/// The configuration's relay, or the server that is in use on the page. A database that is not there names none.
-async fn chosen(config: &Config) -> Result<Option<Relay>, String> {
-    if config.relay.is_some() {
-        return Ok(config.relay.clone());
+/// The configuration's way, or those that are in use on the page. A database that is not there names none.
+async fn chosen(config: &Config) -> Result<Vec<Egress>, String> {
+    if let Some(egress) = &config.egress {
+        return Ok(vec![egress.clone()]);
     }
-    let Ok(()) = database(config).await.map(drop) else { return Ok(None) };
+    let Ok(()) = database(config).await.map(drop) else { return Ok(vec![]) };
     let sqlite = config.database.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
     if sqlite.is_some_and(|path| !Path::new(path).exists()) {
-        return Ok(None);
+        return Ok(vec![]);
     }
     let db = rebound_db::connect(&config.database).await.map_err(|error| error.to_string())?;
     let keys = keys::load(&config.key_file).map_err(|error| format!("{error:#}"))?;
-    let relay = rebound_send::servers::in_use(&db, &keys).await.map_err(|error| error.to_string());
+    let ways = rebound_send::servers::in_use(&db, &keys, &config.direct).await.map_err(|error| error.to_string());
     db.close().await;
-    relay
+    ways
 }
 
-async fn relay(config: &Config) -> Result<String, String> {
-    let Some(relay) = chosen(config).await? else {
+async fn ways_out(config: &Config) -> Result<String, String> {
+    let ways = chosen(config).await?;
+    if ways.is_empty() {
         let url = &config.public_url;
         return Err(format!(
             "none. Add [relay] with host and port to the configuration, or choose one at {url}/servers."
         ));
-    };
-    match rebound_send::probe(&relay).await {
-        Ok(()) => Ok(format!("{}:{} takes mail", relay.host, relay.port)),
-        Err(down) => Err(down.to_string()),
     }
+    let mut good = Vec::new();
+    for egress in ways {
+        match &egress.via {
+            Via::Relay(relay) => {
+                rebound_send::probe(relay).await.map_err(|down| down.to_string())?;
+                good.push(format!("{}:{} takes mail", relay.host, relay.port));
+            }
+            Via::Direct(direct) => {
+                Exchanges::new(direct.clone()).map_err(|why| format!("{} cannot send: {why}", egress.name))?;
+                good.push(format!("{} goes straight to receivers; try one with `rebound doctor mx`", egress.name));
+            }
+        }
+    }
+    Ok(good.join("; "))
 }

@@ -22,12 +22,17 @@ pub(super) async fn serve(config: Config, args: Args) -> anyhow::Result<ExitCode
     parts.jobs(&mut running);
     println!("Pages: {}", parts.config.public_url);
     println!("Bounces: mail to @{} is taken at {bounces}", parts.config.return_domain);
-    match &parts.config.relay {
-        Some(relay) => println!("Relay: {}:{}", relay.host, relay.port),
-        None => match rebound_db::servers::in_use(&parts.db).await? {
-            Some(kept) => println!("Relay: {}:{}, as chosen on the page", kept.server.host, kept.server.port),
-            None => println!("Relay: none. Campaigns wait until one is chosen at {}/servers.", parts.config.public_url),
-        },
+    match &parts.config.egress {
+        Some(egress) => println!("Relay: {}, as configured", egress.name),
+        None => {
+            let ways = rebound_db::servers::in_use(&parts.db).await?;
+            for kept in &ways {
+                println!("Relay: {}, as chosen on the page", kept.server.route.summary());
+            }
+            if ways.is_empty() {
+                println!("Relay: none. Campaigns wait until one is chosen at {}/servers.", parts.config.public_url);
+            }
+        }
     }
     if args.without_worker {
         println!("Sending: by `rebound worker`, which runs on its own.");

@@ -120,8 +120,8 @@ impl Reading {
 fn setting_of(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     match name.as_str() {
-        "database" | "key_file" | "public_url" | "listen" | "trusted_proxies" => Some(name),
-        _ => ["return_path", "relay"].into_iter().find_map(|section| {
+        "database" | "key_file" | "public_url" | "listen" | "trusted_proxies" | "nameserver" => Some(name),
+        _ => ["return_path", "relay", "direct"].into_iter().find_map(|section| {
             let rest = name.strip_prefix(section)?.strip_prefix('_')?;
             Some(format!("{section}.{rest}"))
         }),

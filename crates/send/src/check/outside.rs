@@ -6,13 +6,14 @@ use super::identity::{self, Dmarc};
 use super::spf::{self, is_public};
 use super::{Check, Finding, Level, Preflight, audience, domains, envelope, one_click};
 use crate::return_path::{self, About, State, Way};
-use crate::{LaunchError, Relay, Sender, sending_domains};
+use crate::{Egress, LaunchError, Sender, Via, sending_domains};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rebound_db::forecast::{self, AtDomain};
-use rebound_db::{Audience, Error, Pool, servers};
-use rebound_domain::{Campaign, DkimKey, EmailAddress};
+use rebound_db::servers::{self, Kept};
+use rebound_db::{Audience, Error, Pool};
+use rebound_domain::{Campaign, DkimKey, EmailAddress, Limits, Route, Span, WarmUp};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -48,10 +49,12 @@ pub struct Surroundings {
     /// The way back, and the name server.
     pub way: Way,
     /// The host name of the server that takes our mail; `None` where none is in use.
-    pub relay: Option<String>,
-    /// Messages per second that it takes at most.
+    pub relays: Vec<String>,
+    /// Messages a second that all ways together may be given.
     pub per_second: Option<u32>,
-    /// The addresses that hosts see us at, where they are known. Without any, those of the relay are asked for.
+    /// Messages that all ways together may be given in the next 24 hours, by their limits and warm-ups.
+    pub per_day: Option<u32>,
+    /// The addresses of ours that hosts see us at, beside those of the relays.
     pub sources: Vec<IpAddr>,
     /// How messages are signed for the sender's domain.
     pub dkim: DkimState,
@@ -60,19 +63,44 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this installation, for mail from `from`: `configured` is the relay of the configuration, which rules over the server in use.
+    /// Those of this installation, for mail from `from`: `configured` is the way of the configuration, which rules over
+    /// the servers in use.
     ///
     /// # Errors
     /// [`Error`] when the database does not answer.
-    pub async fn of(db: &Pool, way: Way, configured: Option<&Relay>, from: &EmailAddress) -> Result<Self, Error> {
-        let (relay, per_second) = match configured {
-            Some(relay) => (Some(relay.host.clone()), relay.per_second),
-            None => match servers::in_use(db).await? {
-                Some(kept) => (Some(kept.server.host), (kept.server.per_second > 0).then_some(kept.server.per_second)),
-                None => (None, None),
-            },
+    pub async fn of(
+        db: &Pool,
+        way: Way,
+        configured: Option<&Egress>,
+        from: &EmailAddress,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        let (mut relays, mut sources, mut limits) = (vec![], vec![], vec![]);
+        if let Some(egress) = configured {
+            match &egress.via {
+                Via::Relay(relay) => relays.push(relay.host.clone()),
+                Via::Direct(direct) => sources.extend(&direct.source),
+            }
+            limits.push((egress.limits, egress.warm_up));
+        } else {
+            for Kept { server, .. } in servers::in_use(db).await? {
+                match server.route {
+                    Route::Relay { host, .. } => relays.push(host),
+                    Route::Direct { sources: ours } => sources.extend(ours),
+                }
+                limits.push((server.limits, server.warm_up));
+            }
+        }
+        // One way without a limit is as good as none.
+        let together = |limit: &dyn Fn(&(Limits, Option<WarmUp>)) -> Option<u32>| {
+            let all: Option<Vec<u32>> = limits.iter().map(limit).collect();
+            all.filter(|all| !all.is_empty()).map(|all| all.into_iter().fold(0, u32::saturating_add))
         };
-        Ok(Self { way, relay, per_second, sources: vec![], dkim: dkim(db, from).await?, authority: None })
+        let per_second = together(&|(limits, _)| limits.per_second);
+        let per_day = together(&|(limits, warm_up)| {
+            limits.volumes(warm_up.as_ref(), now).find(|volume| volume.span == Span::Day).map(|volume| volume.most)
+        });
+        Ok(Self { way, relays, per_second, per_day, sources, dkim: dkim(db, from).await?, authority: None })
     }
 }
 
@@ -132,7 +160,7 @@ pub async fn outside(
     let expected = audience::expected(db, &at).await?;
     let mut asking = Asking { outside: Outside::default(), unseen: vec![] };
     asking.well("bounces expected", expected.and_then(audience::Expected::finding));
-    asking.outside.findings.extend(takes_long(&at, around.per_second));
+    asking.outside.findings.extend(takes_long(&at, around));
     let is_bulk = bulk(&at);
     let public = Url::parse(&sender.public_url).is_ok_and(|url| !one_click::is_loopback(&url));
     match Dns::new(around.way.nameserver) {
@@ -213,7 +241,7 @@ async fn ask(
     let from = campaign.draft.from.domain();
     // Such a provider's records are its own, and the draft cannot go from there anyway.
     let ours = !envelope::is_mailbox_provider(from);
-    let relay = around.relay.as_deref();
+    let relay = around.relays.first().map(String::as_str);
     let spf = async {
         Ok(spf::look(dns, &sender.return_domain, relay, &sources(dns, around).await?).await?.into_iter().collect())
     };
@@ -267,23 +295,29 @@ fn aligned(from: &str, sender: &Sender, around: &Surroundings, rule: Dmarc) -> O
 
 /// The addresses that hosts see us at, as far as is known.
 async fn sources(dns: &Dns, around: &Surroundings) -> Result<Vec<IpAddr>, Silent> {
-    match &around.relay {
-        _ if !around.sources.is_empty() => Ok(around.sources.clone()),
-        Some(relay) => dns.addresses(relay).await,
-        None => Ok(vec![]),
+    addresses(dns, around, around.relays.iter()).await
+}
+
+async fn addresses(
+    dns: &Dns,
+    around: &Surroundings,
+    relays: impl Iterator<Item = &String>,
+) -> Result<Vec<IpAddr>, Silent> {
+    let mut all = around.sources.clone();
+    for relay in relays {
+        all.extend(dns.addresses(relay).await?);
     }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 /// Whether the sending addresses have names that lead back. A relay of somebody else's is theirs to answer for.
 async fn reverse(dns: &Dns, from: &str, sender: &Sender, around: &Surroundings) -> Result<Vec<Finding>, Silent> {
     let house =
-        |name: &str| domains::aligned(name, from, false) || domains::aligned(name, &sender.return_domain, false);
-    let is_ours = !around.sources.is_empty() || around.relay.as_deref().is_some_and(house);
+        |name: &&String| domains::aligned(name, from, false) || domains::aligned(name, &sender.return_domain, false);
     let mut findings = Vec::new();
-    if !is_ours {
-        return Ok(findings);
-    }
-    for address in sources(dns, around).await?.into_iter().filter(is_public) {
+    for address in addresses(dns, around, around.relays.iter().filter(house)).await?.into_iter().filter(is_public) {
         let names = dns.names(address).await?;
         if names.is_empty() {
             let what = format!("{address} has no name (PTR record).");
@@ -344,9 +378,18 @@ fn bulk(at: &[AtDomain]) -> bool {
     sums.iter().any(|sum| *sum > BULK)
 }
 
-fn takes_long(at: &[AtDomain], per_second: Option<u32>) -> Option<Finding> {
-    let per_second = i64::from(per_second.filter(|limit| *limit > 0)?);
+fn takes_long(at: &[AtDomain], around: &Surroundings) -> Option<Finding> {
     let people: i64 = at.iter().map(|one| one.people).sum();
+    let limit = |limit: Option<u32>| limit.filter(|limit| *limit > 0).map(i64::from);
+    if let Some(per_day) = limit(around.per_day).filter(|per_day| people > *per_day) {
+        let days = (people + per_day - 1) / per_day;
+        let what = format!(
+            "The sending servers may be given {per_day} messages a day now, so that {people} take {days} days, or fewer while a warm-up grows."
+        );
+        let remedy = "Begin earlier, write to fewer people, or raise the daily limit under Sending servers.";
+        return Some(Finding::new(Check::TakesLong, what, remedy));
+    }
+    let per_second = limit(around.per_second)?;
     (people / per_second > LONG).then(|| {
         let hours = people / per_second / 3_600;
         let what = format!("At {per_second} messages a second the last letter leaves after {hours} hours.");
@@ -380,8 +423,19 @@ mod tests {
     #[test]
     fn a_slow_server_is_worth_a_word() {
         let at = [AtDomain { domain: "orchard.test".into(), people: 200_000, new: 0 }];
+        let around = |per_second, per_day| Surroundings {
+            way: Way { listen: ([127, 0, 0, 1], 9).into(), port: 9, nameserver: None },
+            relays: vec![],
+            per_second,
+            per_day,
+            sources: vec![],
+            dkim: DkimState::None,
+            authority: None,
+        };
         for (limit, expected) in [(None, false), (Some(10), false), (Some(2), true)] {
-            assert_eq!(takes_long(&at, limit).is_some(), expected, "{limit:?}");
+            assert_eq!(takes_long(&at, &around(limit, None)).is_some(), expected, "{limit:?}");
         }
+        let finding = takes_long(&at, &around(None, Some(60_000))).unwrap();
+        assert!(finding.what.contains("200000 take 4 days"), "{}", finding.what);
     }
 }

@@ -88,6 +88,15 @@ impl Exchange {
         self.sts
     }
 
+    /// Tells it from others: the same hosts, to be called in the same way.
+    pub(crate) fn place(&self) -> String {
+        let mut place = String::new();
+        for host in &self.hosts {
+            let _ = write!(place, "{} {} {:?};", host.preference, host.name, host.security);
+        }
+        place
+    }
+
     /// Opens a line to the best host that gives one, and says which it is.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Mail hosts found and called, on a small internet of our own.
 
-mod dns;
 mod host;
 mod lines;
 mod lookups;

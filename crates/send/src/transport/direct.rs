@@ -7,7 +7,7 @@ mod opened;
 mod talk;
 
 use super::stream::Protected;
-use super::{Line, Offers, Reply};
+use super::{Line, MESSAGES, Offers, Reply};
 use crate::mx::{Proof, Security, Trust};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
@@ -220,6 +220,7 @@ impl Call<'_> {
             between_messages: true,
             is_cut: false,
             messages: 0,
+            most: MESSAGES,
             is_prompt: false,
         })
     }

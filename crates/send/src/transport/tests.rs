@@ -13,8 +13,6 @@ pub(super) fn relay_at(port: u16) -> Relay {
         tls: Tls::None,
         authority: None,
         login: None,
-        connections: 1,
-        per_second: None,
         hello: "client.example".into(),
     }
 }

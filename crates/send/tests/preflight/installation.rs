@@ -155,8 +155,9 @@ pub(crate) async fn preflight(setup: Setup, db: &Pool) -> Preflight {
     let sender = Sender { keys, return_domain: setup.return_domain, public_url };
     let around = Surroundings {
         way: Way { listen, port: exchanger.port(), nameserver: Some(nameserver) },
-        relay: setup.relay,
+        relays: setup.relay.into_iter().collect(),
         per_second: None,
+        per_day: None,
         sources: vec![],
         dkim: setup.dkim,
         authority: Some(authority),

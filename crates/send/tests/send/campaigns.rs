@@ -81,10 +81,17 @@ async fn a_test_is_real_mail_and_counts_nowhere() {
         ["ines@fernhill.example", "gone@fernhill.example", "p3@orchard.example"].map(|to| to.parse().unwrap()).into();
     let shown_as = contacts::by_key(&db, &"p1@orchard.example".parse::<EmailAddress>().unwrap().key()).await.unwrap();
     let draft = campaign(&db, id).await;
-    let tested =
-        rebound_send::test_send(&db, (&relay.relay, &sender()), &draft, &shown_as.unwrap(), &to, ME, Utc::now())
-            .await
-            .unwrap();
+    let tested = rebound_send::test_send(
+        &db,
+        (&rebound_send::Egress::only(relay.relay.clone(), 1, None), &sender()),
+        &draft,
+        &shown_as.unwrap(),
+        &to,
+        ME,
+        Utc::now(),
+    )
+    .await
+    .unwrap();
 
     let outcomes: Vec<&Outcome> = tested.iter().map(|one| &one.outcome).collect();
     assert!(matches!(outcomes[0], Outcome::Taken(words) if words.contains("queued")), "{outcomes:?}");
@@ -113,7 +120,16 @@ async fn a_relay_that_is_not_there_is_named() {
         contacts::with_ids(&db, &[rebound_domain::ContactId(1)]).await.unwrap().into_values().next().unwrap();
     let to = [ME.parse().unwrap()];
     let draft = campaign(&db, id).await;
-    let error = rebound_send::test_send(&db, (&down, &sender()), &draft, &shown_as, &to, ME, Utc::now()).await;
+    let error = rebound_send::test_send(
+        &db,
+        (&rebound_send::Egress::only(down, 1, None), &sender()),
+        &draft,
+        &shown_as,
+        &to,
+        ME,
+        Utc::now(),
+    )
+    .await;
     assert!(error.unwrap_err().to_string().contains("cannot be reached"));
 }
 
@@ -176,11 +192,20 @@ pub(crate) fn work_as(
     relay: &Relayed,
     sender: Sender,
 ) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    work_by(db, url, vec![rebound_send::Egress::only(relay.relay.clone(), 2, None)], sender)
+}
+
+pub(crate) fn work_by(
+    db: &Pool,
+    url: String,
+    ways: Vec<rebound_send::Egress>,
+    sender: Sender,
+) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let stop = CancellationToken::new();
     let worker = Worker {
         db: db.clone(),
         url,
-        relay: relay.relay.clone(),
+        ways,
         sender,
         clock: Clock::wall(),
         wake: std::sync::Arc::default(),

@@ -24,7 +24,12 @@ pub(crate) async fn start(refusals: &[&str]) -> Relayed {
 
 /// The same, with its own answer to EHLO.
 pub(crate) async fn start_offering(offers: &'static str, refusals: &[&str]) -> Relayed {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    start_at("127.0.0.1:0", offers, refusals).await
+}
+
+/// The same, at an address of its own.
+pub(crate) async fn start_at(address: &str, offers: &'static str, refusals: &[&str]) -> Relayed {
+    let socket = TcpListener::bind(address).await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let (kept, refusal) = (Arc::clone(&taken), refusals.first().map(|words| (*words).to_owned()));
@@ -39,8 +44,6 @@ pub(crate) async fn start_offering(offers: &'static str, refusals: &[&str]) -> R
         tls: Tls::None,
         authority: None,
         login: None,
-        connections: 2,
-        per_second: None,
         hello: "client.example".into(),
     };
     Relayed { relay, taken }

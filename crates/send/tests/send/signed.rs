@@ -116,9 +116,17 @@ async fn mail_is_signed_as_soon_as_its_keys_are_seen() {
         let shown_as = contacts::by_key(&house.db, &shown_as.key()).await.unwrap().unwrap();
         let draft = campaign(&house.db, house.draft).await;
         let to = [ME.parse().unwrap()];
-        rebound_send::test_send(&house.db, (&relay.relay, &sender()), &draft, &shown_as, &to, ME, Utc::now())
-            .await
-            .unwrap();
+        rebound_send::test_send(
+            &house.db,
+            (&rebound_send::Egress::only(relay.relay.clone(), 1, None), &sender()),
+            &draft,
+            &shown_as,
+            &to,
+            ME,
+            Utc::now(),
+        )
+        .await
+        .unwrap();
         let test = since(&relay, 30);
         assert!(test.len() == 1 && test[0].contains("[Test]"));
         assert_verified(&test, &new, 2).await;

@@ -8,7 +8,7 @@ use crate::session::{Launch, Submitted};
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use rebound_domain::{CampaignState, EmailAddress};
-use rebound_send::{Relay, TestError, servers, test_send};
+use rebound_send::{Egress, TestError, servers, test_send};
 use serde::Deserialize;
 
 /// Addresses of one test at most.
@@ -34,23 +34,20 @@ pub(crate) async fn test(
     let to = addresses(&form.to).map_err(PageError::NotNow)?;
     let now = app.now();
     let whom = reader(&app.db, &campaign, form.whom, now).await?;
-    let relay = relay(&app).await?;
-    test_send(&app.db, (&relay, &app.sender), &campaign, &whom, &to, by.actor(), now).await?;
+    let egress = egress(&app).await?;
+    test_send(&app.db, (&egress, &app.sender), &campaign, &whom, &to, by.actor(), now).await?;
     Ok(Redirect::to(&format!("/campaigns/{id}?as={}#test", whom.id)))
 }
 
-/// The relay that campaigns go through.
-async fn relay(app: &App) -> Result<Relay, PageError> {
-    if let Some(relay) = &app.installation.relay {
-        return Ok(relay.clone());
+/// The first of the ways that campaigns go.
+async fn egress(app: &App) -> Result<Egress, PageError> {
+    if let Some(egress) = &app.installation.egress {
+        return Ok(egress.clone());
     }
-    match servers::in_use(&app.db, &app.sender.keys).await {
-        Ok(Some(relay)) => Ok(relay),
-        Ok(None) => {
-            Err(PageError::NotNow("there is no sending server yet; an admin adds one under Sending servers".into()))
-        }
-        Err(error) => Err(PageError::Broken(Box::new(error))),
-    }
+    let ways = servers::in_use(&app.db, &app.sender.keys, &app.installation.direct).await;
+    let none = "there is no sending server yet; an admin adds one under Sending servers";
+    let first = ways.map_err(|error| PageError::Broken(Box::new(error)))?.into_iter().next();
+    first.ok_or_else(|| PageError::NotNow(none.into()))
 }
 
 fn addresses(text: &str) -> Result<Vec<EmailAddress>, String> {

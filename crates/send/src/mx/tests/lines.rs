@@ -1,7 +1,7 @@
 //! From hosts to a line.
 
 use super::host::{Manner, StartTls};
-use super::world::World;
+use super::world::{World, ip};
 use crate::mx::{Answered, Protection};
 use crate::transport::direct::Patience;
 use crate::transport::{Answer, Envelope, Mail, Wire};
@@ -62,15 +62,15 @@ async fn the_next_host_is_called_when_the_first_one_is_dead_or_busy() {
         let world = orchard().await;
         match manner {
             Some(manner) => drop(world.host(HOSTS[0].0, HOSTS[0].1, manner).await),
-            None => drop(world.names.address(HOSTS[0].0, HOSTS[0].1)),
+            None => drop(world.names.address(HOSTS[0].0, ip(HOSTS[0].1))),
         }
         // At first the second one does not answer either.
-        world.names.address(HOSTS[1].0, HOSTS[1].1);
+        world.names.address(HOSTS[1].0, ip(HOSTS[1].1));
         let none = world.exchanges().of("orchard.example").await.unwrap().probe(Utc::now()).await.unwrap_err();
         assert!(none.words.contains(word) && none.words.contains(HOSTS[1].0), "{}", none.words);
         assert_eq!((none.permanent, none.cause), (false, BounceCause::HostUnreachable));
 
-        world.names.remove(HOSTS[1].0);
+        world.names.remove(HOSTS[1].0, None);
         let second = world.host(HOSTS[1].0, HOSTS[1].1, Manner::plain()).await;
         let exchange = world.exchanges().of("orchard.example").await.unwrap();
         let answered = exchange.probe(Utc::now()).await.unwrap();
@@ -118,7 +118,7 @@ async fn only_a_no_of_all_hosts_is_for_good() {
 async fn a_dead_address_rests_and_is_tried_again() {
     let world = orchard().await;
     for (name, address) in HOSTS {
-        world.names.address(name, address);
+        world.names.address(name, ip(address));
     }
     let exchange = world.exchanges().of("orchard.example").await.unwrap();
     let now = Utc::now();
@@ -181,7 +181,7 @@ async fn a_host_is_reached_by_ipv6() {
     let world = orchard().await;
     let host = world.host(HOSTS[0].0, "::1", Manner::plain()).await;
     // Nobody answers at its other address, which is called first.
-    world.names.address(HOSTS[0].0, HOSTS[0].1);
+    world.names.address(HOSTS[0].0, ip(HOSTS[0].1));
     let exchange = world.exchanges().of("orchard.example").await.unwrap();
     let answered = exchange.probe(Utc::now()).await.unwrap();
     let expected =

@@ -1,6 +1,6 @@
 //! From a domain to its hosts.
 
-use super::world::World;
+use super::world::{World, ip};
 use crate::mx::{Exchange, NoExchange};
 use hickory_resolver::proto::rr::RecordType;
 use rebound_domain::BounceCause;
@@ -19,8 +19,8 @@ fn none(answer: Result<Arc<Exchange>, NoExchange>) -> NoExchange {
 async fn hosts_come_in_the_order_of_their_preference() {
     let world = World::new().await;
     world.names.mx("orchard.example", 20, "b.orchard.example").mx("orchard.example", 5, "A.Orchard.Example");
-    world.names.address("a.orchard.example", "127.0.0.2").address("a.orchard.example", "::1");
-    world.names.address("b.orchard.example", "127.0.0.3");
+    world.names.address("a.orchard.example", ip("127.0.0.2")).address("a.orchard.example", ip("::1"));
+    world.names.address("b.orchard.example", ip("127.0.0.3"));
     let exchange = world.exchanges().of("Orchard.Example").await.unwrap();
     assert_eq!(names(&exchange), [(5, "a.orchard.example"), (20, "b.orchard.example")]);
     assert_eq!(world.names.asked("orchard.example", RecordType::MX), 2, "once, and once whether it is proven");
@@ -36,7 +36,7 @@ async fn hosts_come_in_the_order_of_their_preference() {
 #[tokio::test]
 async fn a_domain_without_mx_records_is_its_own_host() {
     let world = World::new().await;
-    world.names.address("plain.example", "127.0.0.2").alias("other.example", "plain.example");
+    world.names.address("plain.example", ip("127.0.0.2")).alias("other.example", "plain.example");
     let exchanges = world.exchanges();
     for domain in ["plain.example", "other.example"] {
         let exchange = exchanges.of(domain).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_domain_without_mx_records_is_its_own_host() {
 #[tokio::test]
 async fn a_domain_beyond_ascii_is_asked_for_as_name_servers_know_it() {
     let world = World::new().await;
-    world.names.mx("xn--bcher-kva.example", 10, "mx_1.example").address("mx_1.example", "127.0.0.2");
+    world.names.mx("xn--bcher-kva.example", 10, "mx_1.example").address("mx_1.example", ip("127.0.0.2"));
     let exchanges = world.exchanges();
     for domain in ["bücher.example", "BÜCHER.example.", "xn--bcher-kva.example"] {
         assert_eq!(names(&exchanges.of(domain).await.unwrap()), [(10, "mx_1.example")]);
@@ -60,7 +60,7 @@ async fn a_domain_beyond_ascii_is_asked_for_as_name_servers_know_it() {
 async fn aliases_are_followed() {
     let world = World::new().await;
     world.names.alias("alias.example", "orchard.example").mx("orchard.example", 10, "mx.orchard.example");
-    world.names.alias("mx.orchard.example", "host.example").address("host.example", "127.0.0.2");
+    world.names.alias("mx.orchard.example", "host.example").address("host.example", ip("127.0.0.2"));
     let exchange = world.exchanges().of("alias.example").await.unwrap();
     assert_eq!(names(&exchange), [(10, "mx.orchard.example")]);
     assert_eq!(exchange.hosts()[0].addresses.len(), 1);
@@ -89,7 +89,7 @@ async fn what_takes_no_mail_says_so_for_good() {
 #[tokio::test]
 async fn what_is_not_said_may_be_said_later() {
     let world = World::new().await;
-    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", "127.0.0.2");
+    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", ip("127.0.0.2"));
     let exchanges = world.exchanges();
     for failing in ["orchard.example", "mx.orchard.example"] {
         world.names.fail(failing);
@@ -107,7 +107,7 @@ async fn what_is_not_said_may_be_said_later() {
 async fn who_denies_the_whole_world_is_not_believed() {
     let world = World::new().await;
     world.names.text("bare.example", "v=spf1 -all");
-    world.names.remove(".");
+    world.names.remove(".", None);
     for domain in ["gone.example", "bare.example"] {
         let none = none(world.exchanges().of(domain).await);
         assert_eq!((none.permanent, none.cause), (false, BounceCause::HostUnreachable), "{}", none.words);
@@ -119,7 +119,7 @@ async fn who_denies_the_whole_world_is_not_believed() {
 async fn hosts_without_addresses_are_no_reason_to_give_up() {
     let world = World::new().await;
     world.names.mx("dangling.example", 10, "gone.dangling.example");
-    world.names.mx("inward.example", 10, "mx.inward.example").address("mx.inward.example", "169.254.169.254");
+    world.names.mx("inward.example", 10, "mx.inward.example").address("mx.inward.example", ip("169.254.169.254"));
     for domain in ["dangling.example", "inward.example"] {
         let none = none(world.exchanges().of(domain).await);
         assert_eq!((none.permanent, none.cause), (false, BounceCause::HostUnreachable), "{}", none.words);
@@ -134,10 +134,10 @@ async fn mail_that_would_come_back_to_us_does_not_go() {
     world.names.mx("both.example", 30, "behind.both.example");
     world.names.mx("ours.example", 10, "out.sender.example").mx("ours.example", 20, "mx.both.example");
     for host in ["mx.both.example", "behind.both.example", "out.sender.example"] {
-        world.names.address(host, "127.0.0.2");
+        world.names.address(host, ip("127.0.0.2"));
     }
-    world.names.mx("address.example", 10, "a.address.example").address("a.address.example", "192.0.2.1");
-    world.names.mx("address.example", 10, "0.address.example").address("0.address.example", "192.0.2.2");
+    world.names.mx("address.example", 10, "a.address.example").address("a.address.example", ip("192.0.2.1"));
+    world.names.mx("address.example", 10, "0.address.example").address("0.address.example", ip("192.0.2.2"));
     let mut settings = world.settings();
     settings.source.push("192.0.2.1".parse().unwrap());
     let exchanges = world.exchanges_with(settings);
@@ -151,7 +151,7 @@ async fn mail_that_would_come_back_to_us_does_not_go() {
 #[tokio::test]
 async fn many_who_ask_at_once_cost_one_question() {
     let world = World::new().await;
-    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", "127.0.0.2");
+    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", ip("127.0.0.2"));
     let exchanges = world.exchanges();
     let all = futures_util::future::join_all((0..50).map(|_| exchanges.of("orchard.example"))).await;
     assert!(all.iter().all(Result::is_ok));
@@ -171,7 +171,7 @@ async fn the_number_of_hosts_and_addresses_is_bounded() {
         let name = format!("mx{host}.many.example");
         world.names.mx("many.example", host, &name);
         for address in 0..15 {
-            world.names.address(&name, &format!("127.0.{host}.{}", address + 1));
+            world.names.address(&name, ip(&format!("127.0.{host}.{}", address + 1)));
         }
     }
     let exchange = world.exchanges().of("many.example").await.unwrap();
@@ -182,7 +182,7 @@ async fn the_number_of_hosts_and_addresses_is_bounded() {
 #[tokio::test]
 async fn a_long_answer_is_fetched_over_tcp() {
     let world = World::new().await;
-    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", "127.0.0.2");
+    world.names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", ip("127.0.0.2"));
     world.names.truncate();
     let exchange = world.exchanges().of("orchard.example").await.unwrap();
     assert_eq!(names(&exchange), [(10, "mx.orchard.example")]);

@@ -96,7 +96,7 @@ async fn a_policy_is_fetched_once_and_kept_when_its_record_is_hidden() {
     for _ in 0..3 {
         is_refused(exchanges.of("orchard.example").await.unwrap().probe(Utc::now()).await, "STARTTLS");
         exchanges.known.invalidate("orchard.example").await;
-        world.names.remove("_mta-sts.orchard.example");
+        world.names.remove("_mta-sts.orchard.example", None);
     }
     assert_eq!(*fetched.lock().unwrap(), 1);
 }

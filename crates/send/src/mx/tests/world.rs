@@ -1,14 +1,18 @@
 //! A small internet on this machine: a name server, mail hosts, and a page over https.
 
-use super::dns::NameServer;
 use super::host::{Authority, MailHost, Manner};
 use crate::mx::{DirectSettings, Exchanges};
 use crate::transport::direct::Patience;
+use rebound_sandbox::names::NameServer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+pub(super) fn ip(text: &str) -> std::net::IpAddr {
+    text.parse().unwrap()
+}
 
 pub(super) struct World {
     pub(super) names: NameServer,
@@ -26,7 +30,7 @@ impl World {
         let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let names = NameServer::default();
         Self {
-            nameserver: names.start().await,
+            nameserver: names.start().await.unwrap(),
             names,
             authority: Authority::new(),
             port: held.local_addr().unwrap().port(),
@@ -57,14 +61,14 @@ impl World {
 
     /// A mail host named `name` at `address`.
     pub(super) async fn host(&self, name: &str, address: &str, manner: Manner) -> MailHost {
-        self.names.address(name, address);
+        self.names.address(name, ip(address));
         MailHost::start(SocketAddr::new(address.parse().unwrap(), self.port), manner).await
     }
 
     /// Publishes a policy of `domain`, as a whole answer of a web server.
     pub(super) async fn policy(&self, domain: &str, answer: String) -> Arc<Mutex<usize>> {
         let name = format!("mta-sts.{domain}");
-        self.names.text(&format!("_mta-sts.{domain}"), "v=STSv1; id=1;").address(&name, "127.0.0.1");
+        self.names.text(&format!("_mta-sts.{domain}"), "v=STSv1; id=1;").address(&name, ip("127.0.0.1"));
         let (config, _) = self.authority.vouches_for(&name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         *self.https.lock().unwrap() = Some(listener.local_addr().unwrap().port());

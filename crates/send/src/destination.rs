@@ -1,0 +1,161 @@
+//! Where messages wait for lines that lead to one place: a relay, or the mail hosts of a receiver.
+
+use crate::Relay;
+use crate::mx::{Exchange, NoLine};
+use crate::outlet::Outlet;
+use crate::prepare::Prepared;
+use crate::transport::{Line, RelayDown};
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify, mpsc};
+
+/// A line to a relay that nobody uses for so long is closed, before the relay does.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A line to a receiver is kept for so long: the next message to it may be on its way.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Where messages wait for lines to one place.
+pub(crate) struct Destination {
+    pub(crate) outlet: Arc<Outlet>,
+    to: To,
+    waiting: mpsc::UnboundedSender<Prepared>,
+    ready: Mutex<mpsc::UnboundedReceiver<Prepared>>,
+    /// Messages that are made ready for it or wait.
+    expected: AtomicUsize,
+    /// Lines that serve it, those that are being opened included.
+    pub(super) lines: AtomicUsize,
+}
+
+enum To {
+    Relay(Relay),
+    Receiver(Arc<Exchange>, Arc<Notify>),
+}
+
+/// Why no line leads there.
+pub(crate) enum Unopened {
+    /// The relay is not there, or takes no more lines: the message goes another way, or later.
+    Relay,
+    /// No mail host of the receiver gave one: that is an answer to the message.
+    Receiver(Box<NoLine>),
+}
+
+/// What a line that has nothing to do shall do.
+pub(crate) enum Next {
+    Message(Box<Prepared>),
+    /// Close, and come again when there is something.
+    Rest,
+    /// Close for good.
+    Leave,
+}
+
+impl Destination {
+    pub(crate) fn relay(outlet: Arc<Outlet>, relay: Relay) -> Self {
+        Self::new(outlet, To::Relay(relay))
+    }
+
+    /// The hosts of `exchange`; lines that linger are closed when somebody else `wants` one.
+    pub(crate) fn receiver(outlet: Arc<Outlet>, exchange: Arc<Exchange>, wants: Arc<Notify>) -> Self {
+        Self::new(outlet, To::Receiver(exchange, wants))
+    }
+
+    fn new(outlet: Arc<Outlet>, to: To) -> Self {
+        let (waiting, ready) = mpsc::unbounded_channel();
+        let (expected, lines) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { outlet, to, waiting, ready: Mutex::new(ready), expected, lines }
+    }
+
+    /// A message for it is being made.
+    pub(crate) fn expect(&self) -> usize {
+        self.expected.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Messages that are being made, or wait.
+    pub(crate) fn expected(&self) -> usize {
+        self.expected.load(Ordering::SeqCst)
+    }
+
+    /// A message is ready. There are never more than the outlet has room for.
+    pub(crate) fn put(&self, prepared: Prepared) {
+        // Both ends are here.
+        let _ = self.waiting.send(prepared);
+    }
+
+    /// A message that is ready, if there is one. Whoever holds the lock waits: then there is none.
+    pub(crate) fn at_hand(&self) -> Option<Prepared> {
+        let prepared = self.ready.try_lock().ok()?.try_recv().ok()?;
+        Some(self.taken(prepared))
+    }
+
+    /// The next message, or what else to do. Cancelled, it has taken none.
+    pub(crate) async fn next(&self) -> Next {
+        let next = async {
+            let prepared = self.ready.lock().await.recv().await;
+            prepared.map_or(Next::Leave, |prepared| Next::Message(Box::new(self.taken(prepared))))
+        };
+        tokio::pin!(next);
+        match &self.to {
+            To::Relay(_) => tokio::select! {
+                biased;
+                next = &mut next => next,
+                () = tokio::time::sleep(IDLE) => Next::Rest,
+            },
+            To::Receiver(_, wants) => tokio::select! {
+                biased;
+                next = &mut next => next,
+                () = wants.notified() => Next::Leave,
+                () = tokio::time::sleep(LINGER) => Next::Leave,
+            },
+        }
+    }
+
+    /// The next message, however long it takes.
+    pub(crate) async fn wait(&self) -> Option<Prepared> {
+        let prepared = self.ready.lock().await.recv().await?;
+        Some(self.taken(prepared))
+    }
+
+    fn taken(&self, (mut ready, message): Prepared) -> Prepared {
+        self.expected.fetch_sub(1, Ordering::SeqCst);
+        ready.job.pass.place = None;
+        (ready, message)
+    }
+
+    /// Opens a line.
+    pub(crate) async fn open(&self, per_connection: u32, now: DateTime<Utc>) -> Result<Line, Unopened> {
+        let line = match &self.to {
+            To::Relay(relay) => self.open_to_relay(relay).await?,
+            To::Receiver(exchange, _) => match Box::pin(exchange.open(now)).await {
+                Ok((line, _)) => line.carrying(per_connection),
+                Err(none) => return Err(Unopened::Receiver(Box::new(none))),
+            },
+        };
+        self.outlet.open.fetch_add(1, Ordering::Relaxed);
+        Ok(line)
+    }
+
+    async fn open_to_relay(&self, relay: &Relay) -> Result<Line, Unopened> {
+        let down = &self.outlet.down;
+        let why = match Line::open(relay).await {
+            Ok(line) => {
+                down.send_if_modified(|down| down.take().is_some());
+                return Ok(line);
+            }
+            Err(why) => why,
+        };
+        if self.outlet.open.load(Ordering::Relaxed) > 0 {
+            // A relay that takes no more lines than it has is not down.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        } else {
+            down.send_if_modified(|down: &mut Option<RelayDown>| down.replace(why.clone()).as_ref() != Some(&why));
+        }
+        Err(Unopened::Relay)
+    }
+
+    /// A line is closed, or broke.
+    pub(crate) fn closed(&self) {
+        self.outlet.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

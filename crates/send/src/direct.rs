@@ -1,0 +1,165 @@
+//! From a recipient to the mail hosts of its receiver, and as many lines to them as it likes.
+//!
+//! ```text
+//! chosen ─▶ mail hosts of its domain ─▶ lane of the receiver ─▶ Destination ─▶ lines, so many to a receiver
+//!              none: an answer             rests: later           one per set of hosts
+//! ```
+
+use crate::attempt::{Claimed, Job, Pass, Shared, held_back, no_exchange};
+use crate::connection::connection;
+use crate::destination::Destination;
+use crate::mx::{Exchange, Exchanges};
+use crate::outlet::Outlet;
+use futures_util::StreamExt;
+use rebound_domain::{PaceRules, Receiver};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Domains that are asked for at a time.
+const ASKING: usize = 256;
+
+/// Receivers whose connections are counted, before those without any are forgotten.
+const MANY: usize = 4_096;
+
+/// All receivers that are written to.
+pub(crate) struct Direct {
+    outlet: Arc<Outlet>,
+    exchanges: Exchanges,
+    chosen: mpsc::Sender<(Claimed, Pass)>,
+    jobs: mpsc::Sender<Job>,
+    /// By the hosts they lead to.
+    destinations: Mutex<HashMap<String, Arc<Destination>>>,
+    /// Connections that a receiver may still be given.
+    receivers: Mutex<HashMap<Receiver, Arc<Semaphore>>>,
+    /// Connections over all.
+    connections: Arc<Semaphore>,
+    /// Somebody waits for a connection: one that only lingers shall be closed.
+    wants: Arc<Notify>,
+}
+
+impl Direct {
+    /// Starts to look for the hosts of what is chosen, until `shared` ends.
+    pub(crate) fn start(
+        outlet: Arc<Outlet>,
+        exchanges: Exchanges,
+        jobs: mpsc::Sender<Job>,
+    ) -> (Arc<Self>, mpsc::Receiver<(Claimed, Pass)>) {
+        let (chosen, incoming) = mpsc::channel(ASKING);
+        let connections = Arc::new(Semaphore::new(outlet.connections));
+        let (destinations, receivers, wants) = (Mutex::default(), Mutex::default(), Arc::default());
+        (Arc::new(Self { outlet, exchanges, chosen, jobs, destinations, receivers, connections, wants }), incoming)
+    }
+
+    /// Takes what was chosen to go straight.
+    pub(crate) async fn take(&self, claimed: Claimed, pass: Pass) {
+        // Who no longer takes it is ending, and gives everything back.
+        let _ = self.chosen.send((claimed, pass)).await;
+    }
+
+    /// Finds the hosts of each.
+    pub(crate) async fn run(self: Arc<Self>, shared: Arc<Shared>, incoming: mpsc::Receiver<(Claimed, Pass)>) {
+        let incoming = futures_util::stream::unfold(incoming, async |mut incoming| {
+            let next = incoming.recv().await?;
+            Some((next, incoming))
+        });
+        let finding = incoming.for_each_concurrent(ASKING, |(claimed, pass)| {
+            let (direct, shared) = (Arc::clone(&self), Arc::clone(&shared));
+            async move { direct.find(&shared, claimed, pass).await }
+        });
+        shared.ending.run_until_cancelled(finding).await;
+    }
+
+    async fn find(self: &Arc<Self>, shared: &Arc<Shared>, claimed: Claimed, pass: Pass) {
+        let (now, outlet) = (shared.now(), &self.outlet);
+        let exchange = match self.exchanges.of(claimed.contact.address.domain()).await {
+            Ok(exchange) => exchange,
+            Err(none) => {
+                let receiver = Receiver::of_domain(claimed.contact.address.domain());
+                let heard = no_exchange(shared, (outlet, &receiver), &claimed, &none).await;
+                shared.journal.step(Some(heard), None).await;
+                return;
+            }
+        };
+        let receiver = exchange.receiver();
+        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
+            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), now);
+            shared.journal.step(Some(heard), None).await;
+            return;
+        }
+        let to = self.destination(&exchange);
+        let wanted = to.expect();
+        self.serve(shared, &to, &receiver, wanted);
+        let Claimed { lease, contact, composer } = claimed;
+        let (to, outlet) = (Arc::downgrade(&to), Arc::clone(outlet));
+        let _ = self.jobs.send(Job { lease, contact, composer, to, outlet, receiver, pass }).await;
+    }
+
+    /// One destination for all domains that have the same hosts, with the same protection.
+    fn destination(&self, exchange: &Arc<Exchange>) -> Arc<Destination> {
+        let mut destinations = lock(&self.destinations);
+        let to = destinations.entry(exchange.place()).or_insert_with(|| {
+            Arc::new(Destination::receiver(Arc::clone(&self.outlet), Arc::clone(exchange), Arc::clone(&self.wants)))
+        });
+        Arc::clone(to)
+    }
+
+    /// Sees to it that a line comes, unless there are as many as there are messages.
+    fn serve(self: &Arc<Self>, shared: &Arc<Shared>, to: &Arc<Destination>, receiver: &Receiver, wanted: usize) {
+        let (most, _) = PaceRules::built_in().limits(receiver);
+        let enough = wanted.min(usize::try_from(most).unwrap_or(usize::MAX));
+        let more =
+            to.lines.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lines| (lines < enough).then_some(lines + 1));
+        if more.is_ok() {
+            let line = Arc::clone(self).line(Arc::clone(shared), Arc::clone(to), receiver.clone());
+            shared.spawn(line);
+        }
+    }
+
+    /// One line after its connection is free.
+    async fn line(self: Arc<Self>, shared: Arc<Shared>, to: Arc<Destination>, receiver: Receiver) {
+        let place = async {
+            let one = self.of_receiver(&receiver).acquire_owned().await.ok()?;
+            Some((one, self.of_all().await?))
+        };
+        if let Some(Some(place)) = shared.ending.run_until_cancelled(place).await {
+            Box::pin(connection(Arc::clone(&shared), Arc::clone(&to))).await;
+            drop(place);
+        }
+        to.lines.fetch_sub(1, Ordering::SeqCst);
+        // A message that came while this line was leaving.
+        let expected = to.expected();
+        if expected > 0 && !shared.ending.is_cancelled() {
+            self.serve(&shared, &to, &receiver, expected);
+        } else if to.lines.load(Ordering::SeqCst) == 0 {
+            lock(&self.destinations).retain(|_, known| !Arc::ptr_eq(known, &to) || Arc::strong_count(known) > 2);
+        }
+    }
+
+    fn of_receiver(&self, receiver: &Receiver) -> Arc<Semaphore> {
+        let mut receivers = lock(&self.receivers);
+        if receivers.len() >= MANY && receivers.len().is_power_of_two() {
+            receivers.retain(|_, places| Arc::strong_count(places) > 1);
+        }
+        let (most, _) = PaceRules::built_in().limits(receiver);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Arc::clone(receivers.entry(receiver.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))))
+    }
+
+    async fn of_all(&self) -> Option<OwnedSemaphorePermit> {
+        let connections = Arc::clone(&self.connections);
+        match Arc::clone(&connections).try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                self.wants.notify_one();
+                connections.acquire_owned().await.ok()
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves it whole: each change is a single step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,189 @@
+//! Several ways at once: by weight, within limits, one for another, and straight to receivers.
+
+use crate::campaigns::{campaign, furnish, sender, work_by};
+use crate::relay::{self, Relayed};
+use chrono::{TimeDelta, Utc};
+use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, subscriptions};
+use rebound_domain::{
+    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, Limits, Permanence, ServerId, StateName, WarmUp,
+};
+use rebound_sandbox::names::NameServer;
+use rebound_send::mx::DirectSettings;
+use rebound_send::{Egress, Relay, Via};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const ME: &str = "ines@fernhill.example";
+
+/// An installation with a launched campaign to these people and no others.
+async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = rebound_db::temporary(folder.path()).await.unwrap();
+    let (id, before) = (furnish(&db).await, Utc::now() - TimeDelta::hours(1));
+    let list = rebound_db::lists::ensure(&db, "Ways", before).await.unwrap().id;
+    let people: Vec<(EmailAddress, Fields)> =
+        people.iter().map(|address| (address.parse().unwrap(), Fields::new())).collect();
+    contacts::add(&db, &people, before).await.unwrap();
+    let keys: Vec<_> = people.iter().map(|(address, _)| address.key()).collect();
+    subscriptions::confirm_all(&db, list, &keys, "a test", before).await.unwrap();
+    let draft = rebound_domain::Draft { list, name: "Ways".into(), ..campaign(&db, id).await.draft };
+    let id = campaigns::create(&db, &draft, before).await.unwrap();
+    rebound_send::launch(&db, id, &sender(), ME, Utc::now()).await.unwrap();
+    (db, id, folder)
+}
+
+fn people(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("w{number}@orchard.example")).collect()
+}
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("worker.db").display())
+}
+
+fn way(number: i64, relay: &Relay, weight: u16, limits: Limits) -> Egress {
+    let name = format!("Way {number}");
+    Egress { id: ServerId(number), name, weight, limits, ..Egress::only(relay.clone(), 2, None) }
+}
+
+async fn until<T>(what: &str, found: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = found().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never came to {what}")
+}
+
+async fn sent(db: &Pool, id: CampaignId) {
+    until("the end of the campaign", async || (campaign(db, id).await.state == CampaignState::Sent).then_some(()))
+        .await;
+}
+
+async fn accepted(db: &Pool, id: CampaignId) -> i64 {
+    deliveries::counts(db, id).await.unwrap().get(&StateName::Accepted).copied().unwrap_or(0)
+}
+
+fn count(relay: &Relayed) -> usize {
+    relay.messages().len()
+}
+
+#[tokio::test]
+async fn each_way_has_its_share() {
+    let (db, id, folder) = launched(&people(400)).await;
+    let (large, small) = (relay::start(&[]).await, relay::start(&[]).await);
+    let ways = vec![way(1, &large.relay, 3, Limits::default()), way(2, &small.relay, 1, Limits::default())];
+    let (stop, worker) = work_by(&db, url(&folder), ways, sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+    let (large, small) = (count(&large), count(&small));
+    assert_eq!(large + small, 400);
+    assert!((280..=320).contains(&large), "{large} of 400 by the one with three quarters of the weight");
+}
+
+#[tokio::test]
+async fn where_one_is_not_there_the_other_goes_on() {
+    let (db, id, folder) = launched(&people(60)).await;
+    let (there, mut gone) = (relay::start(&[]).await, relay::start(&[]).await.relay);
+    gone.port = 9;
+    let ways = vec![way(1, &gone, 50, Limits::default()), way(2, &there.relay, 1, Limits::default())];
+    let (stop, worker) = work_by(&db, url(&folder), ways, sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((count(&there), accepted(&db, id).await), (60, 60));
+}
+
+#[tokio::test]
+async fn no_way_is_given_more_than_its_limit_and_the_campaign_says_why_it_waits() {
+    let (db, id, folder) = launched(&people(120)).await;
+    let (new, old) = (relay::start(&[]).await, relay::start(&[]).await);
+    let warm_up = Some(WarmUp { from: Utc::now(), first: 15, growth: 30, until: 1_000 });
+    let ways = vec![
+        Egress { warm_up, ..way(1, &new.relay, 1, Limits::default()) },
+        way(2, &old.relay, 1, Limits { per_hour: Some(70), ..Limits::default() }),
+    ];
+    let (stop, worker) = work_by(&db, url(&folder), ways.clone(), sender());
+    let reason = until("a campaign that waits", async || {
+        let campaign = campaign(&db, id).await;
+        (campaign.state == CampaignState::Waiting).then_some(campaign.reason).flatten()
+    })
+    .await;
+    assert!(reason.starts_with("Way 2 was given as much as its limits allow"), "{reason}");
+    until("all that may go", async || (accepted(&db, id).await == 85).then_some(())).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((count(&new), count(&old)), (15, 70));
+
+    // A new start does not forget what was given.
+    let (stop, worker) = work_by(&db, url(&folder), ways.clone(), sender());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((count(&new), count(&old)), (15, 70));
+
+    // Without limits it goes on by itself.
+    let free = vec![way(2, &old.relay, 1, Limits::default())];
+    let (stop, worker) = work_by(&db, url(&folder), free, sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((count(&new), count(&old)), (15, 105));
+}
+
+#[tokio::test]
+async fn mail_goes_straight_to_the_hosts_of_each_domain() {
+    let everybody: Vec<String> = ["orchard", "hosted", "meadow", "nowhere", "declines"]
+        .iter()
+        .flat_map(|domain| (0..8).map(move |number| format!("w{number}@{domain}.example")))
+        .chain(["gone@meadow.example".to_owned()])
+        .collect();
+    let (db, id, folder) = launched(&everybody).await;
+    let offers = "250-host\r\n250-PIPELINING\r\n250 SIZE\r\n";
+    let orchard = relay::start_at("127.0.0.2:0", offers, &[]).await;
+    let port = orchard.relay.port;
+    let plain = "250-host\r\n250 SIZE\r\n";
+    let meadow = relay::start_at(&format!("127.0.0.3:{port}"), plain, &["550 5.1.1 no such user here"]).await;
+    let names = NameServer::default();
+    names.mx("orchard.example", 10, "mx.orchard.example").mx("hosted.example", 10, "mx.orchard.example");
+    names.address("mx.orchard.example", Ipv4Addr::new(127, 0, 0, 2));
+    names.mx("meadow.example", 10, "dead.meadow.example").mx("meadow.example", 20, "mx.meadow.example");
+    names.address("dead.meadow.example", Ipv4Addr::new(127, 0, 0, 9));
+    names.address("mx.meadow.example", Ipv4Addr::new(127, 0, 0, 3));
+    names.mx("declines.example", 0, ".");
+    let settings = DirectSettings {
+        hello: "out.fernhill.example".into(),
+        source: vec![Ipv4Addr::LOCALHOST.into()],
+        nameserver: Some(names.start().await.unwrap()),
+        port,
+        ..DirectSettings::default()
+    };
+    let straight = Egress {
+        id: ServerId(4),
+        name: "Straight".into(),
+        via: Via::Direct(settings),
+        connections: 8,
+        weight: 1,
+        limits: Limits::default(),
+        warm_up: None,
+    };
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight], sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+
+    let (orchard, meadow) = (orchard.messages(), meadow.messages());
+    assert_eq!((orchard.len(), meadow.len(), accepted(&db, id).await), (16, 8, 24));
+    let to = |messages: &[String], domain: &str| messages.iter().filter(|text| text.contains(domain)).count();
+    assert_eq!((to(&orchard, "@orchard.example"), to(&orchard, "@hosted.example")), (8, 8));
+    let verdict = async |address: &str| {
+        let key = address.parse::<EmailAddress>().unwrap().key();
+        let verdict = bounces::of_key(&db, &key, 9).await.unwrap().remove(0).verdict;
+        (verdict.cause, verdict.permanence)
+    };
+    assert_eq!(verdict("w1@nowhere.example").await, (BounceCause::DomainUnknown, Permanence::Hard));
+    assert_eq!(verdict("w1@declines.example").await, (BounceCause::DomainUnknown, Permanence::Hard));
+    assert_eq!(verdict("gone@meadow.example").await, (BounceCause::MailboxUnknown, Permanence::Hard));
+}
