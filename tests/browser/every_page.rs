@@ -82,7 +82,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/audit/{id}/undo", Else), // see `furnished::undo_pages`
     ("/audit/export", File("/audit/export")),
     ("/servers", Page(&["/servers"])),
-    ("/servers/new", Page(&["/servers/new"])),
+    ("/servers/new", Page(&["/servers/new", "/servers/new?kind=direct"])),
     ("/servers/{id}", Page(&["/servers/1"])),
     ("/servers/{id}/remove", Page(&["/servers/1/remove"])),
     ("/sending-domains", Page(&["/sending-domains"])),

@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     });
     // A log on a full disk must not end what it tells of, as a complaint about it to the same place would.
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
-    match commands::Cli::parse().run().await {
+    match Box::pin(commands::Cli::parse().run()).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("rebound: {error:#}");

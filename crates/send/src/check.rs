@@ -13,12 +13,14 @@ mod letter;
 mod one_click;
 mod outside;
 mod spf;
+mod surroundings;
 mod trial;
 
 pub use answer::PreflightAnswer;
 pub use catalogue::Check;
 pub use finding::{Finding, Level, Mend, Part};
-pub use outside::{DkimState, Outside, Surroundings, outside};
+pub use outside::{Outside, outside};
+pub use surroundings::{DkimState, Surroundings};
 
 use crate::Sender;
 use crate::template::Template;

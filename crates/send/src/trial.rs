@@ -46,7 +46,7 @@ pub async fn trial(egress: &Egress, sender: &Sender, to: Option<(&EmailAddress, 
     let mut notes = Notes { start: Instant::now(), trial: Trial::default() };
     let run = async {
         let line = match &egress.via {
-            Via::Relay(relay) => notes.to_relay(relay).await,
+            Via::Relay(relay) => notes.relay(relay).await,
             Via::Direct(direct) => notes.straight(direct, to.map(|(to, _)| to), now).await,
         };
         let Some(mut line) = line else { return };
@@ -67,7 +67,7 @@ struct Notes {
 }
 
 impl Notes {
-    async fn to_relay(&mut self, relay: &Relay) -> Option<Line> {
+    async fn relay(&mut self, relay: &Relay) -> Option<Line> {
         let opened = Line::open_noting(relay, &mut |reached| self.note(relay, &reached)).await;
         opened.map_err(|down| self.down(&down)).ok()
     }

@@ -3,7 +3,8 @@
 use crate::world::World;
 use axum::http::StatusCode;
 use rebound_db::servers as kept;
-use rebound_domain::{Keys, Role, ServerId};
+use rebound_db::volumes;
+use rebound_domain::{Keys, Limits, Role, ServerId};
 use rebound_send::mx::DirectSettings;
 use rebound_send::{Via, servers};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -158,4 +159,44 @@ async fn the_return_path_is_looked_at_and_told() {
     // Nobody listens in this world, and nobody answers for names.
     let found = world.post(&owner, "/return-path", &[]).await.text;
     assert!(found.contains("Nobody answers at 127.0.0.1:9") && found.contains("Wrong:"), "{found}");
+}
+
+#[tokio::test]
+async fn several_are_in_use_with_shares_limits_and_a_warm_up() {
+    let world = World::empty().await;
+    let owner = world.browser(Role::Owner).await;
+    world.post(&owner, "/servers/new", &form("2525", "", "")).await;
+    let straight = world.get(Some(&owner), "/servers/new?kind=direct").await.text;
+    assert!(straight.contains("Addresses to send from") && !straight.contains("name=\"host\""), "{straight}");
+    let direct = [
+        ("kind", "direct"),
+        ("sources", "192.0.2.25"),
+        ("hello", "out.fernhill.example"),
+        ("connections", "64"),
+        ("weight", "3"),
+        ("per_day", "40"),
+        ("warm", "1"),
+        ("warm_first", "50"),
+        ("warm_growth", "30"),
+        ("warm_until", "20000"),
+    ];
+    let added = world.post(&owner, "/servers/new", &direct).await;
+    assert_eq!(added.status, StatusCode::SEE_OTHER, "{}", added.text);
+    assert_eq!(kept::in_use(&world.db).await.unwrap().len(), 1, "the second one waits to be chosen");
+    world.post(&owner, "/servers/2/use", &[]).await;
+    let all: Vec<_> = Limits { per_day: Some(40), ..Limits::default() }.volumes(None, world.now).collect();
+    volumes::take(&world.db, ServerId(2), 40, &all, world.now).await.unwrap();
+
+    let page = world.get(Some(&owner), "/servers").await.text;
+    for words in
+        ["75 % of the mail", "25 % of the mail", "40 of 40 a day", "Warm-up, day 1 of", "straight to the receivers"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(world.get(Some(&owner), "/return-path").await.text.contains("v=spf1 a:127.0.0.1 ip4:192.0.2.25 ~all"));
+    let untold = world.post(&owner, "/servers/2/test", &[("to", "")]).await.text;
+    assert!(untold.contains("Name an address to test with"), "{untold}");
+    world.post(&owner, "/servers/1/rest", &[]).await;
+    let left = kept::in_use(&world.db).await.unwrap();
+    assert_eq!(left.iter().map(|kept| kept.server.id).collect::<Vec<_>>(), [ServerId(2)]);
 }

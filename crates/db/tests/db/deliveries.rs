@@ -7,7 +7,7 @@ use rebound_db::leases::{Answered, Try};
 use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, subscriptions, suppressions};
 use rebound_domain::{
     BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Notice, Receiver,
-    Scope, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
+    Scope, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
 };
 
 const WORKER: WorkerId = WorkerId(1);
@@ -165,7 +165,7 @@ async fn what_slows_a_lane_is_kept_until_it_is_open_again() {
             let (why, words) = ("it asks for less".into(), "421".into());
             let until = now() + TimeDelta::hours(1);
             let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
-            let lane = HeldLane { receiver: receiver.clone(), notice };
+            let lane = HeldLane { server: ServerId(3), receiver: receiver.clone(), notice };
             lanes::hold(db, &lane).await.unwrap();
             assert_eq!(lanes::held(db).await.unwrap(), [lane], "{engine}");
             let rests = matches!(slowed, Slowed::Rests { .. });
@@ -174,7 +174,9 @@ async fn what_slows_a_lane_is_kept_until_it_is_open_again() {
             assert_eq!(lanes::hurry(&tx, &receiver, now()).await.unwrap(), rests, "{engine}: only a rest is ended");
             tx.commit().await.unwrap();
         }
-        lanes::open(db, &receiver).await.unwrap();
+        lanes::open(db, ServerId(4), &receiver).await.unwrap();
+        assert_eq!(lanes::held(db).await.unwrap().len(), 1, "{engine}: that was another way to it");
+        lanes::open(db, ServerId(3), &receiver).await.unwrap();
         assert_eq!(lanes::held(db).await.unwrap(), [], "{engine}");
     }
 }
@@ -199,7 +201,7 @@ async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else()
         let slowed = Slowed::Rests { rests: 3 };
         let (why, words) = ("it asks for less".into(), "421".into());
         let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
-        let lane = HeldLane { receiver: receiver.clone(), notice };
+        let lane = HeldLane { server: ServerId(3), receiver: receiver.clone(), notice };
         lanes::hold(db, &lane).await.unwrap();
         let leased = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
         let ids: Vec<_> = leased.iter().map(|lease| lease.id).collect();

@@ -1,13 +1,14 @@
 //! People, sessions, servers and the audit, asked on both engines.
 
 use crate::engines;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::events::{self, Event, Filter};
 use rebound_db::sessions::{self, NewSession};
 use rebound_db::sign_ins::{self, Allowance};
 use rebound_db::users::{self, NewUser};
+use rebound_db::volumes::{self, Taken};
 use rebound_db::{inbox, servers};
-use rebound_domain::{Role, Server, ServerId, Tls};
+use rebound_domain::{Limits, Role, Route, Server, ServerId, Span, Tls, Volume, WarmUp};
 
 #[tokio::test]
 async fn people_their_sessions_and_links_are_the_same_on_both() {
@@ -43,36 +44,68 @@ async fn people_their_sessions_and_links_are_the_same_on_both() {
 }
 
 #[tokio::test]
-async fn one_server_is_in_use_on_both() {
+async fn servers_are_kept_alike_on_both() {
     for (engine, db) in engines().await.each() {
         let now = Utc::now();
         let server = |name: &str| Server {
             id: ServerId(0),
             name: name.into(),
-            host: "smtp.example.org".into(),
-            port: 587,
-            tls: Tls::StartTls,
-            authority: String::new(),
-            login: "news".into(),
-            connections: 8,
-            per_second: 20,
+            route: Route::Relay {
+                host: "smtp.example.org".into(),
+                port: 587,
+                tls: Tls::StartTls,
+                authority: String::new(),
+                login: "news".into(),
+            },
             hello: "mail.example.org".into(),
+            connections: 8,
+            weight: 2,
+            limits: Limits { per_day: Some(500), ..Limits::default() },
+            warm_up: Some(WarmUp { from: DateTime::UNIX_EPOCH, first: 50, growth: 30, until: 20_000 }),
         };
-        for name in ["First", "Second"] {
+        for (count, name) in ["First", "Second"].into_iter().enumerate() {
             let id = servers::create(db, &server(name), "ines", now).await.unwrap();
             let tx = db.begin().await.unwrap();
             servers::set_password(&tx, id, "s1.a.sealed").await.unwrap();
-            servers::use_only(&tx, Some(id)).await.unwrap();
+            servers::set_in_use(&tx, id, true).await.unwrap();
             servers::note_test(&tx, id, None, now).await.unwrap();
             tx.commit().await.unwrap();
-            let kept = servers::in_use(db).await.unwrap().unwrap();
+            let mut in_use = servers::in_use(db).await.unwrap();
+            let kept = in_use.pop().unwrap();
+            assert_eq!(in_use.len(), count, "{engine}");
+            assert_eq!(kept.server, Server { id, ..server(name) }, "{engine}");
             assert_eq!((kept.server.id, kept.sealed.as_str()), (id, "s1.a.sealed"), "{engine}");
         }
         let first = servers::list(db).await.unwrap().remove(0);
-        servers::update(db, &Server { port: 25, ..first.server.clone() }, "jo", now).await.unwrap();
+        let sources = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let straight = Server { route: Route::Direct { sources }, warm_up: None, ..first.server.clone() };
+        servers::update(db, &straight, "jo", now).await.unwrap();
         let changed = servers::get(db, first.server.id).await.unwrap().unwrap();
-        assert_eq!((changed.server.port, changed.changed_by.as_str()), (25, "jo"), "{engine}");
+        assert_eq!((changed.server, changed.changed_by.as_str()), (straight, "jo"), "{engine}");
         assert!(servers::remove(db, first.server.id).await.unwrap(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn workers_that_count_at_once_never_give_more_than_the_limit() {
+    for (engine, db) in engines().await.each() {
+        let (server, now) = (ServerId(7), Utc::now());
+        let limits = Limits { per_minute: Some(90), per_day: Some(1_000), ..Limits::default() };
+        let all: Vec<Volume> = limits.volumes(None, now).collect();
+        let take = async || {
+            let mut granted = 0;
+            while let Taken::Granted(count) = volumes::take(db, server, 4, &all, now).await.unwrap() {
+                granted += count;
+            }
+            granted
+        };
+        let (a, b, c) = tokio::join!(take(), take(), take());
+        assert_eq!(a + b + c, 90, "{engine}");
+        volumes::put_back(db, server, 5).await.unwrap();
+        for span in [Span::Minute, Span::Day] {
+            assert_eq!(volumes::given(db, server, span, now).await.unwrap(), 85, "{engine}");
+        }
+        assert_eq!(volumes::given(db, server, Span::Minute, now + TimeDelta::minutes(2)).await.unwrap(), 0, "{engine}");
     }
 }
 

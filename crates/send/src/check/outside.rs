@@ -4,16 +4,15 @@
 use super::dns::{Dns, Silent};
 use super::identity::{self, Dmarc};
 use super::spf::{self, is_public};
-use super::{Check, Finding, Level, Preflight, audience, domains, envelope, one_click};
+use super::{Check, DkimState, Finding, Level, Preflight, Surroundings, audience, domains, envelope, one_click};
 use crate::return_path::{self, About, State, Way};
-use crate::{Egress, LaunchError, Sender, Via, sending_domains};
+use crate::{LaunchError, Sender};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rebound_db::forecast::{self, AtDomain};
-use rebound_db::servers::{self, Kept};
 use rebound_db::{Audience, Error, Pool};
-use rebound_domain::{Campaign, DkimKey, EmailAddress, Limits, Route, Span, WarmUp};
+use rebound_domain::Campaign;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -30,89 +29,6 @@ const BULK: i64 = 5_000;
 
 /// How long a campaign may take before it is worth a word, in seconds.
 const LONG: i64 = 24 * 60 * 60;
-
-/// How messages are signed for a domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DkimState {
-    /// Not by us; the relay may.
-    #[default]
-    None,
-    /// A key was made, and its record is not seen in DNS yet.
-    Waiting,
-    /// With these keys of this domain (`d=`).
-    Active(String, Vec<DkimKey>),
-}
-
-/// What stands around a campaign: whom to ask, and through what its mail goes.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// The way back, and the name server.
-    pub way: Way,
-    /// The host name of the server that takes our mail; `None` where none is in use.
-    pub relays: Vec<String>,
-    /// Messages a second that all ways together may be given.
-    pub per_second: Option<u32>,
-    /// Messages that all ways together may be given in the next 24 hours, by their limits and warm-ups.
-    pub per_day: Option<u32>,
-    /// The addresses of ours that hosts see us at, beside those of the relays.
-    pub sources: Vec<IpAddr>,
-    /// How messages are signed for the sender's domain.
-    pub dkim: DkimState,
-    /// Certificates (PEM) of an authority of one's own that signed the pages'; besides those the web trusts.
-    pub authority: Option<String>,
-}
-
-impl Surroundings {
-    /// Those of this installation, for mail from `from`: `configured` is the way of the configuration, which rules over
-    /// the servers in use.
-    ///
-    /// # Errors
-    /// [`Error`] when the database does not answer.
-    pub async fn of(
-        db: &Pool,
-        way: Way,
-        configured: Option<&Egress>,
-        from: &EmailAddress,
-        now: DateTime<Utc>,
-    ) -> Result<Self, Error> {
-        let (mut relays, mut sources, mut limits) = (vec![], vec![], vec![]);
-        if let Some(egress) = configured {
-            match &egress.via {
-                Via::Relay(relay) => relays.push(relay.host.clone()),
-                Via::Direct(direct) => sources.extend(&direct.source),
-            }
-            limits.push((egress.limits, egress.warm_up));
-        } else {
-            for Kept { server, .. } in servers::in_use(db).await? {
-                match server.route {
-                    Route::Relay { host, .. } => relays.push(host),
-                    Route::Direct { sources: ours } => sources.extend(ours),
-                }
-                limits.push((server.limits, server.warm_up));
-            }
-        }
-        // One way without a limit is as good as none.
-        let together = |limit: &dyn Fn(&(Limits, Option<WarmUp>)) -> Option<u32>| {
-            let all: Option<Vec<u32>> = limits.iter().map(limit).collect();
-            all.filter(|all| !all.is_empty()).map(|all| all.into_iter().fold(0, u32::saturating_add))
-        };
-        let per_second = together(&|(limits, _)| limits.per_second);
-        let per_day = together(&|(limits, warm_up)| {
-            limits.volumes(warm_up.as_ref(), now).find(|volume| volume.span == Span::Day).map(|volume| volume.most)
-        });
-        Ok(Self { way, relays, per_second, per_day, sources, dkim: dkim(db, from).await?, authority: None })
-    }
-}
-
-async fn dkim(db: &Pool, from: &EmailAddress) -> Result<DkimState, Error> {
-    Ok(match sending_domains::active(db, from).await? {
-        None => DkimState::None,
-        Some((_, kept)) if kept.is_empty() => DkimState::Waiting,
-        Some((domain, kept)) => {
-            DkimState::Active(domain.name.as_str().to_owned(), kept.into_iter().map(|kept| kept.key).collect())
-        }
-    })
-}
 
 /// What the world said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
