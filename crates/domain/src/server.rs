@@ -53,7 +53,11 @@ impl Route {
     pub fn summary(&self) -> String {
         match self {
             Self::Relay { host, port, .. } => format!("{host}, port {port}"),
-            Self::Direct { .. } => "straight to the receivers’ mail hosts".to_owned(),
+            Self::Direct { sources } if sources.is_empty() => "to the mail hosts of each receiver".to_owned(),
+            Self::Direct { sources } => {
+                let sources: Vec<String> = sources.iter().map(IpAddr::to_string).collect();
+                format!("to the mail hosts of each receiver, from {}", sources.join(" and "))
+            }
         }
     }
 }

@@ -63,7 +63,8 @@ async fn list(app: &App, by: &Allowed<Administer>, trial: Option<Trial>, to: &st
         servers.push(Line {
             state: state(&kept, configured.is_some()),
             tested: kept.tested.as_ref().map(|(at, _)| When::new(*at, now)),
-            share: (kept.in_use && count > 1).then(|| 100 * i64::from(kept.server.weight) / weights.max(1)),
+            share: (kept.in_use && count > 1 && configured.is_none())
+                .then(|| 100 * i64::from(kept.server.weight) / weights.max(1)),
             volumes: given(app, &kept.server).await?,
             warm_up: plan.map(|plan| (plan.day(now), plan.days())),
             kept,
