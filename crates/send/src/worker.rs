@@ -7,6 +7,7 @@ use crate::journal::{Journal, Sending, Writer};
 use crate::pace::Lanes;
 use crate::prepare::{Prepared, Preparer};
 use crate::rate::Rate;
+use crate::takeover::Watch;
 use crate::timer;
 use crate::{Relay, Sender};
 use chrono::{DateTime, Utc};
@@ -134,8 +135,8 @@ impl Worker {
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
-        let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
-        let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
+        let watch = Watch::new(self.db.clone(), presence.id, self.clock);
+        let time = tokio::spawn(timer::run(watch, self.sender.clone(), Arc::clone(&self.wake), stop.clone()));
         let sending = Arc::new(Sending::default());
         let (journal, writer) = Journal::start(Writer {
             db: self.db.clone(),
