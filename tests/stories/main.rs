@@ -31,6 +31,7 @@ mod hard_bounce;
 mod import;
 mod kills;
 mod long_work;
+mod nodes;
 mod places;
 mod powerless;
 mod real_servers;

@@ -195,12 +195,9 @@ pub async fn ledger(
     }
     let (first, last) = DeliveryId::range(campaign);
     let after = after.map_or(first - 1, |id| id.0);
-    // A doubt is a try without an outcome: a row of its own is written when nobody makes it any more. Where a worker
-    // that was taken for dead woke up and heard that it was taken (0) after the next try had gone, it stays one.
+    // A doubt is a try without an outcome: a row of its own is written when nobody makes it any more.
     let sql = "SELECT d.id, c.address, d.state, d.attempts, d.due,
-            (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND (a.outcome IS NULL
-                OR (a.outcome = 0 AND EXISTS (SELECT 1 FROM attempts n WHERE n.delivery_id = d.id
-                    AND n.number > a.number AND n.handed <= a.settled)))) AS in_doubt,
+            (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome IS NULL) AS in_doubt,
             (SELECT b.cause FROM bounces b WHERE b.delivery_id = d.id ORDER BY b.id DESC LIMIT 1) AS verdict
         FROM deliveries d JOIN contacts c ON c.id = d.contact_id
         WHERE d.id > $1 AND d.id <= $2 ORDER BY d.id LIMIT $3";

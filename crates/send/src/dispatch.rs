@@ -97,7 +97,7 @@ impl<'a> Dispatch<'a> {
 
     /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
     async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
-        let tx = self.worker.db.begin().await?;
+        let tx = self.worker.db.begin_briefly().await?;
         if !workers::is_known(&tx, self.id).await? {
             return Ok(Vec::new());
         }
@@ -279,7 +279,7 @@ impl<'a> Dispatch<'a> {
 /// Gives back what a worker has and strikes out its name, both or neither; how many are in doubt by it. The name goes
 /// first: that waits for a claim which is on its way, so that nothing is claimed under a name that nobody has.
 pub(crate) async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, rebound_db::Error> {
-    let tx = db.begin().await?;
+    let tx = db.begin_briefly().await?;
     workers::forget(&tx, id).await?;
     let doubts = leases::recover(&tx, id, now).await?;
     fail_point("recovering").await;
