@@ -27,6 +27,8 @@ pub(crate) struct Job {
     pub(crate) lease: Lease,
     pub(crate) contact: Contact,
     pub(crate) composer: Arc<Composer>,
+    /// Whether it is to find out if its receiver takes mail again.
+    pub(crate) is_probe: bool,
 }
 
 /// What all connections of a worker share.

@@ -12,7 +12,7 @@ use crate::attempt::{Shared, given_up, learn, receiver, refused, unfit};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::fail_point;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
@@ -58,6 +58,11 @@ impl Connection {
             let (ready, message) = self.next_prepared().await?;
             if self.shared.rate.is_set() {
                 self.store().await;
+            }
+            if let Some(until) = self.rests(&ready) {
+                self.store().await;
+                self.heard = Some(Heard::Back(ready.of.id, Some(until)));
+                continue;
             }
             if !self.may_go(&ready).await {
                 self.hand_back(&ready).await;
@@ -109,6 +114,15 @@ impl Connection {
             () = self.shared.rate.turn() => true,
             () = self.shared.stop.cancelled() => false,
         }
+    }
+
+    /// Until when a letter waits whose receiver began to rest after it was let through: many may be ready by then, and
+    /// each would keep a line busy in vain.
+    fn rests(&self, ready: &Ready) -> Option<DateTime<Utc>> {
+        if ready.job.is_probe {
+            return None;
+        }
+        self.shared.lanes.turn_back(&receiver(&ready.job), self.shared.now())
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.
@@ -189,6 +203,7 @@ impl Connection {
         match self.at_hand()? {
             (ready, Ok(message))
                 if self.shared.sending.holds(ready.of.id.campaign())
+                    && (ready.job.is_probe || !self.shared.lanes.rests(&receiver(&ready.job)))
                     && line.offers().refuse(&ready.mail(&message)).is_none() =>
             {
                 Some((ready, message))

@@ -241,11 +241,12 @@ impl<'a> Dispatch<'a> {
                     continue;
                 }
             };
-            let job = Job { lease, contact, composer: Arc::clone(composer) };
+            let mut job = Job { lease, contact, composer: Arc::clone(composer), is_probe: false };
             if let Some(heard) = self.held_back(&job, now) {
                 held.push(heard);
                 continue;
             }
+            job.is_probe = self.shared.lanes.rests(&receiver(&job));
             // Waits while all connections are busy, so that no more is taken than can be tried.
             tokio::select! {
                 _ = self.jobs.send(job) => {}

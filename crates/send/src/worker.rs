@@ -10,7 +10,7 @@ use crate::rate::Rate;
 use crate::takeover::Watch;
 use crate::timer;
 use crate::{Relay, Sender};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
 use rebound_contacts::rules::InForce;
 use rebound_db::workers::{self, Presence};
@@ -175,7 +175,7 @@ impl Worker {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = self.wake.notified() => {}
-                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::time::sleep(self.look()) => {}
                 }
             }
             is_whole = lines.try_join_next().is_none() && preparing.try_join_next().is_none() && !writer.is_finished();
@@ -205,6 +205,13 @@ impl Worker {
             (true, false) if is_unsure => Left::Unsure,
             (true, false) => Left::Told,
         })
+    }
+
+    /// How often it looks when it is idle: more often where time runs faster, as what is due does not wait for us.
+    fn look(&self) -> Duration {
+        /// More often is no use: a commit takes as long.
+        const LEAST: Duration = Duration::from_millis(20);
+        self.clock.wait(TimeDelta::from_std(LOOK).unwrap_or_default()).max(LEAST)
     }
 
     fn shared(
