@@ -32,6 +32,7 @@ mod import;
 mod kills;
 mod long_work;
 mod nodes;
+mod pace_sample;
 mod places;
 mod powerless;
 mod real_servers;

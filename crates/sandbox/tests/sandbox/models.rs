@@ -128,7 +128,7 @@ impl Model for EverySecond {
     fn judge(&mut self, knock: &Knock<'_>) -> Said {
         assert_eq!(knock.under_way, 1, "one at a time");
         self.0 += 1;
-        let refusal = (self.0 % 2 == 0).then(|| format!("421 4.7.0 not {}", knock.recipient));
+        let refusal = self.0.is_multiple_of(2).then(|| format!("421 4.7.0 not {}", knock.recipient));
         Said { refusal, after: Duration::from_millis(20) }
     }
 }

@@ -1,0 +1,93 @@
+//! The figures of the program and of the simulation, side by side.
+
+use super::simulation::Wave;
+
+/// What came of one receiver's mail.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Outcome {
+    /// Share of the mail that arrived by the end, in percent.
+    pub(super) arrived: f64,
+    /// How long a message waited on average, from its wave on, in minutes; until the end where it did not arrive.
+    pub(super) wait: f64,
+    /// Tries for each message that arrived.
+    pub(super) tries: f64,
+    /// Second and later tries among all tries, in percent.
+    pub(super) again: f64,
+    /// Tries that were refused for the rate or for connections, in percent.
+    pub(super) too_fast: f64,
+}
+
+/// How far a figure may be from the range of those that were simulated: percentage points of the mail that arrived;
+/// minutes of its wait, or a share of it; a share of the tries; percentage points of the tries made again or too fast.
+/// The program has letters ready while it learns, as many as its lines take in some seconds of its time, and these go.
+const ARRIVED: f64 = 8.0;
+const WAIT: (f64, f64) = (4.0, 0.4);
+const TRIES: f64 = 0.15;
+const REFUSED: f64 = 12.0;
+
+const FIGURES: [&str; 5] = ["arrived, %", "the wait, min", "tries for each that arrived", "again, %", "too fast, %"];
+
+impl Outcome {
+    /// From the times of arrival, tries, messages tried, and tries refused for the rate.
+    pub(super) fn of(waves: &[Wave], until: f64, arrivals: &[f64], (tried, first, refused): (u64, u64, u64)) -> Self {
+        let offered: u64 = waves.iter().map(|(_, count)| count).sum();
+        let begun: f64 = waves.iter().map(|(at, count)| at * *count as f64).sum();
+        let late = (offered as f64 - arrivals.len() as f64) * until;
+        let waited = arrivals.iter().sum::<f64>() + late - begun;
+        let percent = |part: f64, whole: f64| part * 100.0 / whole.max(1.0);
+        Self {
+            arrived: percent(arrivals.len() as f64, offered as f64),
+            wait: waited / offered as f64 / 60.0,
+            tries: tried as f64 / arrivals.len().max(1) as f64,
+            again: percent((tried - first) as f64, tried as f64),
+            too_fast: percent(refused as f64, tried as f64),
+        }
+    }
+
+    fn figures(&self) -> [f64; 5] {
+        [self.arrived, self.wait, self.tries, self.again, self.too_fast]
+    }
+}
+
+/// The least and the most that each figure comes to.
+fn range(outcomes: &[Outcome]) -> [(f64, f64); 5] {
+    let mut range = [(f64::INFINITY, f64::NEG_INFINITY); 5];
+    for outcome in outcomes {
+        for (known, figure) in range.iter_mut().zip(outcome.figures()) {
+            *known = (known.0.min(figure), known.1.max(figure));
+        }
+    }
+    range
+}
+
+/// How far a figure may be from those that were simulated.
+fn tolerance(place: usize, simulated: f64) -> f64 {
+    match place {
+        0 => ARRIVED,
+        1 => WAIT.0.max(WAIT.1 * simulated),
+        2 => TRIES * simulated,
+        _ => REFUSED,
+    }
+}
+
+/// Prints what was sent beside what was simulated, several times, and tells where they are too far from each other.
+pub(super) fn compare(names: &[&str], sent: &[Outcome], simulated: &[Vec<Outcome>]) -> Vec<String> {
+    eprintln!(
+        "| Receiver | arrived, % | simulated | wait, min | simulated | tries | simulated | again, % | simulated | too \
+         fast, % | simulated |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    );
+    let mut wrong = Vec::new();
+    for (place, (name, one)) in names.iter().zip(sent).enumerate() {
+        let others: Vec<Outcome> = simulated.iter().map(|outcomes| outcomes[place]).collect();
+        let (mut row, range) = (format!("| {name} |"), range(&others));
+        for (place, (figure, (least, most))) in one.figures().into_iter().zip(range).enumerate() {
+            let digits = if place == 2 { 2 } else { 1 };
+            row += &format!(" {figure:.digits$} | {least:.digits$} – {most:.digits$} |");
+            if figure < least - tolerance(place, least) || figure > most + tolerance(place, most) {
+                wrong.push(format!("{name}: {} is {figure:.2}, simulated {least:.2} – {most:.2}", FIGURES[place]));
+            }
+        }
+        eprintln!("{row}");
+    }
+    wrong
+}
