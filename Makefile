@@ -1,6 +1,6 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench bench-send bench-pages crash-storm fuzz release docs
+.PHONY: help setup assets demo test check bench bench-send bench-pages crash-storm nodes pace-sample fuzz release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
@@ -42,6 +42,14 @@ bench-pages: assets ## measure the pages over a million contacts, on both databa
 crash-storm: assets ## end processes at random for MINUTES=10, and compare the books; SEED= blows again
 	@scripts/setup test
 	@scripts/crash-storm
+
+nodes: assets ## kill, hang and cut off four workers on one PostgreSQL for MINUTES=10, and check who had what
+	@scripts/setup test
+	@scripts/nodes
+
+pace-sample: assets ## send a hundredth of the simulated year by the program itself, beside the simulation
+	@scripts/setup test
+	@scripts/pace-sample
 
 fuzz:     ## throw hostile input at the classifier; installs cargo-fuzz with cargo if it is missing
 	@scripts/fuzz

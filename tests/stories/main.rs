@@ -31,6 +31,8 @@ mod hard_bounce;
 mod import;
 mod kills;
 mod long_work;
+mod nodes;
+mod pace_sample;
 mod places;
 mod powerless;
 mod real_servers;

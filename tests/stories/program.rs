@@ -45,8 +45,13 @@ pub(crate) fn start(folder: &Path, environment: &[(String, String)], args: &[&st
 
 /// Asks a process to stop (SIGTERM).
 pub(crate) async fn ask_to_stop(child: &Child) {
+    signal(child, "-TERM").await;
+}
+
+/// Sends a process a signal, such as `-STOP`.
+pub(crate) async fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    assert!(Command::new("kill").args([name, &id]).status().await.unwrap().success());
 }
 
 /// A port that nobody has; below those that the system hands out for connections, so that nobody gets it meanwhile.

@@ -4,7 +4,7 @@
 //! It blows for some seconds on each engine; `make crash-storm MINUTES=10 SEED=7` has it blow longer.
 
 mod books;
-mod chance;
+pub(crate) mod chance;
 mod fleet;
 mod round;
 

@@ -104,6 +104,11 @@ impl World {
         self.environment = vec![("REBOUND_CLOCK".to_owned(), clock)];
     }
 
+    /// The address of the database.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

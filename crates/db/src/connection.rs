@@ -124,6 +124,19 @@ impl Pool {
         Ok(Transaction(self.begun().await?))
     }
 
+    /// The same for what workers hold while others wait for it: a PostgreSQL server ends it when nothing is heard of us
+    /// for ten seconds, before our lease ends. A worker that hangs in its midst keeps nobody from taking over.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]
+    pub async fn begin_briefly(&self) -> Result<Transaction, Error> {
+        let tx = self.begin().await?;
+        if tx.get_database_backend() == DatabaseBackend::Postgres {
+            tx.0.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '10s'").await?;
+        }
+        Ok(tx)
+    }
+
     async fn begun(&self) -> Result<DatabaseTransaction, DbErr> {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

@@ -51,7 +51,7 @@ pub struct LedgerLine {
     pub state: StateName,
     /// Tries made.
     pub attempts: u8,
-    /// Tries that may or may not have left when a worker died.
+    /// Tries of which nobody knew whether they had arrived when the next was made, or when a worker died.
     pub in_doubt: i64,
     /// Why it failed last, if it ever did.
     pub verdict: Option<BounceCause>,

@@ -82,6 +82,8 @@ impl Outage {
             return match code {
                 "53100" => Some(Self::Full),
                 "53300" | "57P01" | "57P02" | "57P03" => Some(Self::Away),
+                // It let go of us, as it heard nothing in the midst of a transaction: see `Pool::begin_briefly`.
+                "25P03" => Some(Self::Away),
                 // Others were in the way (a circle of waits, a lock), or a standby takes over.
                 "40001" | "40P01" | "55P03" | "25006" => Some(Self::Away),
                 _ => code.starts_with("08").then_some(Self::Away),

@@ -76,10 +76,11 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
             Beside::Others => "pg_advisory_xact_lock_shared",
         };
         // Its statements name some hundred rows by their ids. A planner that does not know the table well yet may want
-        // to read all of it for that.
+        // to read all of it for that. And who hangs meanwhile must not keep others waiting: see `Pool::begin_briefly`.
         let sql = format!(
             "SELECT {lock}({BOUNCES}), set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
+                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+                    set_config('idle_in_transaction_session_timeout', '10s', true)"
         );
         execute(&tx, &sql, []).await?;
     }
@@ -325,7 +326,7 @@ pub async fn note_answers(
 }
 
 /// Settles as accepted the tries that a host took: those `worker` owns, and those that were in doubt or waited
-/// for another try because of that doubt.
+/// for another try because of that doubt, also where somebody has taken them for it and not marked it.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -336,7 +337,7 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let ours = "d.id = rows.id AND d.attempts = rows.number
         AND ((d.state = 3 AND +d.worker = $2)
-          OR (d.state IN (0, 1, 4) AND NOT EXISTS (
+          OR (d.state IN (0, 1, 2, 4) AND NOT EXISTS (
               SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))";
     let sql = format!("UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted} WHERE {ours}");
     let values = [tries_json(tries).into(), worker.0.into()];
@@ -348,8 +349,26 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
             return Ok(tries.iter().map(|of| of.id).collect());
         }
     }
-    let accepted = all::<Id>(db, &format!("{sql} RETURNING d.id"), values).await?;
+    // SQLite knows no other name of the table here, PostgreSQL wants to know whose id.
+    let id = if db.get_database_backend() == DatabaseBackend::Postgres { "d.id" } else { "id" };
+    let accepted = all::<Id>(db, &format!("{sql} RETURNING {id}"), values).await?;
     Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
+}
+
+/// Keeps in doubt those of `tries` whose answer came when the next try was marked already: then there may be two copies,
+/// and the list of doubts is where they are named. What the host said stays beside it.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Error> {
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let sql = format!(
+        "UPDATE attempts SET outcome = NULL FROM {wanted}
+         WHERE attempts.delivery_id = rows.id AND attempts.number = rows.number AND EXISTS (
+             SELECT 1 FROM deliveries d WHERE d.id = rows.id AND d.attempts > rows.number)"
+    );
+    execute(db, &sql, [tries_json(tries).into()]).await?;
+    Ok(())
 }
 
 /// What a worker that died had: leased ones go back; what it was handing over is in doubt, and goes back too

@@ -1,8 +1,8 @@
 //! Who is sending: a row, a lease that a heartbeat renews, and a lock that dies with its holder.
 
-use crate::sql::{all, execute, number};
+use crate::sql::{all, execute, number, time};
 use crate::{Connection, Error, Pool, Transaction};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::WorkerId;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, FromQueryResult, Statement,
@@ -190,15 +190,38 @@ pub struct Dead {
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn dead(db: &Pool) -> Result<Vec<Dead>, Error> {
+    let dead = seen(db).await?.into_iter().filter(|seen| seen.is_overdue || !seen.is_locked);
+    Ok(dead.map(|seen| Dead { id: seen.id, is_silent: seen.is_locked }).collect())
+}
+
+/// A worker that is signed on, as others see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub id: WorkerId,
+    /// Until when its lease lasts, on the database's clock: every heartbeat changes it.
+    pub until: DateTime<Utc>,
+    /// Whether that is over.
+    pub is_overdue: bool,
+    /// Whether it holds its lock.
+    pub is_locked: bool,
+}
+
+/// All workers that are signed on. None, while a PostgreSQL server that has just started knows no locks.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn seen(db: &Pool) -> Result<Vec<Seen>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         id: i64,
+        until: i64,
         is_overdue: bool,
         is_locked: bool,
     }
     let now = clock(db);
     let rows = if let Some(file) = db.file() {
-        let sql = format!("SELECT id, until < {now} AS is_overdue, false AS is_locked FROM workers");
+        let sql = format!("SELECT id, until, until < {now} AS is_overdue, false AS is_locked FROM workers");
         let mut rows = all::<Row>(db, &sql, []).await?;
         rows.iter_mut().for_each(|row| row.is_locked = !is_file_lock_free(file, WorkerId(row.id)));
         rows
@@ -206,13 +229,18 @@ pub async fn dead(db: &Pool) -> Result<Vec<Dead>, Error> {
         // A server that has just started knows no locks, and has heard of nobody while it was away.
         let held = HELD.replace("$1", "$1 + workers.id");
         let sql = format!(
-            "SELECT id, until < {now} AS is_overdue, EXISTS ({held}) AS is_locked FROM workers
+            "SELECT id, until, until < {now} AS is_overdue, EXISTS ({held}) AS is_locked FROM workers
              WHERE clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => $2)"
         );
         all::<Row>(db, &sql, [LOCKS.into(), LEASE.as_seconds_f64().into()]).await?
     };
-    let dead = rows.into_iter().filter(|row| row.is_overdue || !row.is_locked);
-    Ok(dead.map(|row| Dead { id: WorkerId(row.id), is_silent: row.is_locked }).collect())
+    let read = |row: Row| Seen {
+        id: WorkerId(row.id),
+        until: time(row.until),
+        is_overdue: row.is_overdue,
+        is_locked: row.is_locked,
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Whether no process holds the lock of a worker beside the SQLite file `database`.

@@ -83,6 +83,8 @@ pub struct Lane {
     heard: Option<DateTime<Utc>>,
     /// Until when those who wait are spread.
     queue: Option<DateTime<Utc>>,
+    /// How often somebody was told to wait.
+    asks: Flow,
 }
 
 impl Lane {
@@ -114,6 +116,7 @@ impl Lane {
             notice: None,
             heard: None,
             queue: None,
+            asks: Flow::default(),
         }
     }
 
@@ -162,13 +165,19 @@ impl Lane {
     /// When a message that may not go now shall ask again: spread at twice the lane's pace, so that those who wait come
     /// neither all at once nor too late when it becomes faster. `jitter` in 0..1.
     pub fn queue(&mut self, jitter: f64, now: DateTime<Utc>) -> DateTime<Utc> {
-        /// Nobody waits longer without asking.
+        /// Nobody waits longer without asking, however many there are; and nobody longer than the second while few ask:
+        /// they would not hear that the lane has become faster.
         const LONGEST: f64 = 600.0;
+        const FEW_WAIT: f64 = 60.0;
+        /// Askers per second that are few.
+        const FEW: f64 = 100.0;
+        self.asks.count(now);
+        let longest = (FEW_WAIT * self.asks.per_second() / FEW).clamp(FEW_WAIT, LONGEST);
         let measured = self.flow.per_second().max(1.0);
         let pace = self.speed.limit(now).map_or(measured, |limit| limit.max(0.005));
         let next = self.queue.unwrap_or(now).max(now + TimeDelta::milliseconds(250)) + span(0.5 / pace);
-        if next > now + span(LONGEST) {
-            return now + span(LONGEST * f64::midpoint(1.0, jitter.clamp(0.0, 1.0)));
+        if next > now + span(longest) {
+            return now + span(longest * f64::midpoint(1.0, jitter.clamp(0.0, 1.0)));
         }
         self.queue = Some(next);
         next
@@ -201,6 +210,20 @@ impl Lane {
     pub fn unanswered(&mut self, now: DateTime<Utc>) {
         self.window.came_back(false, now);
         self.breaker.probe_again(now);
+    }
+
+    /// Until when a message waits that was let through a while ago and has not gone: the lane began to rest meanwhile.
+    /// `None`, and it may go. Not for a probe.
+    pub fn turn_back(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        /// While a probe is under way, until shortly after.
+        const PROBING: TimeDelta = TimeDelta::minutes(1);
+        let until = match self.breaker {
+            Breaker::Closed => return None,
+            Breaker::Open { until, .. } => until.max(now),
+            Breaker::HalfOpen { .. } => now + PROBING,
+        };
+        self.window.came_back(false, now);
+        Some(until)
     }
 
     /// A message was refused: what that means for the others. `jitter` in 0..1.

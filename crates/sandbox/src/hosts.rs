@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::faults::{MUMBLED, Wrong};
 use crate::mailboxes::{Behaviour, behaviour_of, domain_of};
 use crate::memory::{Memory, Received};
+use crate::model::Models;
 use crate::queue::Queue;
 use crate::report::{Report, ReportKind};
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub(crate) struct Hosts {
     pub(crate) settings: Settings,
     pub(crate) reports: Queue,
     pub(crate) sessions_open: AtomicUsize,
+    /// Hosts of somebody else's making.
+    pub(crate) models: Models,
     chosen: RwLock<HashMap<String, Behaviour>>,
     return_host: RwLock<Option<SocketAddr>>,
     memory: Mutex<Memory>,
@@ -79,6 +82,7 @@ impl Hosts {
             settings,
             reports,
             sessions_open: AtomicUsize::new(0),
+            models: Models::default(),
             chosen: RwLock::default(),
             memory: Mutex::new(memory),
             truth,
@@ -144,8 +148,19 @@ impl Hosts {
                 None => return Ok(None),
             },
         };
+        self.turn_away(envelope, recipient, reply, now).map(Some)
+    }
+
+    /// The answer to `RCPT` of a host that refuses with `reply`.
+    pub(crate) fn turn_away(
+        &self,
+        envelope: &Envelope,
+        recipient: &str,
+        reply: String,
+        now: DateTime<Utc>,
+    ) -> io::Result<Answer> {
         self.refuse(envelope, recipient, Event::Refused, (now, &reply))?;
-        Ok(Some(if reply.starts_with("421") { Answer::Bye(reply) } else { Answer::Say(reply) }))
+        Ok(if reply.starts_with("421") { Answer::Bye(reply) } else { Answer::Say(reply) })
     }
 
     /// How long the host of `recipient` lets `RCPT` wait.

@@ -33,6 +33,8 @@
 //! get lost ([`Drops`]), and what goes wrong with a protected line ([`Tls`]), which belongs to the relay in
 //! front of the hosts and is in no record.
 //!
+//! A test may also bring hosts of its own making ([`Model`]).
+//!
 //! It resolves no names, never sends to anyone but the return host, and uses
 //! nothing of the product that it is there to test.
 //!
@@ -67,6 +69,7 @@ mod limits;
 mod login;
 mod mailboxes;
 mod memory;
+mod model;
 pub mod names;
 mod people;
 mod queue;
@@ -81,6 +84,7 @@ mod words;
 
 pub use mailboxes::{Behaviour, DOMAIN, Expectation, behaviour_of, expected};
 pub use memory::Received;
+pub use model::{Knock, Model, Said};
 pub use people::{Person, people};
 pub use report::ReportKind;
 pub use sandbox::Sandbox;

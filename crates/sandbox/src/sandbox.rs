@@ -14,6 +14,7 @@ use crate::courier;
 use crate::hosts::Hosts;
 use crate::mailboxes::Behaviour;
 use crate::memory::Received;
+use crate::model::Model;
 use crate::session;
 use crate::settings::Settings;
 
@@ -59,6 +60,11 @@ impl Sandbox {
     /// its domain. The new host remembers when the first try was.
     pub fn set_behaviour(&self, recipient_or_domain: &str, behaviour: Behaviour) {
         self.hosts.choose(recipient_or_domain, behaviour);
+    }
+
+    /// Has the host of `domain` say what `model` says, before anything else is asked of it.
+    pub fn set_model(&self, domain: &str, model: impl Model + 'static) {
+        self.hosts.models.set(domain, Box::new(model));
     }
 
     /// How the host behind `recipient` behaves now.

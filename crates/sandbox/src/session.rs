@@ -224,6 +224,11 @@ impl<'a> Session<'a> {
             self.wire.flush().await?;
             tokio::time::sleep(wait).await;
         }
+        let mut said = None;
+        if self.hosts.models.has(&recipient) {
+            self.wire.flush().await?;
+            said = self.hosts.models.judge(self.number, &recipient).await;
+        }
         let Some(envelope) = &mut self.envelope else {
             self.reply("503 5.5.1 MAIL first");
             return Ok(Next::Continue);
@@ -236,7 +241,11 @@ impl<'a> Session<'a> {
             self.reply("452 4.5.3 Too many recipients");
             return Ok(Next::Continue);
         }
-        match self.hosts.admit(envelope, &recipient, Utc::now()) {
+        let admitted = match said.and_then(|said| said.refusal) {
+            Some(reply) => self.hosts.turn_away(envelope, &recipient, reply, Utc::now()).map(Some),
+            None => self.hosts.admit(envelope, &recipient, Utc::now()),
+        };
+        match admitted {
             Ok(Some(answer)) => return self.give(answer).await,
             Ok(None) => {
                 let is_early = self.hosts.behaviour(&recipient) == Behaviour::AnswersEarly;

@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) lease: Lease,
     pub(crate) contact: Contact,
     pub(crate) composer: Arc<Composer>,
+    /// Whether it is to find out if its receiver takes mail again.
+    pub(crate) is_probe: bool,
     /// Weak, as it is kept there until its turn.
     pub(crate) to: Weak<Destination>,
     pub(crate) outlet: Arc<Outlet>,

@@ -67,6 +67,11 @@ impl Batch {
             leases::note_answers(tx, worker, &self.answered, now).await?;
         }
         let accepted: HashSet<DeliveryId> = leases::accept(tx, worker, &self.taken).await?.into_iter().collect();
+        if accepted.len() < self.taken.len() {
+            // Others took this worker for dead, and may have sent them again.
+            let others = self.taken.iter().filter(|of| !accepted.contains(&of.id));
+            leases::keep_in_doubt(tx, &others.cloned().collect::<Vec<_>>()).await?;
+        }
         self.record_bounces(tx, worker, policy, now).await?;
         leases::release(tx, worker, &self.back).await?;
         leases::doubt(tx, worker, &self.doubts, now).await?;

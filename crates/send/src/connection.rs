@@ -13,7 +13,7 @@ use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::fail_point;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
@@ -56,6 +56,11 @@ impl Connection {
             let (ready, message) = self.next_prepared().await?;
             if self.to.outlet.rate.is_set() {
                 self.store().await;
+            }
+            if let Some(until) = self.rests(&ready) {
+                self.store().await;
+                self.heard = Some(Heard::Back(ready.of.id, Some(until)));
+                continue;
             }
             if !self.may_go(&ready).await {
                 self.hand_back(&ready).await;
@@ -101,6 +106,15 @@ impl Connection {
             () = self.to.outlet.rate.turn() => true,
             () = self.shared.ending.cancelled() => false,
         }
+    }
+
+    /// Until when a letter waits whose receiver began to rest after it was let through: many may be ready by then, and
+    /// each would keep a line busy in vain.
+    fn rests(&self, ready: &Ready) -> Option<DateTime<Utc>> {
+        if ready.job.is_probe {
+            return None;
+        }
+        self.to.outlet.lanes.turn_back(&ready.job.receiver, self.shared.now())
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.
@@ -202,6 +216,7 @@ impl Connection {
         match self.to.at_hand()? {
             (ready, Ok(message))
                 if self.shared.sending.holds(ready.of.id.campaign())
+                    && (ready.job.is_probe || !self.to.outlet.lanes.rests(&ready.job.receiver))
                     && line.offers().refuse(&ready.mail(&message)).is_none() =>
             {
                 Some((ready, message))

@@ -88,12 +88,13 @@ impl Direct {
             shared.journal.step(Some(heard), None).await;
             return;
         }
+        let is_probe = outlet.lanes.rests(&receiver);
         let to = self.destination(&exchange);
         let wanted = to.expect();
         self.serve(shared, &to, &receiver, wanted);
         let Claimed { lease, contact, composer } = claimed;
         let (to, outlet) = (Arc::downgrade(&to), Arc::clone(outlet));
-        let _ = self.jobs.send(Job { lease, contact, composer, to, outlet, receiver, pass }).await;
+        let _ = self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
     }
 
     /// One destination for all domains that have the same hosts, with the same protection.

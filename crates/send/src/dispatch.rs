@@ -38,8 +38,6 @@ pub(crate) struct Dispatch<'a> {
     signing: Edition,
     /// Since when they do not open. On our own clock.
     unopened: Option<Instant>,
-    /// Workers that hold their lock and are not heard of, since when. On our own clock, which nobody moves.
-    silent: HashMap<WorkerId, Instant>,
     /// When it last looked around, on our own clock.
     minded: Option<Instant>,
     /// How late it was when last looked; nothing before the first look.
@@ -61,7 +59,6 @@ impl<'a> Dispatch<'a> {
             ready: Ready::new(),
             signing: Edition::default(),
             unopened: None,
-            silent: HashMap::new(),
             looked: None,
             minded: None,
             is_unsure: false,
@@ -73,12 +70,11 @@ impl<'a> Dispatch<'a> {
         self.is_unsure
     }
 
-    /// Recovers, plans, claims and hands out; `true` when there was something to do.
+    /// Plans, claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
             self.mind_the_clock(now).await?;
-            self.mind_the_dead(now).await?;
             self.mind_the_outlets(now).await?;
             self.mind_what_people_changed().await?;
             self.mind_the_keys().await?;
@@ -97,7 +93,7 @@ impl<'a> Dispatch<'a> {
 
     /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
     async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
-        let tx = self.worker.db.begin().await?;
+        let tx = self.worker.db.begin_briefly().await?;
         if !workers::is_known(&tx, self.id).await? {
             return Ok(Vec::new());
         }
@@ -116,22 +112,6 @@ impl<'a> Dispatch<'a> {
             tracing::warn!(minutes = by.num_minutes(), due, "the clock was put back; what waited for it goes now");
         }
         self.looked = Some(now);
-        Ok(())
-    }
-
-    /// Takes back what dead workers had.
-    async fn mind_the_dead(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        let db = &self.worker.db;
-        let seen = workers::dead(db).await?;
-        self.silent.retain(|id, _| seen.iter().any(|dead| dead.id == *id && dead.is_silent));
-        for dead in seen.into_iter().filter(|dead| dead.id != self.id) {
-            // Where only the database's clock was moved, the next heartbeat shows that it lives.
-            if dead.is_silent && self.silent.entry(dead.id).or_insert_with(Instant::now).elapsed() < 2 * HEARTBEAT {
-                continue;
-            }
-            let doubts = give_up(db, dead.id, now).await?;
-            tracing::warn!(worker.id = %dead.id, doubts, "a worker died; its deliveries were taken back");
-        }
         Ok(())
     }
 
@@ -284,7 +264,7 @@ impl<'a> Dispatch<'a> {
 /// Gives back what a worker has and strikes out its name, both or neither; how many are in doubt by it. The name goes
 /// first: that waits for a claim which is on its way, so that nothing is claimed under a name that nobody has.
 pub(crate) async fn give_up(db: &Pool, id: WorkerId, now: DateTime<Utc>) -> Result<u64, rebound_db::Error> {
-    let tx = db.begin().await?;
+    let tx = db.begin_briefly().await?;
     workers::forget(&tx, id).await?;
     let doubts = leases::recover(&tx, id, now).await?;
     fail_point("recovering").await;

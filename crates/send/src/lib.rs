@@ -51,6 +51,7 @@ pub mod servers;
 mod settings;
 mod sign;
 mod signing_key;
+mod takeover;
 mod template;
 mod test_send;
 mod timer;

@@ -88,8 +88,10 @@ impl Outlets {
                         continue;
                     }
                     to.expect();
+                    let is_probe = outlet.lanes.rests(&receiver);
                     let (to, Claimed { lease, contact, composer }) = (Arc::downgrade(to), claimed);
-                    let _ = self.jobs.send(Job { lease, contact, composer, to, outlet, receiver, pass }).await;
+                    let _ =
+                        self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
                 }
             }
             self.all[way].owed -= weights;

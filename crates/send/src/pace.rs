@@ -92,6 +92,16 @@ impl Lanes {
         })
     }
 
+    /// Whether nothing goes to the receiver but a probe.
+    pub(crate) fn rests(&self, receiver: &Receiver) -> bool {
+        self.map().get(receiver).is_some_and(|state| state.lane.rests())
+    }
+
+    /// Until when a message has to wait that was let through a while ago, as its receiver rests since. Not for a probe.
+    pub(crate) fn turn_back(&self, receiver: &Receiver, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.map().get_mut(receiver).and_then(|state| state.lane.turn_back(now))
+    }
+
     /// What the receiver said last of its lane, while that rests.
     pub(crate) fn words(&self, receiver: &Receiver) -> Option<Verdict> {
         self.map().get(receiver).filter(|state| state.lane.rests()).and_then(|state| state.words.clone())
@@ -198,6 +208,26 @@ mod tests {
         lanes.probe_again(&slow, until);
         assert_eq!(lanes.pass(&slow, Turn::First, until), Ok(()), "it never got there: another");
         assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
+    }
+
+    #[test]
+    fn what_was_let_through_before_a_rest_waits_with_the_others() {
+        let (lanes, policy, receiver) =
+            (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
+        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
+        (0..3).for_each(|_| assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(())));
+        assert_eq!(lanes.turn_back(&receiver, start()), None, "it may go");
+        let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
+        verdict.retry_after = Some(300);
+        lanes.learn(&receiver, id, Some(&verdict), &policy, start());
+        let until = start() + TimeDelta::seconds(300);
+        assert_eq!(lanes.turn_back(&receiver, start()), Some(until));
+        assert_eq!(lanes.pass(&receiver, Turn::First, until), Ok(()), "the probe");
+        assert!(
+            lanes.turn_back(&receiver, until).is_some_and(|later| later > until),
+            "what the probe hears comes first"
+        );
+        assert!(matches!(lanes.pass(&receiver, Turn::First, until), Err(Held::Rests(_))), "and no second one goes");
     }
 
     #[test]

@@ -9,6 +9,10 @@ use tokio::time::Instant;
 /// How far ahead a worker takes places: what it takes and does not use is lost to the others.
 const AHEAD: Duration = Duration::from_millis(500);
 
+/// A place that is so long past is not made up for: else a pause of ours, or of the database, would end in a burst. It
+/// is a hundredth of the ten seconds over which a relay may count.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Spaces messages evenly, so that no second sees more than the rate.
 #[derive(Debug)]
 pub(crate) struct Rate {
@@ -38,8 +42,13 @@ impl Rate {
     /// Waits for the next place.
     pub(crate) async fn turn(&self) {
         if let Some(kept) = &self.kept {
-            let place = kept.place().await;
-            tokio::time::sleep_until(place).await;
+            loop {
+                let place = kept.place().await;
+                tokio::time::sleep_until(place).await;
+                if !is_late(place, Instant::now()) {
+                    return;
+                }
+            }
         }
     }
 }
@@ -47,18 +56,24 @@ impl Rate {
 impl Kept {
     async fn place(&self) -> Instant {
         let mut places = self.places.lock().await;
-        // A place whose time has passed by more than a moment is not made up for: else a pause would end in a burst.
-        let late = Instant::now().checked_sub(AHEAD.max(self.gap));
-        places.retain(|place| late.is_none_or(|late| *place >= late));
+        forget_late(&mut places, Instant::now());
         loop {
             if let Some(place) = places.pop_front() {
                 return place;
             }
             let count = u32::try_from(AHEAD.as_micros() / self.gap.as_micros().max(1)).unwrap_or(u32::MAX).max(1);
+            let asked = Instant::now();
             match rates::take(&self.db, &self.name, count, self.gap).await {
+                // They may have begun as soon as we asked: what the answer took is not made up for either.
                 Ok(wait) => {
-                    let first = Instant::now() + wait;
+                    let first = asked + wait;
                     places.extend((0..count).map(|place| first + self.gap * place));
+                    let now = Instant::now();
+                    forget_late(&mut places, now);
+                    if places.is_empty() {
+                        // A database that always takes so long must not keep everything from going.
+                        places.push_back(now);
+                    }
                 }
                 Err(error) => {
                     // Without it nothing could be marked either.
@@ -68,4 +83,12 @@ impl Kept {
             }
         }
     }
+}
+
+fn forget_late(places: &mut VecDeque<Instant>, now: Instant) {
+    places.retain(|place| !is_late(*place, now));
+}
+
+fn is_late(place: Instant, now: Instant) -> bool {
+    place + LATE < now
 }

@@ -1,7 +1,10 @@
-//! What time does beside the worker's rounds: it launches scheduled campaigns, and looks after the keys that sign.
+//! What time does beside the worker's rounds: it launches scheduled campaigns, looks after the keys that sign, and takes
+//! over from workers that died.
 //!
-//! A launch tries every message out, and a name server may be slow: mail must wait for neither.
+//! A launch tries every message out, and a name server may be slow: mail must wait for neither. And a round of the
+//! worker lasts as long as its connections are busy: a dead worker's mail must not wait for that.
 
+use crate::takeover::Watch;
 use crate::{Sender, launch, sending_domains};
 use chrono::Utc;
 use rebound_db::Pool;
@@ -18,8 +21,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 /// Until `stop`. Several workers may do it: each campaign is launched once, and each key moved once.
-pub(crate) async fn run(db: Pool, sender: Sender, clock: Clock, wake: Arc<Notify>, stop: CancellationToken) {
-    tokio::join!(launches(&db, &sender, clock, &wake, &stop), keys(&db, clock, &stop));
+pub(crate) async fn run(watch: Watch, sender: Sender, wake: Arc<Notify>, stop: CancellationToken) {
+    let (db, clock) = (watch.db.clone(), watch.clock);
+    tokio::join!(launches(&db, &sender, clock, &wake, &stop), keys(&db, clock, &stop), watch.run(&wake, &stop));
 }
 
 async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop: &CancellationToken) {

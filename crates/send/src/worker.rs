@@ -12,9 +12,10 @@ use crate::outlet::{Outlet, Takes, ahead, watch};
 use crate::outlets::{Outlets, Way};
 use crate::prepare::Preparer;
 use crate::quota::Quota;
+use crate::takeover::Watch;
 use crate::timer;
 use crate::{Egress, RelayDown, Sender, Via};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, lanes, policies};
@@ -128,8 +129,8 @@ impl Worker {
         let name = format!("{}:{}", self.hello(), std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
-        let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
-        let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
+        let watch = Watch::new(self.db.clone(), presence.id, self.clock);
+        let time = tokio::spawn(timer::run(watch, self.sender.clone(), Arc::clone(&self.wake), stop.clone()));
         let sending = Arc::new(Sending::default());
         let (journal, writer) = Journal::start(Writer {
             db: self.db.clone(),
@@ -173,7 +174,7 @@ impl Worker {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = self.wake.notified() => {}
-                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::time::sleep(self.look()) => {}
                 }
             }
             is_whole = shared.is_whole() && preparing.try_join_next().is_none() && !writer.is_finished();
@@ -254,6 +255,13 @@ impl Worker {
         };
         let all = self.ways.iter().map(open).collect();
         Outlets::new(all, jobs)
+    }
+
+    /// How often it looks when it is idle: more often where time runs faster, as what is due does not wait for us.
+    fn look(&self) -> Duration {
+        /// More often is no use: a commit takes as long.
+        const LEAST: Duration = Duration::from_millis(20);
+        self.clock.wait(TimeDelta::from_std(LOOK).unwrap_or_default()).max(LEAST)
     }
 
     async fn leave(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// SplitMix64.
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -18,23 +18,23 @@ impl Chance {
     }
 
     /// A number below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
     /// One of `these`.
-    pub(super) fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
         let place = self.below(these.len() as u64);
         these[usize::try_from(place).unwrap()]
     }
 
     /// Whether something happens that happens `percent` times of a hundred.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// A time from `from` to `to`, both in milliseconds.
-    pub(super) fn millis(&mut self, from: u64, to: u64) -> Duration {
+    pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from + 1))
     }
 }

@@ -136,6 +136,37 @@ async fn what_is_in_doubt_goes_again_where_the_campaign_says_so() {
     }
 }
 
+/// A worker was taken for dead with a letter on its line, and wakes when its host says that it took it.
+#[tokio::test]
+async fn an_answer_that_comes_late_stops_the_next_try_or_stays_a_doubt_by_name() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let leases = leases::claim(db, WORKER, campaign.id, 2, now()).await.unwrap();
+        let first: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
+        leases::mark(db, WORKER, &first, now()).await.unwrap();
+        leases::recover(db, WORKER, now()).await.unwrap();
+        assert_eq!(leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap().len(), 7, "{engine}");
+        let second: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 2 }).collect();
+        assert_eq!(leases::mark(db, OTHER, &second[..1], now()).await.unwrap().len(), 1, "{engine}");
+
+        let answer = |of: &Try| Answered { of: of.clone(), accepted: true, reply: "250 ok".into() };
+        let answered: Vec<Answered> = first.iter().map(answer).collect();
+        leases::note_answers(db, WORKER, &answered, now()).await.unwrap();
+        let settled = leases::accept(db, WORKER, &first).await.unwrap();
+        leases::keep_in_doubt(db, &first).await.unwrap();
+
+        assert_eq!(settled, [first[1].id], "{engine}: the one whose next try is not marked yet");
+        assert!(leases::mark(db, OTHER, &second[1..], now()).await.unwrap().is_empty(), "{engine}: it does not go");
+        leases::note_answers(db, OTHER, &[answer(&second[0])], now()).await.unwrap();
+        leases::accept(db, OTHER, &second[..1]).await.unwrap();
+        let ledger = deliveries::ledger(db, campaign.id, None, 2).await.unwrap();
+        let lines: Vec<_> = ledger.iter().map(|line| (line.state, line.attempts, line.in_doubt)).collect();
+        assert_eq!(lines, [(StateName::Accepted, 2, 1), (StateName::Accepted, 1, 0)], "{engine}");
+    }
+}
+
 #[tokio::test]
 async fn a_paused_campaign_marks_nothing_and_a_cancelled_one_ends() {
     let engines = engines().await;

@@ -107,6 +107,14 @@ impl Drop for Server {
     }
 }
 
+/// What the database at `url` answers to `sql`: a line for each row, its columns divided by `|`.
+pub(crate) fn ask(url: &str, sql: &str) -> String {
+    let mut psql = Command::new(programs().join("psql"));
+    let answer = psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, url]).output().unwrap();
+    assert!(answer.status.success(), "psql: {}", String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8(answer.stdout).unwrap()
+}
+
 /// The newest version that is installed.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -31,6 +31,43 @@ async fn together_they_take_no_more_than_the_rate() {
     }
 }
 
+/// One to eight of them, who come and go: over any ten seconds no more places begin than the rate has.
+#[tokio::test]
+async fn however_many_come_and_go_no_ten_seconds_have_more_than_the_rate() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        // A hundredth of the time, at a hundred times the rate.
+        let (begun, gap, window) = (Instant::now(), Duration::from_micros(100), Duration::from_millis(100));
+        let takers = (0..8u64).map(|taker| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(taker * 60)).await;
+                let mut taken = Vec::new();
+                while begun.elapsed() < Duration::from_millis(1_500 - taker * 60) {
+                    let asked = begun.elapsed();
+                    let wait = rates::take(&db, "relay", 50, gap).await.unwrap();
+                    // By the database's clock they begin between these two.
+                    taken.push((asked + wait, begun.elapsed() + wait));
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                taken
+            })
+        });
+        let mut taken: Vec<(Duration, Duration)> = Vec::new();
+        for taker in takers.collect::<Vec<_>>() {
+            taken.extend(taker.await.unwrap());
+        }
+        taken.sort();
+        assert!(taken.len() > 100, "{engine}: {} takes", taken.len());
+        // Those that are within the window for sure: fifty places each, one behind the other.
+        for (place, (earliest, _)) in taken.iter().enumerate() {
+            let end = *earliest + window;
+            let within = taken[place..].iter().filter(|(_, latest)| *latest + gap * 50 <= end).count();
+            assert!(within <= 20, "{engine}: {within} times fifty places in {window:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn places_that_nobody_took_are_gone() {
     let engines = engines().await;

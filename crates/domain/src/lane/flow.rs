@@ -30,6 +30,11 @@ impl Flow {
         self.faded / (1.0 - (-age / OVER).exp())
     }
 
+    /// Whether nothing was taken yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.seen.is_none()
+    }
+
     /// Seconds between the first and the last.
     pub(super) fn age(&self) -> f64 {
         self.seen.map_or(0.0, |(first, last)| seconds(last - first))

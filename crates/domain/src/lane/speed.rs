@@ -53,7 +53,8 @@ impl Speed {
 
     /// Halves the rate: to how much, and when it is back.
     pub(super) fn cut(&mut self, flow: &Flow, now: DateTime<Utc>) -> (f64, DateTime<Utc>) {
-        let measured = flow.per_second().max(1.0 / 60.0);
+        // A refusal at the envelope may be heard before the first message is taken: that says nothing of the rate.
+        let measured = if flow.is_unknown() { UNKNOWN } else { flow.per_second().max(1.0 / 60.0) };
         let limit = self.limit(now).map_or(measured, |limit| limit.min(measured));
         let curve = Curve::cut(limit, climb(limit), now);
         self.found = Some(curve);
@@ -92,6 +93,14 @@ fn climb(rate: f64) -> f64 {
 mod tests {
     use super::super::{seconds, span};
     use super::*;
+
+    #[test]
+    fn a_refusal_before_anything_was_taken_does_not_stop_the_lane() {
+        let (now, mut speed, mut flow) = (DateTime::UNIX_EPOCH, Speed::default(), Flow::default());
+        assert_eq!(speed.cut(&flow, now).0, UNKNOWN * 0.97 / 2.0);
+        (0..100).for_each(|message| flow.count(now + span(f64::from(message) * 0.5)));
+        assert!((0.9..1.1).contains(&speed.cut(&flow, now + span(50.0)).0), "half of two a second");
+    }
 
     #[test]
     fn a_slower_hold_that_lasts_stays() {

@@ -65,6 +65,9 @@ pub(crate) enum Receiver {
     Connections(u32),
     /// Does not answer between two times.
     Dead(f64, f64),
+    /// Another one, who takes at least so many seconds for each message.
+    #[allow(dead_code, reason = "the stories have it so, since a socket takes its time too")]
+    Slower(f64, Box<Receiver>),
 }
 
 /// A bucket of tokens, the receiver's own.
@@ -122,6 +125,10 @@ impl Receiver {
             }
             Self::PerConnection(most) if visit.on_connection >= *most => {
                 (quick, Reply::Slower("421 4.7.0 Too many messages on this connection"))
+            }
+            Self::Slower(least, other) => {
+                let (takes, reply) = other.take(visit);
+                (takes.max(*least), reply)
             }
             Self::Tarpit(takes) => (*takes, Reply::Taken),
             Self::Greylist(delay, seen) => {

@@ -1,6 +1,6 @@
 //! Messages, connections and receivers on a simulated clock: a discrete-event simulation around the real lane.
 
-use crate::receivers::{Receiver, Reply, Visit};
+use super::receivers::{Receiver, Reply, Visit};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, DeliveryId, Greylist, Lane, Next, Pass, Policy, Refusal, Tries, Turn, next_try};
 use std::cmp::Reverse;
@@ -30,6 +30,9 @@ pub(crate) struct Supply {
     pub(crate) until: f64,
 }
 
+/// Mail that comes all at once: when, and how many messages.
+pub(crate) type Wave = (f64, u64);
+
 /// What one message went through.
 #[derive(Clone, Copy)]
 struct Message {
@@ -45,8 +48,10 @@ pub(crate) struct Side {
     greylist: Greylist,
     receiver: Receiver,
     supply: Supply,
+    /// In place of the supply, where there are any.
+    waves: Vec<Wave>,
     /// First tries that went.
-    went: u64,
+    pub(crate) went: u64,
     again: BinaryHeap<Reverse<(i64, u64, i64, u32)>>,
     idle: Vec<u32>,
     under_way: u32,
@@ -99,6 +104,9 @@ pub(crate) struct World {
     unused: Vec<usize>,
     next: u64,
     free: u32,
+    /// Milliseconds between two departures, over all receivers, and when the next may be.
+    every: i64,
+    leaves: i64,
     policy: Policy,
     chance: Chance,
 }
@@ -120,20 +128,47 @@ impl World {
             unused: Vec::new(),
             next: 0,
             free: connections,
+            every: 0,
+            leaves: i64::MIN,
             policy: Policy::default(),
             chance: Chance(seed),
         }
     }
 
-    pub(crate) fn with(mut self, domain: &str, receiver: Receiver, supply: Supply) -> Self {
+    pub(crate) fn with(self, domain: &str, receiver: Receiver, supply: Supply) -> Self {
         let domain = rebound_domain::Receiver::of_domain(domain);
         let lane = Lane::to(&domain, self.free);
+        self.beside((domain, lane), receiver, supply, vec![])
+    }
+
+    /// Messages leave one after the other, at least so many seconds apart, mixed as they are: an engine takes its time.
+    #[allow(dead_code, reason = "for the stories, which lay it beside what the program does")]
+    pub(crate) fn with_engine(self, every: f64) -> Self {
+        Self { every: (every * 1000.0) as i64, ..self }
+    }
+
+    /// A receiver behind a relay, which all share so many places to, and mail for it in waves.
+    #[allow(dead_code, reason = "for the stories, which lay it beside what the program does")]
+    pub(crate) fn behind_relay(self, domain: &str, places: u32, receiver: Receiver, waves: Vec<Wave>) -> Self {
+        let domain = rebound_domain::Receiver::of_domain(domain);
+        let lane = Lane::behind_relay(&domain, places);
+        self.beside((domain, lane), receiver, Supply { per_second: 0.0, until: 0.0 }, waves)
+    }
+
+    fn beside(
+        mut self,
+        (domain, lane): (rebound_domain::Receiver, Lane),
+        receiver: Receiver,
+        supply: Supply,
+        waves: Vec<Wave>,
+    ) -> Self {
         self.sides.push(Side {
             domain,
             lane,
             greylist: Greylist::default(),
             receiver,
             supply,
+            waves,
             went: 0,
             again: BinaryHeap::new(),
             idle: Vec::new(),
@@ -157,16 +192,31 @@ impl World {
             match event {
                 // It was called off for an earlier one.
                 Event::Look if self.sides[side].woken != at => continue,
-                Event::Look => self.sides[side].woken = -1,
+                Event::Look => {
+                    self.sides[side].woken = -1;
+                    self.dispatch_in_turn(at);
+                }
                 Event::Answered { message, on_connection, reply } => {
                     self.answered(side, message, on_connection, &reply, at);
                     // Connections are shared: who had none looks again, in turn.
+                    self.dispatch_in_turn(at);
                     (1..self.sides.len()).for_each(|turn| self.dispatch((side + turn) % self.sides.len(), at));
                 }
             }
             self.dispatch(side, at);
         }
         self.sides
+    }
+
+    /// An engine takes what came at once as it is mixed: who has the largest share of its mail left is next.
+    fn dispatch_in_turn(&mut self, now: i64) {
+        if self.every == 0 || now < self.leaves {
+            return;
+        }
+        let left = |side: &Side| side.fresh(now) as f64 / side.waves.first().map_or(1.0, |(_, count)| *count as f64);
+        let mut order: Vec<usize> = (0..self.sides.len()).collect();
+        order.sort_by(|one, other| left(&self.sides[*other]).total_cmp(&left(&self.sides[*one])));
+        order.into_iter().for_each(|side| self.dispatch(side, now));
     }
 
     fn happens(&mut self, at: i64, side: usize, event: Event) {
@@ -190,6 +240,10 @@ impl World {
 
     fn dispatch(&mut self, side: usize, now: i64) {
         while self.free > 0 {
+            if now < self.leaves {
+                self.look_at(side, self.leaves, now);
+                return;
+            }
             let due = self.sides[side].again.peek().map(|Reverse((due, ..))| *due);
             let turns = [
                 due.filter(|due| *due <= now).map(|_| Turn::Again),
@@ -232,6 +286,7 @@ impl World {
         let Some(mut message) = taken else { return };
         message.tries += 1;
         self.free -= 1;
+        self.leaves = now + self.every;
         one.under_way += 1;
         let per_connection = one.lane.per_connection();
         let on_connection = one.idle.pop().filter(|used| *used < per_connection).unwrap_or(0);
@@ -254,7 +309,7 @@ impl World {
             one.lane.answered(time(now));
             one.greylist.taken(id, time(now));
             count(&mut one.figures.taken, now);
-            if matches!(one.receiver, Receiver::Greylist(..)) {
+            if matches!(one.receiver, Receiver::Greylist(..)) || !one.waves.is_empty() {
                 one.figures.delays.push(((now - message.since) as f64 / 1000.0, message.tries));
             }
             return;
@@ -276,11 +331,18 @@ impl World {
 impl Side {
     /// Messages that have come by now and have not been tried.
     fn fresh(&self, now: i64) -> u64 {
+        if !self.waves.is_empty() {
+            let come = self.waves.iter().filter(|(at, _)| at * 1000.0 <= now as f64);
+            return come.map(|(_, count)| count).sum::<u64>() - self.went;
+        }
         let seconds = (now as f64 / 1000.0).min(self.supply.until);
         (seconds * self.supply.per_second) as u64 - self.went
     }
 
     fn next_supply(&self, now: i64) -> Option<i64> {
+        if !self.waves.is_empty() {
+            return self.waves.iter().map(|(at, _)| (at * 1000.0).ceil() as i64).find(|at| *at > now);
+        }
         let next = (self.went + 1) as f64 / self.supply.per_second * 1000.0;
         let flows = self.supply.per_second > 0.0 && (now as f64) < self.supply.until * 1000.0;
         (flows && self.fresh(now) == 0).then_some(next.ceil() as i64)

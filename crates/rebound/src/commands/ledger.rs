@@ -26,7 +26,7 @@ pub(super) struct Line {
     pub(super) message_id: String,
     pub(super) state: String,
     pub(super) attempts: u8,
-    /// Tries that may or may not have left when a worker died.
+    /// Tries of which nobody knew whether they had arrived when the next was made, or when a worker died.
     pub(super) in_doubt: i64,
     /// Why it failed last, if it ever did.
     pub(super) verdict: Option<String>,

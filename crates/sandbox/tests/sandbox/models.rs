@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rebound_sandbox::{Event, Rate, Sandbox, Settings, read_truth};
+use rebound_sandbox::{Event, Knock, Model, Rate, Said, Sandbox, Settings, read_truth};
 
 use crate::client::{Client, send};
 use crate::hosts::insist;
@@ -119,4 +119,30 @@ async fn an_early_answer_comes_before_the_message() {
     assert_eq!(client.ask("RCPT TO:<early@sandbox.test>").await, "250 2.1.5 Ok");
     assert_eq!(client.reply().await, "250 2.0.0 Ok: queued");
     assert_eq!(sandbox.accepted(), 0);
+}
+
+/// Refuses every second message, and closes the line with it.
+struct EverySecond(u32);
+
+impl Model for EverySecond {
+    fn judge(&mut self, knock: &Knock<'_>) -> Said {
+        assert_eq!(knock.under_way, 1, "one at a time");
+        self.0 += 1;
+        let refusal = self.0.is_multiple_of(2).then(|| format!("421 4.7.0 not {}", knock.recipient));
+        Said { refusal, after: Duration::from_millis(20) }
+    }
+}
+
+#[tokio::test]
+async fn a_test_may_bring_a_host_of_its_own() {
+    let sandbox = Sandbox::start(Settings::default()).await.unwrap();
+    sandbox.set_model("Own.Example", EverySecond(0));
+    let (mut client, begun) = (Client::greeted(&sandbox).await, Instant::now());
+    assert!(client.send("a@own.example", "x").await.starts_with("250"));
+    client.ask("MAIL FROM:<a@b.c>").await;
+    assert_eq!(client.ask("RCPT TO:<b@own.example>").await, "421 4.7.0 not b@own.example");
+    assert_eq!(client.reply().await, "", "the line is closed");
+    assert!(begun.elapsed() >= Duration::from_millis(40));
+    assert!(Client::greeted(&sandbox).await.send("c@orchard.sandbox.test", "x").await.starts_with("250"));
+    assert_eq!((sandbox.accepted(), sandbox.received("a@own.example").len()), (2, 1));
 }

@@ -1,0 +1,43 @@
+//! How soon others go on with what a dead worker had.
+
+use super::history;
+use super::node::{Kind, Node};
+use crate::engine::Engine;
+use crate::world::{World, until};
+use chrono::Utc;
+use rebound_sandbox::Settings;
+use std::time::Duration;
+
+/// A lease, and what it may take beyond it.
+const SOON: Duration = Duration::from_secs(15 + 2);
+
+/// So slow that whoever dies has letters that it had taken and not handed over.
+const SLOW: Kind = Kind { relay: "connections = 4", waits: None };
+
+#[tokio::test]
+async fn a_dead_workers_mail_goes_on_within_a_lease_and_two_seconds() {
+    let killed = resumed_after(async |node| node.kill().await).await;
+    let hung = resumed_after(Node::hang).await;
+    eprintln!("a dead worker's mail goes on after {killed:.1?} (killed) and {hung:.1?} (hung)");
+    assert!(killed < Duration::from_secs(3), "its lock is free at once: {killed:?}");
+    assert!(hung < SOON, "{hung:?}");
+}
+
+/// How long it takes from the end of one of two workers until the other hands over the first letter that it had.
+async fn resumed_after(end: impl AsyncFnOnce(&mut Node)) -> Duration {
+    let world = World::forgetful(Engine::Postgres.database(), Settings::default(), "").await;
+    let everybody: Vec<String> = (0..20_000).map(|place| format!("p{place}@orchard.sandbox.test")).collect();
+    world.import(&format!("email\n{}\n", everybody.join("\n"))).await;
+    history::note(world.database());
+    until("the server has been there for a while", async || history::knows_locks(world.database()).then_some(())).await;
+    let hosts = || Settings { latency: Duration::from_millis(60), ..Settings::default() };
+    let mut dying = Node::start(&world, 0, hosts(), SLOW).await;
+    let other = Node::start(&world, 1, hosts(), SLOW).await;
+    world.launch("Spring").await;
+    until("both send", async || (dying.accepted().min(other.accepted()) > 20).then_some(())).await;
+
+    let ended = Utc::now();
+    end(&mut dying).await;
+    let resumed = until("the other goes on with it", async || history::resumed(world.database(), (0, 1), ended)).await;
+    (resumed - ended).to_std().unwrap()
+}
