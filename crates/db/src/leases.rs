@@ -10,7 +10,8 @@
 //!
 //! A plus before `worker` keeps SQLite from starting at the worker's deliveries and unpacking the rows for each.
 //!
-//! State numbers stand in the statements as they are, so that the partial indexes can be used:
+//! State numbers stand in the statements as they are, and in the words of the partial indexes, so that those can be used:
+//! SQLite does not see that `state = 2` is one of `state IN (2, 3)`.
 //! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
 
 use crate::bounces::BOUNCES;
@@ -77,13 +78,17 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
         };
         // Its statements name some hundred rows by their ids. A planner that does not know the table well yet may want
         // to read all of it for that.
-        let sql = format!(
-            "SELECT {lock}({BOUNCES}), set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
-        );
+        let sql = format!("SELECT {lock}({BOUNCES}), {}", off(&["seqscan", "hashjoin", "mergejoin"]));
         execute(&tx, &sql, []).await?;
     }
     Ok(tx)
+}
+
+/// Keeps PostgreSQL from the ways called `ways` until the transaction ends, and from compiling: what the tables hold, and
+/// how little of it is asked for, is better known here than there.
+fn off(ways: &[&str]) -> String {
+    let off = ways.iter().map(|way| format!("set_config('enable_{way}', 'off', true)"));
+    off.chain(["set_config('jit', 'off', true)".to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 /// Makes due what waits for its first try until a moment that had come already, before the clock was put back to
@@ -92,11 +97,13 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn due_again(db: &impl Connection, now: DateTime<Utc>, by: TimeDelta) -> Result<u64, Error> {
-    let sql = "UPDATE deliveries SET due = $1 WHERE state = 0 AND attempts = 0 AND due > $1 AND due <= $2";
+    let sql = "UPDATE deliveries SET due = $1
+        WHERE state IN (0, 1) AND state = 0 AND attempts = 0 AND due > $1 AND due <= $2";
     execute(db, sql, [millis(now).into(), millis(now + by).into()]).await
 }
 
-/// Takes up to `limit` due deliveries of `campaign` for `worker`, the longest due first.
+/// Takes up to `limit` due deliveries of `campaign` for `worker`, in a transaction, the longest due first. Of those
+/// that are due at the same moment, as a whole chunk of the plan is, any: to sort them would mean to read all of them.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -114,16 +121,20 @@ pub async fn claim(
         attempts: i16,
         since: i64,
     }
-    // The ids as an array, made once: a planner that does not know the table well yet may ask for a list anew for each row.
     let (those, skip) = match db.get_database_backend() {
-        DatabaseBackend::Postgres => ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)"),
+        DatabaseBackend::Postgres => {
+            // In the order of the index, which ends with the last that is wanted: it must not sort all that wait.
+            execute(db, &format!("SELECT {}", off(&["seqscan", "bitmapscan", "sort"])), []).await?;
+            // The ids as an array, made once: it might ask for a list anew for each row.
+            ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)")
+        }
         _ => ("IN (", ""),
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
          WHERE state IN (0, 1) AND id {those}
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
-             ORDER BY due, id LIMIT $4 {skip})
+             ORDER BY due LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"
     );
     let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
@@ -359,11 +370,14 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
 /// [`Error::Unavailable`]
 pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -> Result<u64, Error> {
     let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
-        WHERE worker = $1 AND state = 2";
+        WHERE worker = $1 AND state IN (2, 3) AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
-    execute(db, &unanswered("deliveries d WHERE d.worker = $1 AND d.state = 3"), [dead.0.into()]).await?;
-    let doubt =
-        format!("UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL} WHERE worker = $1 AND state = 3");
+    let marked = "deliveries d WHERE d.worker = $1 AND d.state IN (2, 3) AND d.state = 3";
+    execute(db, &unanswered(marked), [dead.0.into()]).await?;
+    let doubt = format!(
+        "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
+         WHERE worker = $1 AND state IN (2, 3) AND state = 3"
+    );
     execute(db, &doubt, [dead.0.into(), millis(now).into()]).await
 }
 
