@@ -54,6 +54,7 @@ pub mod statistics;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod users;
+pub mod wake;
 pub mod workers;
 
 pub use audience::Audience;

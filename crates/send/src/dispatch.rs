@@ -3,7 +3,6 @@
 use crate::attempt::{Job, Shared, given_up, receiver, unwritable};
 use crate::compose::Composer;
 use crate::journal::Heard;
-use crate::launch;
 use crate::pace::Held;
 use crate::sending_domains::{self, DomainError};
 use crate::transport::probe;
@@ -76,7 +75,7 @@ impl<'a> Dispatch<'a> {
         self.is_unsure
     }
 
-    /// Recovers, plans, claims and hands out; `true` when there was something to do.
+    /// Recovers, claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         let is_down = self.shared.down.borrow().is_some();
@@ -184,18 +183,14 @@ impl<'a> Dispatch<'a> {
 
     async fn serve(&mut self, campaign: Campaign) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        let mut busy = false;
-        if campaign.state == CampaignState::Planning {
-            busy = launch::plan(db, &campaign, now).await?;
-        }
-        let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
+        let Some(composer) = self.composer(&campaign).await? else { return Ok(false) };
         let leases = self.claim(&campaign, now).await.inspect_err(|_| self.is_unsure = true)?;
         if leases.is_empty() {
             if campaign.state == CampaignState::Sending && !deliveries::any_open(db, campaign.id).await? {
                 campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;
                 self.ready.remove(&campaign.id.0);
             }
-            return Ok(busy);
+            return Ok(false);
         }
         self.shared.sending.add(campaign.id);
         self.hand_out(leases, &composer, now).await.inspect_err(|_| self.is_unsure = true)?;

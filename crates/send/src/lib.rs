@@ -27,6 +27,7 @@
 
 mod attempt;
 mod batch;
+mod beside;
 mod check;
 mod compose;
 mod connection;
@@ -36,6 +37,7 @@ mod journal;
 mod launch;
 pub mod mx;
 mod pace;
+mod planning;
 mod prepare;
 mod probe;
 mod rate;

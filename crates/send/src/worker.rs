@@ -1,13 +1,13 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
 use crate::attempt::Shared;
+use crate::beside;
 use crate::connection::connection;
 use crate::dispatch::{Dispatch, give_up};
 use crate::journal::{Journal, Sending, Writer};
 use crate::pace::Lanes;
 use crate::prepare::{Prepared, Preparer};
 use crate::rate::Rate;
-use crate::timer;
 use crate::{Relay, Sender};
 use chrono::{DateTime, Utc};
 use rebound_contacts::RuleBook;
@@ -134,8 +134,8 @@ impl Worker {
         let name = format!("{}:{}", self.relay.hello, std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
-        let (db, sender, wake) = (self.db.clone(), self.sender.clone(), Arc::clone(&self.wake));
-        let time = tokio::spawn(timer::run(db, sender, self.clock, wake, stop.clone()));
+        let bell = Arc::new(Notify::new());
+        let beside = tokio::spawn(beside::run(self.clone(), Arc::clone(&bell), stop.clone()));
         let sending = Arc::new(Sending::default());
         let (journal, writer) = Journal::start(Writer {
             db: self.db.clone(),
@@ -173,7 +173,7 @@ impl Worker {
             if !busy {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = self.wake.notified() => {}
+                    () = bell.notified() => {}
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
@@ -190,7 +190,7 @@ impl Worker {
         drop(shared);
         while preparing.join_next().await.is_some() {}
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
-        time.abort();
+        beside.abort();
         let was_forgotten = heart.is_finished();
         match self.leave(&presence, heart, writer).await {
             Err(error) if stop.is_cancelled() => return Err(error.into()),
