@@ -100,15 +100,15 @@ async fn launched(db: &Pool, list: ListId, now: DateTime<Utc>) -> CampaignId {
     id
 }
 
-/// Plans a campaign and sends it.
+/// Plans a campaign and sends it; the rate is that of sending.
 async fn campaign(db: &Pool, list: ListId, size: i64, before: &Times) -> Times {
     let mut times = before.clone();
     let id = launched(db, list, Utc::now()).await;
-    let start = Instant::now();
     plan(db, id, size, &mut times).await;
+    let start = Instant::now();
     send(db, id, i64::MAX, &mut times).await;
-    finish(db, id).await;
     times.took += start.elapsed();
+    finish(db, id).await;
     times
 }
 
@@ -119,7 +119,7 @@ async fn large(db: &Pool, list: ListId, size: i64) {
     plan(db, id, size, &mut planning).await;
     planning.took = start.elapsed();
     planning.messages = size;
-    planning.line(&format!("{size} planned, in {:.1} s", planning.took.as_secs_f64()));
+    planning.line(&format!("{size} being planned, {:.1} s", planning.took.as_secs_f64()));
     for tenth in 1..=10 {
         let (start, mut times) = (Instant::now(), Times::default());
         send(db, id, if tenth == 10 { i64::MAX } else { size / 10 }, &mut times).await;

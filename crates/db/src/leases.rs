@@ -16,7 +16,7 @@
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, number, rows, time};
+use crate::sql::{all, execute, millis, number, off, rows, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
@@ -82,13 +82,6 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
         execute(&tx, &sql, []).await?;
     }
     Ok(tx)
-}
-
-/// Keeps PostgreSQL from the ways called `ways` until the transaction ends, and from compiling: what the tables hold, and
-/// how little of it is asked for, is better known here than there.
-fn off(ways: &[&str]) -> String {
-    let off = ways.iter().map(|way| format!("set_config('enable_{way}', 'off', true)"));
-    off.chain(["set_config('jit', 'off', true)".to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 /// Makes due what waits for its first try until a moment that had come already, before the clock was put back to

@@ -1,6 +1,6 @@
 //! From a launched campaign to its deliveries, a chunk at a time.
 
-use crate::sql::{execute, millis, number, one};
+use crate::sql::{execute, millis, number, off, one};
 use crate::{Audience, Error, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{Campaign, CampaignId};
@@ -41,6 +41,11 @@ pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> 
         progress(tx, resend.of).await?;
     }
     let Progress { planned, audience_cursor } = progress(tx, campaign.id).await?;
+    if campaign.resend.is_none() && tx.get_database_backend() == DatabaseBackend::Postgres {
+        // From the cursor on, person by person: a chunk must cost the same however long the list is.
+        let ways = off(&["seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"]);
+        execute(tx, &format!("SELECT {ways}"), []).await?;
+    }
     let cutoff = millis(campaign.launched.unwrap_or(now));
     let first = (id << 31) + planned;
     // The ordinals go on from those planned before, and the cursor moves in the same transaction. It stands for both
