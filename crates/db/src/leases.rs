@@ -8,7 +8,9 @@
 //! While a delivery is handed over, its own row is the mark: whose try it is, which, and in `due` since when. A row of
 //! its own is written for the try once there is an answer, or a doubt.
 //!
-//! A plus before `worker` keeps SQLite from starting at the worker's deliveries and unpacking the rows for each.
+//! A plus before `worker` or `state`, where deliveries are named by their ids, keeps both engines from the partial indexes:
+//! SQLite would unpack the names anew for each delivery of the worker, and PostgreSQL go through all that are under way
+//! for each name, as long as it believes that there are few.
 //!
 //! State numbers stand in the statements as they are, and in the words of the partial indexes, so that those can be used:
 //! SQLite does not see that `state = 2` is one of `state IN (2, 3)`.
@@ -125,7 +127,7 @@ pub async fn claim(
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE state IN (0, 1) AND id {those}
+         WHERE +state IN (0, 1) AND id {those}
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
              ORDER BY due LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"
@@ -161,7 +163,7 @@ pub async fn mark(
     let sql = format!(
         "UPDATE deliveries SET state = 3, attempts = rows.number, due = $2 FROM {wanted}
          WHERE deliveries.id = rows.id AND +deliveries.worker = $3
-           AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
+           AND (+deliveries.state = 2 OR (+deliveries.state = 3 AND deliveries.attempts = rows.number))
            AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
            AND NOT {suppressed}"
     );
@@ -172,7 +174,7 @@ pub async fn mark(
     }
     let sql = format!(
         "SELECT d.id FROM {wanted} CROSS JOIN deliveries d
-         WHERE d.id = rows.id AND d.worker = $2 AND d.state = 3 AND d.attempts = rows.number"
+         WHERE d.id = rows.id AND +d.worker = $2 AND +d.state = 3 AND d.attempts = rows.number"
     );
     let marked = all::<Id>(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     turn_back(db, worker, &lines, now).await?;
@@ -188,7 +190,7 @@ async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: Dat
              WHEN {suppressed} THEN 7
              WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
              WHEN attempts = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [lines.into(), millis(now).into(), worker.0.into()]).await?;
     Ok(())
@@ -227,7 +229,7 @@ pub async fn release(
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
              state = CASE WHEN {tries} = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state IN (2, 3) AND +deliveries.worker = $2"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state IN (2, 3) AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
@@ -247,11 +249,11 @@ pub async fn doubt(
         return Ok(0);
     }
     let wanted = rows(db, 1, &[("id", "bigint")]);
-    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.state = 3 AND d.worker = $2");
+    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.state = 3 AND +d.worker = $2");
     execute(db, &unanswered(&those), [ids_json(ids).into(), worker.0.into()]).await?;
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND +deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 3 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
 }
@@ -281,7 +283,7 @@ fn unanswered(deliveries: &str) -> String {
 pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, Error> {
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
-        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.worker = $2 AND d.state IN (2, 3)"
+        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.worker = $2 AND +d.state IN (2, 3)"
     );
     let owned = all::<Id>(db, &sql, [ids_json(ids).into(), worker.0.into()]).await?;
     Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
@@ -310,7 +312,7 @@ pub async fn note_answers(
     let sql = format!(
         "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
          SELECT rows.id, rows.number, $2, (SELECT d.due FROM deliveries d
-             WHERE d.id = rows.id AND d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
+             WHERE d.id = rows.id AND +d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
          FROM {wanted} WHERE true
          ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
              reply = excluded.reply"
@@ -322,7 +324,7 @@ pub async fn note_answers(
     let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE deliveries SET attempts = rows.number FROM {refused}
-         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $2"
+         WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await?;
     Ok(())
@@ -339,8 +341,8 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let ours = "d.id = rows.id AND d.attempts = rows.number
-        AND ((d.state = 3 AND +d.worker = $2)
-          OR (d.state IN (0, 1, 4) AND NOT EXISTS (
+        AND ((+d.state = 3 AND +d.worker = $2)
+          OR (+d.state IN (0, 1, 4) AND NOT EXISTS (
               SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))";
     let sql = format!("UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted} WHERE {ours}");
     let values = [tries_json(tries).into(), worker.0.into()];
