@@ -41,10 +41,15 @@ pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> 
         progress(tx, resend.of).await?;
     }
     let Progress { planned, audience_cursor } = progress(tx, campaign.id).await?;
-    if campaign.resend.is_none() && tx.get_database_backend() == DatabaseBackend::Postgres {
-        // From the cursor on, person by person: a chunk must cost the same however long the list is.
-        let ways = off(&["seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"]);
-        execute(tx, &format!("SELECT {ways}"), []).await?;
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        // From the cursor on, person by person: a chunk must cost the same however long the list is, and however many
+        // people are on others. That shows only with the list and the cursor at hand, so it plans anew each time.
+        let ways: &[&str] = match campaign.resend {
+            None => &["seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"],
+            Some(_) => &[],
+        };
+        let anew = "set_config('plan_cache_mode', 'force_custom_plan', true)";
+        execute(tx, &format!("SELECT {anew}, {}", off(ways)), []).await?;
     }
     let cutoff = millis(campaign.launched.unwrap_or(now));
     let first = (id << 31) + planned;
