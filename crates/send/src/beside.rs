@@ -34,7 +34,7 @@ async fn hear(worker: &Worker, stop: &CancellationToken) {
             None => return,
             Some(Ok(never)) => match never {},
             Some(Err(error)) => {
-                tracing::warn!(%error, "calls of other processes are not heard; looks find what there is")
+                tracing::warn!(%error, "calls of other processes are not heard; looks find what there is");
             }
         }
         stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
