@@ -1,6 +1,6 @@
 # The chores, each a line or a script in scripts/. `make` alone lists them.
 
-.PHONY: help setup assets demo test check bench bench-send bench-pages crash-storm nodes pace-sample fuzz release docs
+.PHONY: help setup assets demo test check bench bench-send bench-queue bench-pages crash-storm nodes pace-sample fuzz release docs
 .DEFAULT_GOAL := help
 
 help:     ## list the chores
@@ -34,6 +34,11 @@ bench-send: assets ## measure sending, beside smtp-source, on both databases
 	@scripts/setup bench
 	@scripts/setup test
 	@scripts/bench-send
+
+bench-queue: assets ## measure the queue after 500 campaigns and at 1,000,000 recipients, on both databases
+	@scripts/setup bench
+	@scripts/setup test
+	@scripts/bench-queue
 
 bench-pages: assets ## measure the pages over a million contacts, on both databases
 	@scripts/setup test

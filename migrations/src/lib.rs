@@ -33,6 +33,7 @@ mod m20261126_000031_lanes;
 mod m20261126_000033_active;
 mod m20261126_000034_rates;
 mod m20261126_000036_routes;
+mod m20261126_000040_queue;
 
 use sea_orm_migration::prelude::*;
 
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000033_active::Migration),
             Box::new(m20261126_000034_rates::Migration),
             Box::new(m20261126_000036_routes::Migration),
+            Box::new(m20261126_000040_queue::Migration),
         ]
     }
 }

@@ -1,14 +1,15 @@
 //! Campaigns, and the planning of their deliveries.
 
+mod plan;
+
+pub use plan::{CHUNK, is_ours_to_plan, plan};
+
 use crate::entity::campaigns::{ActiveModel, Column, Entity, Model};
 use crate::sql::{all as rows_of, execute, millis, number, time};
-use crate::{Audience, Connection, Error, Transaction};
+use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId, Resend};
 use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, SqlErr};
-
-/// Deliveries that are planned by one statement.
-pub const CHUNK: i64 = 20_000;
 
 /// Keeps a draft.
 ///
@@ -266,48 +267,6 @@ pub async fn trust_from(db: &impl Connection, id: CampaignId, now: DateTime<Utc>
     Ok(())
 }
 
-/// Plans the next deliveries of a launched campaign: those of its [audience](crate::audience) who joined before its
-/// cut-off, each once, in order of their ids. Answers how many; 0 when the audience is through.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn plan(tx: &Transaction, campaign: &Campaign, now: DateTime<Utc>) -> Result<i64, Error> {
-    let (id, list) = (campaign.id.0, campaign.draft.list.0);
-    if let Some(resend) = campaign.resend {
-        lock(tx, resend.of).await?;
-    }
-    let cutoff = millis(campaign.launched.unwrap_or(now));
-    let planned = number(tx, "SELECT planned FROM campaigns WHERE id = $1", [id.into()]).await?;
-    // The ordinals go on from those planned before, and the cursor moves in the same transaction.
-    let sql = format!(
-        "INSERT INTO deliveries (id, contact_id, state, due, attempts)
-         SELECT (CAST($3 AS BIGINT) << 31) + CAST($4 AS BIGINT) + row_number() OVER (ORDER BY chosen.contact_id) - 1,
-             chosen.contact_id, 0, CAST($2 AS BIGINT), 0
-         FROM (SELECT s.contact_id FROM {} AND s.since <= $5
-                   AND s.contact_id > (SELECT audience_cursor FROM campaigns WHERE id = $3)
-               ORDER BY s.contact_id LIMIT $6) AS chosen",
-        Audience::of(campaign).tables()
-    );
-    let values = [list.into(), millis(now).into(), id.into(), planned.into(), cutoff.into(), CHUNK.into()];
-    let added = i64::try_from(execute(tx, &sql, values).await?).unwrap_or(0);
-    if added > 0 {
-        let sql = "UPDATE campaigns SET planned = planned + $1,
-                audience_cursor = (SELECT max(contact_id) FROM deliveries WHERE id >= $2 AND id < $3)
-            WHERE id = $4";
-        let first = (id << 31) + planned;
-        execute(tx, sql, [added.into(), first.into(), (first + added).into(), id.into()]).await?;
-    }
-    Ok(added)
-}
-
-/// Two resends of one campaign are planned one after the other, so that nobody is in both. SQLite has one writer.
-async fn lock(tx: &Transaction, id: CampaignId) -> Result<(), Error> {
-    if sea_orm::ConnectionTrait::get_database_backend(tx) == sea_orm::DatabaseBackend::Postgres {
-        number(tx, "SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", [id.0.into()]).await?;
-    }
-    Ok(())
-}
-
 /// Cancels all deliveries of a campaign that have not been taken.
 ///
 /// # Errors
@@ -318,17 +277,45 @@ pub async fn cancel_open(db: &impl Connection, id: CampaignId) -> Result<u64, Er
 }
 
 /// Sends on where a report gave custody back to us after the campaign was sent, and cancels what came back to a
-/// campaign that was cancelled meanwhile.
+/// campaign that was cancelled meanwhile. Nearly always there is neither, which is seen without writing.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn reopen(db: &impl Connection) -> Result<u64, Error> {
-    let late = "UPDATE deliveries SET state = 8 WHERE state IN (0, 1)
-        AND (id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.state = 6)";
-    execute(db, late, []).await?;
-    let sql = "UPDATE campaigns SET state = 3, finished = NULL WHERE state = 7
-        AND EXISTS (SELECT 1 FROM deliveries d WHERE (d.id >> 31) = campaigns.id AND d.state IN (0, 1))";
-    execute(db, sql, []).await
+    let mut reopened = 0;
+    for (id, state) in over_and_open(db).await? {
+        if state == CampaignState::Cancelled {
+            cancel_open(db, id).await?;
+        } else {
+            let sql = "UPDATE campaigns SET state = 3, finished = NULL WHERE id = $1 AND state = 7
+                AND EXISTS (SELECT 1 FROM deliveries d WHERE (d.id >> 31) = $1 AND d.state IN (0, 1))";
+            reopened += execute(db, sql, [id.0.into()]).await?;
+        }
+    }
+    Ok(reopened)
+}
+
+/// The campaigns that are over, yet have deliveries that wait. From one campaign with such to the next, by their index:
+/// neither those that wait nor the campaigns that are over are counted through.
+async fn over_and_open(db: &impl Connection) -> Result<Vec<(CampaignId, CampaignState)>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        state: i16,
+    }
+    // It begins with SELECT, and so is asked of those who only read.
+    let sql = "SELECT g.id, g.state FROM (
+            WITH RECURSIVE waits (id) AS (
+                SELECT (SELECT (id >> 31) FROM deliveries WHERE state IN (0, 1) ORDER BY (id >> 31) LIMIT 1)
+                UNION ALL
+                SELECT (SELECT (d.id >> 31) FROM deliveries d WHERE d.state IN (0, 1) AND (d.id >> 31) > waits.id
+                        ORDER BY (d.id >> 31) LIMIT 1)
+                FROM waits WHERE waits.id IS NOT NULL)
+            SELECT id FROM waits WHERE id IS NOT NULL) AS waiting
+        CROSS JOIN campaigns g WHERE g.id = waiting.id AND g.state IN (6, 7)";
+    let over = rows_of::<Row>(db, sql, []).await?.into_iter();
+    let read = |row: Row| Some((CampaignId(row.id), CampaignState::from_code(row.state)?));
+    Ok(over.filter_map(read).collect())
 }
 
 impl TryFrom<Model> for Campaign {

@@ -229,7 +229,8 @@ pub async fn hurry(
     cause: BounceCause,
     now: DateTime<Utc>,
 ) -> Result<u64, Error> {
-    let sql = "UPDATE deliveries SET due = $3 WHERE (id >> 31) = $1 AND state = 1 AND due > $3 AND id IN (
+    let sql = "UPDATE deliveries SET due = $3 WHERE (id >> 31) = $1 AND state IN (0, 1) AND state = 1 AND due > $3
+        AND id IN (
         SELECT b.delivery_id FROM bounces b WHERE b.campaign_id = $1 AND b.cause = $2
           AND b.id = (SELECT max(l.id) FROM bounces l WHERE l.delivery_id = b.delivery_id))";
     execute(db, sql, [campaign.0.into(), cause.as_str().into(), millis(now).into()]).await
@@ -254,8 +255,11 @@ pub async fn next_due(db: &impl Connection, campaign: CampaignId) -> Result<Opti
 /// [`Error::Unavailable`]
 pub async fn any_open(db: &impl Connection, campaign: CampaignId) -> Result<bool, Error> {
     let (first, last) = DeliveryId::range(campaign);
-    let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE (id >> 31) = $1 AND state IN (0, 1))
-            OR EXISTS (SELECT 1 FROM deliveries WHERE state IN (2, 3) AND +id BETWEEN $2 AND $3)
+    // The order is that of an index: asked for any, PostgreSQL reads the table until it meets one.
+    let sql = "SELECT CASE WHEN (SELECT due FROM deliveries WHERE (id >> 31) = $1 AND state IN (0, 1)
+                    ORDER BY due LIMIT 1) IS NOT NULL
+            OR (SELECT worker FROM deliveries WHERE state IN (2, 3) AND +id BETWEEN $2 AND $3
+                    ORDER BY worker LIMIT 1) IS NOT NULL
         THEN CAST(1 AS BIGINT) ELSE 0 END";
     Ok(crate::sql::number(db, sql, [campaign.0.into(), first.into(), last.into()]).await? == 1)
 }

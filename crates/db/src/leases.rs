@@ -8,14 +8,17 @@
 //! While a delivery is handed over, its own row is the mark: whose try it is, which, and in `due` since when. A row of
 //! its own is written for the try once there is an answer, or a doubt.
 //!
-//! A plus before `worker` keeps SQLite from starting at the worker's deliveries and unpacking the rows for each.
+//! A plus before `worker` or `state`, where deliveries are named by their ids, keeps both engines from the partial indexes:
+//! SQLite would unpack the names anew for each delivery of the worker, and PostgreSQL go through all that are under way
+//! for each name, as long as it believes that there are few.
 //!
-//! State numbers stand in the statements as they are, so that the partial indexes can be used:
+//! State numbers stand in the statements as they are, and in the words of the partial indexes, so that those can be used:
+//! SQLite does not see that `state = 2` is one of `state IN (2, 3)`.
 //! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, number, rows, time};
+use crate::sql::{all, execute, millis, number, off, rows, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
@@ -78,9 +81,8 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
         // Its statements name some hundred rows by their ids. A planner that does not know the table well yet may want
         // to read all of it for that. And who hangs meanwhile must not keep others waiting: see `Pool::begin_briefly`.
         let sql = format!(
-            "SELECT {lock}({BOUNCES}), set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
-                    set_config('idle_in_transaction_session_timeout', '10s', true)"
+            "SELECT {lock}({BOUNCES}), {}, set_config('idle_in_transaction_session_timeout', '10s', true)",
+            off(&["seqscan", "hashjoin", "mergejoin"])
         );
         execute(&tx, &sql, []).await?;
     }
@@ -93,11 +95,13 @@ pub async fn begin(db: &Pool, beside: Beside) -> Result<Transaction, Error> {
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn due_again(db: &impl Connection, now: DateTime<Utc>, by: TimeDelta) -> Result<u64, Error> {
-    let sql = "UPDATE deliveries SET due = $1 WHERE state = 0 AND attempts = 0 AND due > $1 AND due <= $2";
+    let sql = "UPDATE deliveries SET due = $1
+        WHERE state IN (0, 1) AND state = 0 AND attempts = 0 AND due > $1 AND due <= $2";
     execute(db, sql, [millis(now).into(), millis(now + by).into()]).await
 }
 
-/// Takes up to `limit` due deliveries of `campaign` for `worker`, the longest due first.
+/// Takes up to `limit` due deliveries of `campaign` for `worker`, in a transaction, the longest due first. Of those
+/// that are due at the same moment, as a whole chunk of the plan is, any: to sort them would mean to read all of them.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -115,16 +119,20 @@ pub async fn claim(
         attempts: i16,
         since: i64,
     }
-    // The ids as an array, made once: a planner that does not know the table well yet may ask for a list anew for each row.
     let (those, skip) = match db.get_database_backend() {
-        DatabaseBackend::Postgres => ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)"),
+        DatabaseBackend::Postgres => {
+            // In the order of the index, which ends with the last that is wanted: it must not sort all that wait.
+            execute(db, &format!("SELECT {}", off(&["seqscan", "bitmapscan", "sort"])), []).await?;
+            // The ids as an array, made once: it might ask for a list anew for each row.
+            ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)")
+        }
         _ => ("IN (", ""),
     };
     let sql = format!(
         "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE state IN (0, 1) AND id {those}
+         WHERE +state IN (0, 1) AND id {those}
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
-             ORDER BY due, id LIMIT $4 {skip})
+             ORDER BY due LIMIT $4 {skip})
          RETURNING id, contact_id, attempts, since"
     );
     let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
@@ -158,7 +166,7 @@ pub async fn mark(
     let sql = format!(
         "UPDATE deliveries SET state = 3, attempts = rows.number, due = $2 FROM {wanted}
          WHERE deliveries.id = rows.id AND +deliveries.worker = $3
-           AND (deliveries.state = 2 OR (deliveries.state = 3 AND deliveries.attempts = rows.number))
+           AND (+deliveries.state = 2 OR (+deliveries.state = 3 AND deliveries.attempts = rows.number))
            AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
            AND NOT {suppressed}"
     );
@@ -169,7 +177,7 @@ pub async fn mark(
     }
     let sql = format!(
         "SELECT d.id FROM {wanted} CROSS JOIN deliveries d
-         WHERE d.id = rows.id AND d.worker = $2 AND d.state = 3 AND d.attempts = rows.number"
+         WHERE d.id = rows.id AND +d.worker = $2 AND +d.state = 3 AND d.attempts = rows.number"
     );
     let marked = all::<Id>(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     turn_back(db, worker, &lines, now).await?;
@@ -185,7 +193,7 @@ async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: Dat
              WHEN {suppressed} THEN 7
              WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
              WHEN attempts = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [lines.into(), millis(now).into(), worker.0.into()]).await?;
     Ok(())
@@ -224,7 +232,7 @@ pub async fn release(
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
              state = CASE WHEN {tries} = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state IN (2, 3) AND +deliveries.worker = $2"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state IN (2, 3) AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
@@ -244,11 +252,11 @@ pub async fn doubt(
         return Ok(0);
     }
     let wanted = rows(db, 1, &[("id", "bigint")]);
-    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.state = 3 AND d.worker = $2");
+    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.state = 3 AND +d.worker = $2");
     execute(db, &unanswered(&those), [ids_json(ids).into(), worker.0.into()]).await?;
     let sql = format!(
         "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
-         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.state = 3 AND +deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 3 AND +deliveries.worker = $3"
     );
     execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
 }
@@ -278,7 +286,7 @@ fn unanswered(deliveries: &str) -> String {
 pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, Error> {
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
-        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.worker = $2 AND d.state IN (2, 3)"
+        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.worker = $2 AND +d.state IN (2, 3)"
     );
     let owned = all::<Id>(db, &sql, [ids_json(ids).into(), worker.0.into()]).await?;
     Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
@@ -307,7 +315,7 @@ pub async fn note_answers(
     let sql = format!(
         "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
          SELECT rows.id, rows.number, $2, (SELECT d.due FROM deliveries d
-             WHERE d.id = rows.id AND d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
+             WHERE d.id = rows.id AND +d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
          FROM {wanted} WHERE true
          ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
              reply = excluded.reply"
@@ -319,7 +327,7 @@ pub async fn note_answers(
     let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE deliveries SET attempts = rows.number FROM {refused}
-         WHERE deliveries.id = rows.id AND deliveries.state = 2 AND +deliveries.worker = $2"
+         WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await?;
     Ok(())
@@ -336,8 +344,8 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let ours = "d.id = rows.id AND d.attempts = rows.number
-        AND ((d.state = 3 AND +d.worker = $2)
-          OR (d.state IN (0, 1, 2, 4) AND NOT EXISTS (
+        AND ((+d.state = 3 AND +d.worker = $2)
+          OR (+d.state IN (0, 1, 2, 4) AND NOT EXISTS (
               SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))";
     let sql = format!("UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted} WHERE {ours}");
     let values = [tries_json(tries).into(), worker.0.into()];
@@ -378,11 +386,14 @@ pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Er
 /// [`Error::Unavailable`]
 pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -> Result<u64, Error> {
     let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
-        WHERE worker = $1 AND state = 2";
+        WHERE worker = $1 AND state IN (2, 3) AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
-    execute(db, &unanswered("deliveries d WHERE d.worker = $1 AND d.state = 3"), [dead.0.into()]).await?;
-    let doubt =
-        format!("UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL} WHERE worker = $1 AND state = 3");
+    let marked = "deliveries d WHERE d.worker = $1 AND d.state IN (2, 3) AND d.state = 3";
+    execute(db, &unanswered(marked), [dead.0.into()]).await?;
+    let doubt = format!(
+        "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
+         WHERE worker = $1 AND state IN (2, 3) AND state = 3"
+    );
     execute(db, &doubt, [dead.0.into(), millis(now).into()]).await
 }
 

@@ -55,6 +55,7 @@ pub mod subscriptions;
 pub mod suppressions;
 pub mod users;
 pub mod volumes;
+pub mod wake;
 pub mod workers;
 
 pub use audience::Audience;

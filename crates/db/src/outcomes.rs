@@ -79,8 +79,9 @@ pub async fn resent_to(db: &impl Connection, campaign: CampaignId) -> Result<BTr
         count: i64,
     }
     // State 6 is bounced: only those were written to again. A late report may have come since, so all of them count.
-    let sql = "SELECT r.state, count(*) AS count FROM deliveries r
-        WHERE (r.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = $1) AND r.state NOT IN (7, 8)
+    let sql = "SELECT r.state, count(*) AS count
+        FROM campaigns c JOIN deliveries r ON r.id >= (c.id << 31) AND r.id < ((c.id + 1) << 31)
+        WHERE c.parent = $1 AND r.state NOT IN (7, 8)
           AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE n.contact_id = r.contact_id AND n.id > r.id
               AND n.state NOT IN (7, 8) AND (n.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = $1))
         GROUP BY r.state";

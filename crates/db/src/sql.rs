@@ -117,6 +117,13 @@ pub(crate) fn rows(db: &impl ConnectionTrait, parameter: u8, columns: &[(&str, &
     }
 }
 
+/// What is selected to keep PostgreSQL from the ways called `ways` until the transaction ends, and from compiling: how
+/// little is asked of how much is better known here than there, above all while its statistics are of yesterday.
+pub(crate) fn off(ways: &[&str]) -> String {
+    let off = ways.iter().map(|way| format!("set_config('enable_{way}', 'off', true)"));
+    off.chain(["set_config('jit', 'off', true)".to_owned()]).collect::<Vec<_>>().join(", ")
+}
+
 /// The time as the database keeps it: whole milliseconds since 1970, UTC.
 pub(crate) fn millis(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis()

@@ -3,7 +3,6 @@
 use crate::attempt::{Claimed, Shared, unwritable};
 use crate::compose::Composer;
 use crate::journal::Heard;
-use crate::launch;
 use crate::outlet::Closed;
 use crate::outlets::Outlets;
 use crate::quota::Quota;
@@ -70,7 +69,7 @@ impl<'a> Dispatch<'a> {
         self.is_unsure
     }
 
-    /// Plans, claims and hands out; `true` when there was something to do.
+    /// Claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
@@ -164,11 +163,7 @@ impl<'a> Dispatch<'a> {
 
     async fn serve(&mut self, campaign: Campaign) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        let mut busy = false;
-        if campaign.state == CampaignState::Planning {
-            busy = launch::plan(db, &campaign, now).await?;
-        }
-        let Some(composer) = self.composer(&campaign).await? else { return Ok(busy) };
+        let Some(composer) = self.composer(&campaign).await? else { return Ok(false) };
         if self.outlets.closed(now).is_some() {
             return Ok(false);
         }
@@ -178,7 +173,7 @@ impl<'a> Dispatch<'a> {
                 campaigns::set_state(db, campaign.id, CampaignState::Sending, CampaignState::Sent, None, now).await?;
                 self.ready.remove(&campaign.id.0);
             }
-            return Ok(busy);
+            return Ok(false);
         }
         self.shared.sending.add(campaign.id);
         self.hand_out(leases, &composer, now).await.inspect_err(|_| self.is_unsure = true)?;

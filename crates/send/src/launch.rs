@@ -4,7 +4,7 @@ use crate::Sender;
 use crate::check::{Depth, Finding, preflight};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::{Pool, Transaction, bounces, campaigns, events, fail_point, incidents};
+use rebound_db::{Pool, Transaction, bounces, campaigns, events, incidents, wake};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
 /// Why an order was not followed. Nothing was changed.
@@ -214,17 +214,8 @@ async fn follow(
         detail: reason.unwrap_or_default().to_owned(),
     };
     events::add(tx, &event).await?;
-    Ok(())
-}
-
-/// Plans the next chunk; `false` when the audience is through and sending has the rest.
-pub(crate) async fn plan(db: &Pool, campaign: &Campaign, now: DateTime<Utc>) -> Result<bool, rebound_contacts::Error> {
-    let tx = db.begin().await?;
-    let planned = campaigns::plan(&tx, campaign, now).await?;
-    if planned < campaigns::CHUNK {
-        campaigns::set_state(&tx, campaign.id, CampaignState::Planning, CampaignState::Sending, None, now).await?;
+    if to == CampaignState::Planning {
+        wake::call(tx).await?;
     }
-    fail_point("planning").await;
-    tx.commit().await?;
-    Ok(planned > 0)
+    Ok(())
 }

@@ -27,6 +27,7 @@
 
 mod attempt;
 mod batch;
+mod beside;
 mod check;
 mod compose;
 mod connection;
@@ -40,6 +41,7 @@ pub mod mx;
 mod outlet;
 mod outlets;
 mod pace;
+mod planning;
 mod prepare;
 mod probe;
 mod quota;

@@ -4,7 +4,7 @@
 //! be written to. So each message keeps its own Message-ID, and everything else works as for any campaign.
 
 use chrono::{DateTime, Utc};
-use rebound_db::{Audience, Connection, Pool, audience, campaigns, deliveries, doubts, events};
+use rebound_db::{Audience, Connection, Pool, audience, campaigns, deliveries, doubts, events, wake};
 use rebound_domain::{BounceCause, Campaign, CampaignId, CampaignState, Draft, Remedy, Resend};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -127,6 +127,7 @@ pub async fn hurry(
     let tx = db.begin().await?;
     let count = deliveries::hurry(&tx, id, cause, now).await?;
     note(&tx, id, actor, format!("{count} people: {}", cause.title()), "campaign.hurried", now).await?;
+    wake::call(&tx).await?;
     tx.commit().await?;
     Ok(count)
 }
@@ -146,6 +147,7 @@ pub async fn resend_doubts(
     let tx = db.begin().await?;
     let count = doubts::resend(&tx, id, seen, now).await?;
     note(&tx, id, actor, format!("{count} messages"), "campaign.doubts_resent", now).await?;
+    wake::call(&tx).await?;
     tx.commit().await?;
     Ok(count)
 }

@@ -2,6 +2,7 @@
 
 use crate::attempt::Job;
 use crate::attempt::Shared;
+use crate::beside;
 use crate::connection::connection;
 use crate::destination::Destination;
 use crate::direct::Direct;
@@ -12,8 +13,6 @@ use crate::outlet::{Outlet, Takes, ahead, watch};
 use crate::outlets::{Outlets, Way};
 use crate::prepare::Preparer;
 use crate::quota::Quota;
-use crate::takeover::Watch;
-use crate::timer;
 use crate::{Egress, RelayDown, Sender, Via};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
@@ -129,8 +128,8 @@ impl Worker {
         let name = format!("{}:{}", self.hello(), std::process::id());
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
         let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
-        let watch = Watch::new(self.db.clone(), presence.id, self.clock);
-        let time = tokio::spawn(timer::run(watch, self.sender.clone(), Arc::clone(&self.wake), stop.clone()));
+        let bell = Arc::new(Notify::new());
+        let beside = tokio::spawn(beside::run(self.clone(), presence.id, Arc::clone(&bell), stop.clone()));
         let sending = Arc::new(Sending::default());
         let (journal, writer) = Journal::start(Writer {
             db: self.db.clone(),
@@ -173,7 +172,7 @@ impl Worker {
             if !busy {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = self.wake.notified() => {}
+                    () = bell.notified() => {}
                     () = tokio::time::sleep(self.look()) => {}
                 }
             }
@@ -192,7 +191,7 @@ impl Worker {
         // With it goes what was made ready and not handed over: it was leased, and is given back below.
         drop(shared);
         // It ends with `stop`; where a connection failed us, nobody has said so yet.
-        time.abort();
+        beside.abort();
         let was_forgotten = heart.is_finished();
         match self.leave(&presence, heart, writer).await {
             Err(error) if stop.is_cancelled() => return Err(error.into()),

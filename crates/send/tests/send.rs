@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "send/calls.rs"]
+mod calls;
 #[path = "send/campaigns.rs"]
 mod campaigns;
 #[path = "send/offers.rs"]

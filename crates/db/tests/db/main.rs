@@ -7,12 +7,14 @@ mod contacts;
 mod copy;
 mod deliveries;
 mod people;
+mod planning;
 mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 mod postgres;
 mod rates;
 mod sending_domains;
 mod upgrade;
+mod wake;
 
 use rebound_db::Pool;
 
