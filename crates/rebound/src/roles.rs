@@ -193,6 +193,7 @@ impl Parts {
             clock: self.clock,
             wake: Arc::clone(&self.send),
             rules: self.rules.clone(),
+            nameserver: self.config.direct.nameserver,
         }
     }
 

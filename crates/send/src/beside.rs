@@ -14,7 +14,7 @@ pub(crate) async fn run(worker: Worker, me: WorkerId, bell: Arc<Notify>, stop: C
     let watch = Watch::new(worker.db.clone(), me, worker.clock);
     let plan = Notify::new();
     tokio::join!(
-        timer::run(watch, worker.sender.clone(), Arc::clone(&worker.wake), stop.clone()),
+        timer::run(watch, &worker, stop.clone()),
         planning::run(&worker.db, worker.clock, &plan, &bell, &stop),
         pass_on(&worker.wake, &plan, &bell, &stop),
         hear(&worker, &stop),

@@ -5,11 +5,11 @@
 //! worker lasts as long as its connections are busy: a dead worker's mail must not wait for that.
 
 use crate::takeover::Watch;
-use crate::{Sender, launch, sending_domains};
+use crate::{Sender, Worker, launch, sending_domains};
 use chrono::Utc;
 use rebound_db::Pool;
 use rebound_domain::Clock;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +21,10 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 /// Until `stop`. Several workers may do it: each campaign is launched once, and each key moved once.
-pub(crate) async fn run(watch: Watch, sender: Sender, wake: Arc<Notify>, stop: CancellationToken) {
-    let (db, clock) = (watch.db.clone(), watch.clock);
-    tokio::join!(launches(&db, &sender, clock, &wake, &stop), keys(&db, clock, &stop), watch.run(&wake, &stop));
+pub(crate) async fn run(watch: Watch, worker: &Worker, stop: CancellationToken) {
+    let Worker { db, clock, sender, wake, nameserver, .. } = worker;
+    let (clock, nameserver) = (*clock, *nameserver);
+    tokio::join!(launches(db, sender, clock, wake, &stop), keys(db, nameserver, clock, &stop), watch.run(wake, &stop));
 }
 
 async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop: &CancellationToken) {
@@ -36,9 +37,9 @@ async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop:
     }
 }
 
-async fn keys(db: &Pool, clock: Clock, stop: &CancellationToken) {
+async fn keys(db: &Pool, nameserver: Option<SocketAddr>, clock: Clock, stop: &CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_AT_KEYS)).await.is_some() {
-        let looked = sending_domains::look_at_keys(db, None, clock.at(Utc::now()));
+        let looked = sending_domains::look_at_keys(db, nameserver, clock.at(Utc::now()));
         if let Some(Err(error)) = stop.run_until_cancelled(looked).await {
             tracing::error!(%error, "the keys that sign could not be looked after");
         }

@@ -19,6 +19,7 @@ use rebound_contacts::RuleBook;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, lanes, policies};
 use rebound_domain::{Clock, Verdict};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch as channel};
@@ -52,6 +53,8 @@ pub struct Worker {
     pub wake: Arc<Notify>,
     /// The rules that replies are read by.
     pub rules: RuleBook,
+    /// Whom to ask for DNS records; `None` for whom this machine asks.
+    pub nameserver: Option<SocketAddr>,
 }
 
 /// Why a worker ended.

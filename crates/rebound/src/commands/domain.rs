@@ -58,7 +58,7 @@ pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCo
         Command::Keys { domain } => show(&parts, &named(&parts, &domain).await?).await?,
         Command::Check { domain } => {
             let domain = named(&parts, &domain).await?;
-            sending_domains::check(db, domain.id, None, by).await?;
+            sending_domains::check(db, domain.id, parts.config.direct.nameserver, by).await?;
             return found(&parts, &domain).await;
         }
         Command::Rotate { domain } => {

@@ -210,6 +210,7 @@ pub(crate) fn work_by(
         clock: Clock::wall(),
         wake: std::sync::Arc::default(),
         rules: rebound_contacts::RuleBook::default(),
+        nameserver: None,
     };
     let until = stop.clone();
     (stop, tokio::spawn(async move { worker.run(until).await.unwrap() }))
