@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
 
+mod certificate;
 mod daemon;
 mod dovecot;
 mod engine;
@@ -40,4 +41,5 @@ mod seen;
 mod sign_in;
 mod soft_bounce;
 mod storm;
+mod straight;
 mod unsubscribe;
