@@ -12,8 +12,8 @@ use crate::worker::{HEARTBEAT, LOOK, Worker};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, workers};
-use rebound_domain::{Campaign, CampaignState, ContactId, Unsealed, WorkerId};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, servers, workers};
+use rebound_domain::{Campaign, CampaignState, ContactId, ServerId, Unsealed, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +42,8 @@ pub(crate) struct Dispatch<'a> {
     silent: HashMap<WorkerId, Instant>,
     /// When it last looked around, on our own clock.
     minded: Option<Instant>,
+    /// What was told last of each outlet: why nothing goes by it, or that it is well.
+    told: HashMap<ServerId, Option<String>>,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
     /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
@@ -62,6 +64,7 @@ impl<'a> Dispatch<'a> {
             signing: Edition::default(),
             unopened: None,
             silent: HashMap::new(),
+            told: HashMap::new(),
             looked: None,
             minded: None,
             is_unsure: false,
@@ -80,6 +83,7 @@ impl<'a> Dispatch<'a> {
             self.mind_the_clock(now).await?;
             self.mind_the_dead(now).await?;
             self.mind_the_outlets(now).await?;
+            self.tell_of_the_outlets(now).await?;
             self.mind_what_people_changed().await?;
             self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
@@ -148,6 +152,20 @@ impl<'a> Dispatch<'a> {
                 campaigns::relay_is_back(db).await?;
             }
             None => {}
+        }
+        Ok(())
+    }
+
+    /// Notes what is wrong with a way, also where the others go on and no campaign waits, and that it is well again.
+    async fn tell_of_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        for outlet in self.outlets.iter() {
+            let (fault, told) = (outlet.fault(), self.told.get(&outlet.id));
+            // One that is not down and that nobody has used yet may be well or not.
+            let is_known = fault.is_some() || told.is_some() || outlet.is_used();
+            if is_known && told != Some(&fault) {
+                servers::note_test(&self.worker.db, outlet.id, fault.as_deref(), now).await?;
+                self.told.insert(outlet.id, fault);
+            }
         }
         Ok(())
     }

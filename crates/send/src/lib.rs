@@ -49,6 +49,7 @@ pub mod return_path;
 pub mod sending_domains;
 pub mod servers;
 mod settings;
+mod share;
 mod sign;
 mod signing_key;
 mod template;

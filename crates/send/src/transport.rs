@@ -184,7 +184,7 @@ impl RelayDown {
     pub(crate) fn what_next(&self) -> &'static str {
         match self {
             Self::Login { .. } => {
-                "Sending goes on when Rebound is started again with the right ones, or the relay takes these."
+                "Sending goes on by itself when they are right under Sending servers, or the relay takes them; those of the configuration file are read when Rebound is started."
             }
             Self::NotReady { .. } => "Sending goes on when Rebound is started again and can.",
             Self::NoHost { .. } | Self::Unreachable { .. } | Self::Unprotected { .. } | Self::Refused { .. } => {
@@ -382,6 +382,11 @@ impl Line {
     /// Whether it has carried as many messages as it should.
     pub(crate) fn is_worn(&self) -> bool {
         self.messages >= self.most
+    }
+
+    /// Whether it has carried nothing yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.messages == 0
     }
 
     /// So that it carries no more than `most` messages.
