@@ -42,4 +42,5 @@ mod sign_in;
 mod soft_bounce;
 mod storm;
 mod straight;
+mod two_relays;
 mod unsubscribe;

@@ -4,6 +4,7 @@ use crate::certificate::Certificate;
 use crate::daemon::{Daemon, folder, folder_of, ids};
 use crate::world::until;
 use mail_parser::MessageParser;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ impl Setup {
             .set("local_recipient_maps", "")
             .set("alias_maps", "")
             .set("notify_classes", "")
+            // Else a name in the queue comes again.
+            .set("enable_long_queue_ids", "yes")
             .set("transport_maps", format!("texthash:{}", path("maps/transport")))
             .set("virtual_mailbox_base", path("mail"))
             .set("virtual_uid_maps", format!("static:{uid}"))
@@ -155,6 +158,19 @@ impl Postfix {
     /// Shows `certificate` to whoever calls from now on.
     pub(crate) fn show(&self, certificate: &Certificate) {
         std::fs::write(self.folder.join(CERTIFICATE), certificate.chain()).unwrap();
+    }
+
+    /// The letters to strangers that it has taken and tried to pass on: to whom each was, by its name in the queue.
+    pub(crate) fn taken(&self) -> BTreeMap<String, String> {
+        let log = self.log();
+        let taken = log.lines().filter_map(|line| {
+            let (before, rest) = line.split_once(": to=<")?;
+            let (recipient, _) = rest.split_once('>')?;
+            // Its own reports go back to us.
+            let is_report = recipient.starts_with("b.");
+            (!is_report).then(|| (before.rsplit(' ').next().unwrap_or(before).to_owned(), recipient.to_owned()))
+        });
+        taken.collect()
     }
 
     /// How many letters wait in its queue for another try.
