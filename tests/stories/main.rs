@@ -32,6 +32,7 @@ mod hard_bounce;
 mod import;
 mod kills;
 mod long_work;
+mod mended;
 mod places;
 mod powerless;
 mod real_servers;
