@@ -3,7 +3,7 @@
 //! ```text
 //! Rebound ─▶ a name server
 //!    │  ├───▶ mx.larkfield.test   larkfield (whose first host is dead), glade and brookside.test; encrypted
-//!    │  ├───▶ mx.farm.test        farm, orchard, meadow and quarry.test
+//!    │  ├───▶ mx.farm.test        farm, heath, orchard, meadow and quarry.test
 //!    │  └───▶ mx.vale.test        vale.test, whose DNS names a certificate that its host does not show
 //!    ▲
 //!    └─────── a DSN of mx.larkfield.test, for who has moved
@@ -12,6 +12,7 @@
 use crate::certificate::Certificate;
 use crate::daemon::must_be_able_to_serve_mail;
 use crate::engine::{Engine, on_both_engines};
+use crate::greylist::Greylist;
 use crate::pages::{Browser, link, text_of};
 use crate::postfix::{Postfix, Setup};
 use crate::program::free_port;
@@ -30,22 +31,27 @@ const FASTER: f64 = 3_600.0;
 /// So many at one host that a few failures among them are no burst.
 const FINE: usize = 25;
 
+/// Who is greylisted at first, and has moved: the report comes for a later try.
+const MOVED: &str = "gil@heath.test";
+
 /// Those whose letters arrive at once.
 const ARRIVE: [(&str, &str); 3] = [("larkfield.test", "ada"), ("glade.test", "bo"), ("brookside.test", "cy")];
 
 /// What is heard of those who cannot be reached, and what is said of it.
-const GONE: [(&str, &str, &str); 6] = [
+const GONE: [(&str, &str, &str); 7] = [
     ("nobody@larkfield.test", "mailbox_unknown", "User unknown in virtual mailbox table"),
     ("old@larkfield.test", "mailbox_unknown", "gone@farm.test"),
     ("olga@orchard.test", "message_too_large", "the server takes 1000 at most"),
     ("mia@meadow.test", "message_too_large", "message file too big"),
     ("nil@nowhere.test", "domain_unknown", "There is no domain nowhere.test"),
     ("dee@declines.test", "domain_unknown", "it says so by a null MX record"),
+    (MOVED, "mailbox_unknown", "gone@farm.test"),
 ];
 
 /// Those who are reached later, why, and what was said until then.
-const LATER: [(&str, &str, &str); 3] = [
+const LATER: [(&str, &str, &str); 4] = [
     ("fay@farm.test", "mailbox_full", "The mailbox is full"),
+    ("grete@heath.test", "greylisted", "Greylisted"),
     ("rob@quarry.test", "host_unreachable", "did not say where the mail of quarry.test goes"),
     ("val@vale.test", "security_required", "its certificate is not the one that the domain names in its DNS"),
 ];
@@ -58,6 +64,7 @@ struct Country {
     /// The certificate that the DNS of vale.test names.
     named: Certificate,
     names: NameServer,
+    _greylist: Greylist,
     world: World,
 }
 
@@ -94,7 +101,7 @@ impl Country {
     async fn start(engine: Engine) -> Self {
         let settings = Settings { faster: FASTER, ..Settings::default() };
         let mut world = World::asleep(engine.database(), settings, "").await;
-        let (port, named) = (free_port().port(), Certificate::of("mx.vale.test"));
+        let (port, greylist, named) = (free_port().port(), Greylist::start().await, Certificate::of("mx.vale.test"));
         let at = |last: u8| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port));
         let instance = |host| Setup::new(world.folder(), host).route("bounce.fernhill.test", "smtp", world.bounces);
 
@@ -112,13 +119,16 @@ impl Country {
 
         let full = world.write("full", "fay@farm.test 452 4.2.2 The mailbox is full\n");
         let full = format!("smtpd_recipient_restrictions = check_recipient_access texthash:{}", full.display());
+        let greylisted = format!("smtpd_recipient_restrictions = check_policy_service inet:{}", greylist.address);
         let small = "message_size_limit = 1000";
-        let at_the_farm = LATER[..2].iter().chain(&GONE[2..4]).map(|(address, ..)| (*address).to_owned());
+        let at_the_farm = LATER[..3].iter().chain(&GONE[2..4]).map(|(address, ..)| (*address).to_owned());
         let farm = instance("mx.farm.test")
-            .set("virtual_mailbox_domains", "farm.test orchard.test meadow.test quarry.test")
+            .set("virtual_mailbox_domains", "farm.test heath.test orchard.test meadow.test quarry.test")
             .mailboxes(at_the_farm)
+            .table("virtual_alias_maps", [(MOVED, "gone@farm.test")])
             .set("max_use", "1")
             .listen(at(3), &[&full])
+            .listen(at(4), &[&greylisted])
             // The first tells its limit when it is greeted, so that nobody even tries; the other does not.
             .listen(at(5), &[small])
             .listen(at(6), &[small, "smtpd_discard_ehlo_keywords = size"])
@@ -137,7 +147,7 @@ impl Country {
         let server = names.start().await.unwrap();
         world.configure_servers(&format!("nameserver = '{server}'"), &format!("[direct]\nport = {port}"));
         world.serve().await;
-        Self { larkfield, farm, vale, named, names, world }
+        Self { larkfield, farm, vale, named, names, _greylist: greylist, world }
     }
 
     /// Through the pages, with a test before anything goes.
@@ -180,7 +190,7 @@ impl Country {
             let gone = GONE.iter().any(|(address, ..)| *address == line.recipient);
             assert_eq!(line.state, if gone { "bounced" } else { "accepted" }, "{line:?}");
             assert_eq!(line.in_doubt, 0, "{line:?}");
-            let later = LATER.iter().any(|(address, ..)| *address == line.recipient);
+            let later = line.recipient == MOVED || LATER.iter().any(|(address, ..)| *address == line.recipient);
             assert_eq!(line.attempts > 1, later, "only who was put off is tried again: {line:?}");
         }
     }
@@ -196,6 +206,7 @@ impl Country {
             (&self.larkfield, "larkfield.test", "ada", true), // nobody vouches for the certificate, and none is demanded
             (&self.vale, "vale.test", "val", true),
             (&self.farm, "farm.test", "fay", false),
+            (&self.farm, "heath.test", "grete", false),
             (&self.farm, "quarry.test", "rob", false),
         ] {
             let letters = host.letters(domain, user);
@@ -238,7 +249,7 @@ fn names(named: &Certificate, port: u16) -> NameServer {
     names.mx("larkfield.test", 10, "dead.larkfield.test").mx("larkfield.test", 20, "mx.larkfield.test");
     names.address("dead.larkfield.test", at(9)).address("mx.larkfield.test", at(2));
     names.mx("glade.test", 10, "mx.larkfield.test").mx("brookside.test", 10, "mx.larkfield.test");
-    for (last, domain) in [(3, "farm.test"), (5, "orchard.test"), (6, "meadow.test")] {
+    for (last, domain) in [(3, "farm.test"), (4, "heath.test"), (5, "orchard.test"), (6, "meadow.test")] {
         let host = format!("mx.{domain}");
         names.mx(domain, 10, &host).address(&host, at(last));
     }
