@@ -2,6 +2,7 @@
 
 use crate::daemon::{Daemon, folder, folder_of, ids};
 use crate::postfix::subjects;
+use crate::program::free_port;
 use crate::world::until;
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
@@ -31,6 +32,10 @@ impl Dovecot {
         let users: String = users.iter().map(|user| format!("{user}:::::::\n")).collect();
         std::fs::write(folder.join("users"), users).unwrap();
         std::fs::write(folder.join("dovecot.conf"), configuration(&folder, address)).unwrap();
+        Self::run(folder, address).await
+    }
+
+    async fn run(folder: PathBuf, address: SocketAddr) -> Self {
         let config = folder.join("dovecot.conf");
         let args = ["-F", "-c", config.to_str().unwrap()];
         let mut dovecot = Self { daemon: Daemon::start("/usr/sbin/dovecot", &args, &folder.join("log")), folder };
@@ -40,6 +45,23 @@ impl Dovecot {
         })
         .await;
         dovecot
+    }
+
+    /// Starts one that knows one login, and is asked for it at `address` by whoever takes mail.
+    pub(crate) async fn of_logins(parent: &Path, address: SocketAddr, (user, password): (&str, &str)) -> Self {
+        let folder = folder(parent, "logins");
+        for part in ["run", "state"] {
+            self::folder(&folder, part);
+        }
+        std::fs::write(folder.join("users"), format!("{user}:{{PLAIN}}{password}::::::\n")).unwrap();
+        let asked = format!(
+            "auth_mechanisms = plain login\nauth_failure_delay = 0\ndisable_plaintext_auth = no\n\
+             service auth {{\n inet_listener {{\n  address = {}\n  port = {}\n }}\n}}\n",
+            address.ip(),
+            address.port(),
+        );
+        std::fs::write(folder.join("dovecot.conf"), configuration(&folder, free_port()) + &asked).unwrap();
+        Self::run(folder, address).await
     }
 
     /// Puts so much into a mailbox that nothing else fits.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops, and says where")]
 
+mod certificate;
 mod daemon;
 mod dovecot;
 mod engine;
@@ -31,6 +32,7 @@ mod hard_bounce;
 mod import;
 mod kills;
 mod long_work;
+mod mended;
 mod nodes;
 mod pace_sample;
 mod places;
@@ -42,4 +44,6 @@ mod seen;
 mod sign_in;
 mod soft_bounce;
 mod storm;
+mod straight;
+mod two_relays;
 mod unsubscribe;

@@ -120,3 +120,11 @@ pub(crate) fn menu(page: &str) -> Vec<String> {
     let items = page.split("<a class=\"item\" href=\"").skip(1);
     items.filter_map(|item| item.split('"').next()).map(str::to_owned).collect()
 }
+
+/// The first link of `page` to one thing below `place`.
+pub(crate) fn link(page: &str, place: &str) -> String {
+    let mut targets = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let found = targets.find(|target| target.strip_prefix(place).is_some_and(is_number));
+    found.unwrap_or_else(|| panic!("no link to {place} in {page}")).to_owned()
+}

@@ -1,8 +1,10 @@
 //! Postfix, as people run it: an instance of its own in a temporary folder, on a port of its own.
 
+use crate::certificate::Certificate;
 use crate::daemon::{Daemon, folder, folder_of, ids};
 use crate::world::until;
 use mail_parser::MessageParser;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,9 @@ use tokio::net::TcpStream;
 /// Whose mailboxes are: nobody's, like those of any host that keeps them for others.
 const KEEPER: &str = "nobody";
 
+/// The file with the certificate that it shows, and its key.
+const CERTIFICATE: &str = "certificate.pem";
+
 /// An instance that is being set up.
 pub(crate) struct Setup {
     folder: PathBuf,
@@ -21,10 +26,11 @@ pub(crate) struct Setup {
     transport: String,
 }
 
-/// A running instance.
+/// An instance, that runs until it is stopped.
 pub(crate) struct Postfix {
-    daemon: Daemon,
+    daemon: Option<Daemon>,
     folder: PathBuf,
+    address: SocketAddr,
 }
 
 impl Setup {
@@ -56,6 +62,8 @@ impl Setup {
             .set("local_recipient_maps", "")
             .set("alias_maps", "")
             .set("notify_classes", "")
+            // Else a name in the queue comes again.
+            .set("enable_long_queue_ids", "yes")
             .set("transport_maps", format!("texthash:{}", path("maps/transport")))
             .set("virtual_mailbox_base", path("mail"))
             .set("virtual_uid_maps", format!("static:{uid}"))
@@ -65,6 +73,17 @@ impl Setup {
     pub(crate) fn set(mut self, name: &str, value: impl AsRef<str>) -> Self {
         writeln!(self.main, "{name} = {}", value.as_ref()).unwrap();
         self
+    }
+
+    /// Offers STARTTLS with `certificate`; letters tell how they came. Another certificate, put in its place by
+    /// [`Postfix::show`], is shown to the next who calls.
+    pub(crate) fn encrypted(self, certificate: &Certificate) -> Self {
+        let path = self.folder.join(CERTIFICATE);
+        std::fs::write(&path, certificate.chain()).unwrap();
+        self.set("smtpd_tls_chain_files", path.display().to_string())
+            .set("smtpd_tls_security_level", "may")
+            .set("smtpd_tls_received_header", "yes")
+            .set("max_use", "1")
     }
 
     /// Listens, with settings that hold for this listener alone.
@@ -108,23 +127,65 @@ impl Setup {
         std::fs::write(config.join("main.cf"), &self.main).unwrap();
         std::fs::write(config.join("master.cf"), self.listeners.clone() + SERVICES).unwrap();
         std::fs::write(self.folder.join("maps/transport"), &self.transport).unwrap();
-        let config = config.to_str().unwrap().to_owned();
         // It makes the folders of the queue, with the owners that they need.
-        let check = Command::new("/usr/sbin/postfix").args(["-c", &config, "check"]).output().unwrap();
+        let check = Command::new("/usr/sbin/postfix").arg("-c").arg(&config).arg("check").output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-        let args = ["-c", &config, "-s"];
-        let daemon = Daemon::start("/usr/lib/postfix/sbin/master", &args, &self.folder.join("log"));
-        let mut postfix = Postfix { daemon, folder: self.folder };
-        until("Postfix greets", async || {
-            postfix.daemon.must_run();
-            greets(address).await.then_some(())
-        })
-        .await;
+        let mut postfix = Postfix { daemon: None, folder: self.folder, address };
+        postfix.start_again().await;
         postfix
     }
 }
 
 impl Postfix {
+    /// Starts it with what it has in its queue.
+    pub(crate) async fn start_again(&mut self) {
+        let config = self.folder.join("etc");
+        let args = ["-c", config.to_str().unwrap(), "-s"];
+        let mut daemon = Daemon::start("/usr/lib/postfix/sbin/master", &args, &self.folder.join("log"));
+        until("Postfix greets", async || {
+            daemon.must_run();
+            greets(self.address).await.then_some(())
+        })
+        .await;
+        self.daemon = Some(daemon);
+    }
+
+    /// Ends it; what it has taken stays in its queue.
+    pub(crate) fn stop(&mut self) {
+        self.daemon = None;
+    }
+
+    /// Shows `certificate` to whoever calls from now on.
+    pub(crate) fn show(&self, certificate: &Certificate) {
+        std::fs::write(self.folder.join(CERTIFICATE), certificate.chain()).unwrap();
+    }
+
+    /// The letters to strangers that it has taken and tried to pass on: to whom each was, by its name in the queue.
+    pub(crate) fn taken(&self) -> BTreeMap<String, String> {
+        let log = self.log();
+        let taken = log.lines().filter_map(|line| {
+            let (before, rest) = line.split_once(": to=<")?;
+            let (recipient, _) = rest.split_once('>')?;
+            // Its own reports go back to us.
+            let is_report = recipient.starts_with("b.");
+            (!is_report).then(|| (before.rsplit(' ').next().unwrap_or(before).to_owned(), recipient.to_owned()))
+        });
+        taken.collect()
+    }
+
+    /// How many letters wait in its queue for another try.
+    pub(crate) fn deferred(&self) -> usize {
+        let folders = std::fs::read_dir(self.folder.join("queue/deferred")).into_iter().flatten();
+        let letters = |folder: std::io::Result<std::fs::DirEntry>| std::fs::read_dir(folder.ok()?.path()).ok();
+        folders.filter_map(letters).map(Iterator::count).sum()
+    }
+
+    /// The letters in the mailbox of `user` at `domain`, as they came.
+    pub(crate) fn letters(&self, domain: &str, user: &str) -> Vec<String> {
+        let maildir = self.folder.join("mail").join(domain).join(user);
+        letters(&maildir).map(|raw| String::from_utf8(raw).unwrap()).collect()
+    }
+
     /// The subjects in the mailbox of `user` at `domain`.
     pub(crate) fn subjects(&self, domain: &str, user: &str) -> Vec<String> {
         subjects(&self.folder.join("mail").join(domain).join(user))
@@ -132,17 +193,21 @@ impl Postfix {
 
     /// What it noted.
     pub(crate) fn log(&self) -> String {
-        self.daemon.log()
+        let log = self.folder.join("log");
+        self.daemon.as_ref().map_or_else(|| std::fs::read_to_string(log).unwrap_or_default(), Daemon::log)
     }
 }
 
 /// The subjects in a Maildir.
 pub(crate) fn subjects(maildir: &Path) -> Vec<String> {
-    let folders = ["new", "cur"].map(|name| maildir.join(name));
-    let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
-    let messages = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
     let subject = |raw: Vec<u8>| MessageParser::new().parse(&raw).unwrap().subject().unwrap_or_default().to_owned();
-    messages.map(subject).collect()
+    letters(maildir).map(subject).collect()
+}
+
+fn letters(maildir: &Path) -> impl Iterator<Item = Vec<u8>> {
+    let folders = ["new", "cur"].map(|name| maildir.join(name));
+    let files = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    files.map(|file| std::fs::read(file.unwrap().path()).unwrap())
 }
 
 async fn greets(address: SocketAddr) -> bool {
@@ -173,5 +238,6 @@ discard unix - - n - - discard
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 ";

@@ -11,7 +11,7 @@ use crate::daemon::must_be_able_to_serve_mail;
 use crate::dovecot::Dovecot;
 use crate::engine::{Engine, on_both_engines};
 use crate::greylist::Greylist;
-use crate::pages::{Browser, text_of};
+use crate::pages::{Browser, link, text_of};
 use crate::postfix::{Postfix, Setup};
 use crate::program::free_port;
 use crate::world::{World, until};
@@ -218,14 +218,6 @@ impl Drop for Town {
             eprintln!("{}", self.log());
         }
     }
-}
-
-/// The first link of `page` to one thing below `place`.
-fn link(page: &str, place: &str) -> String {
-    let mut targets = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-    let found = targets.find(|target| target.strip_prefix(place).is_some_and(is_number));
-    found.unwrap_or_else(|| panic!("no link to {place} in {page}")).to_owned()
 }
 
 fn person(number: usize) -> String {

@@ -77,16 +77,17 @@ impl World {
 
     /// Writes the configuration.
     pub(crate) fn configure(&self, relay: SocketAddr, more: &str) {
+        let (host, port) = (relay.ip(), relay.port());
+        let tls = "tls = 'none'\nhello = 'news.fernhill.test'";
+        self.configure_servers("", &format!("[relay]\nhost = '{host}'\nport = {port}\n{tls}\n{more}"));
+    }
+
+    /// Writes a configuration without a relay, unless it is in `sections`: `first` are settings of the whole.
+    pub(crate) fn configure_servers(&self, first: &str, sections: &str) {
         let text = format!(
-            "database = '{}'\npublic_url = 'http://{}'\nlisten = '{}'\n\
-             [return_path]\ndomain = 'bounce.fernhill.test'\nlisten = '{}'\n\
-             [relay]\nhost = '{}'\nport = {}\ntls = 'none'\nhello = 'news.fernhill.test'\n{more}\n",
-            self.database,
-            self.pages,
-            self.pages,
-            self.bounces,
-            relay.ip(),
-            relay.port()
+            "database = '{}'\npublic_url = 'http://{}'\nlisten = '{}'\n{first}\n\
+             [return_path]\ndomain = 'bounce.fernhill.test'\nlisten = '{}'\n{sections}\n",
+            self.database, self.pages, self.pages, self.bounces,
         );
         self.write("rebound.toml", &text);
     }

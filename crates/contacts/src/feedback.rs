@@ -26,6 +26,7 @@ pub use standings::rebuild_standing;
 
 use chrono::{DateTime, Utc};
 use fate::{Fate, Judged};
+use rebound_db::leases::{self, Try};
 use rebound_db::statistics::{self, Count, Kind};
 use rebound_db::{Error, Transaction, bounces, deliveries};
 use rebound_domain::{AddressKey, Bounce, CampaignId, DeliveryId, IncidentId, Policy, StateName};
@@ -100,9 +101,22 @@ pub async fn record_bounces(
 }
 
 /// Names the try where a report named only the delivery (its return path was rewritten on the way): what was taken
-/// last is what came back. Else the second report of one cause would be taken for the first, told twice.
+/// last is what came back. Else the second report of one cause would be taken for the first, told twice. Where it named
+/// a return path, several tries may have been made under it, and it is about the one that a host took.
 async fn with_tries(tx: &Transaction, heard: &[Bounce]) -> Result<Vec<Bounce>, Error> {
     let mut heard = heard.to_vec();
+    let named = |bounce: &Bounce| {
+        let id = bounce.delivery.filter(|_| bounce.attempt > 0 && bounce.inbox.is_some())?;
+        Some(Try { id, number: bounce.attempt })
+    };
+    let paths: Vec<Try> = heard.iter().filter_map(named).collect();
+    if !paths.is_empty() {
+        let tries = leases::tries_under(tx, &paths).await?;
+        for bounce in &mut heard {
+            let number = named(bounce).and_then(|path| tries.get(&(path.id, path.number)).copied());
+            bounce.attempt = number.unwrap_or(bounce.attempt);
+        }
+    }
     let nameless = |bounce: &Bounce| bounce.attempt == 0 && bounce.inbox.is_some();
     let ids: Vec<DeliveryId> = heard.iter().filter(|one| nameless(one)).filter_map(|one| one.delivery).collect();
     if ids.is_empty() {

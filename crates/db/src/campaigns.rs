@@ -220,12 +220,14 @@ pub async fn set_state(
     Ok(execute(db, sql, values).await? == 1)
 }
 
-/// Lets every campaign that sends wait until the relay answers again.
+/// Lets every campaign that sends wait until the relay answers again; those that wait for it already say why they do
+/// now.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn wait_for_relay(db: &impl Connection, reason: &str) -> Result<u64, Error> {
-    let sql = "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE WHERE state IN (2, 3)";
+    let sql = "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE
+        WHERE state IN (2, 3) OR (state = 4 AND waits_for_relay AND (reason IS NULL OR reason <> $1))";
     execute(db, sql, [reason.into()]).await
 }
 

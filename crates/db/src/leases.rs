@@ -23,6 +23,7 @@ use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
+use std::collections::HashMap;
 
 /// A delivery that a worker has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Lease {
     pub contact: ContactId,
     /// Tries before this one.
     pub attempts: u8,
+    /// The last of them of which a report may come: a host took it, or may have. 0 where there is none.
+    pub departed: u8,
     /// When it was first taken.
     pub since: DateTime<Utc>,
 }
@@ -117,6 +120,7 @@ pub async fn claim(
         id: i64,
         contact_id: i64,
         attempts: i16,
+        departed: i16,
         since: i64,
     }
     let (those, skip) = match db.get_database_backend() {
@@ -133,7 +137,9 @@ pub async fn claim(
          WHERE +state IN (0, 1) AND id {those}
              SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
              ORDER BY due LIMIT $4 {skip})
-         RETURNING id, contact_id, attempts, since"
+         RETURNING id, contact_id, attempts, since, CAST(CASE WHEN attempts = 0 THEN 0 ELSE COALESCE((
+             SELECT max(a.number) FROM attempts a WHERE a.delivery_id = deliveries.id AND {DEPARTED}), 0)
+             END AS SMALLINT) AS departed"
     );
     let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
     let mut rows = all::<Row>(db, &sql, values).await?;
@@ -142,9 +148,39 @@ pub async fn claim(
         id: DeliveryId(row.id),
         contact: ContactId(row.contact_id),
         attempts: u8::try_from(row.attempts).unwrap_or(u8::MAX),
+        departed: u8::try_from(row.departed).unwrap_or(u8::MAX),
         since: time(row.since),
     };
     Ok(rows.into_iter().map(lease).collect())
+}
+
+/// Of a try `a` a report may come: a host took it (0), or may have.
+const DEPARTED: &str = "(a.outcome = 0 OR a.outcome IS NULL)";
+
+/// The tries that reports are about which name the first of those under one return path: what a host refused in our
+/// own session is tried again under the same, so the report is about the one that was taken, or is being handed over.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn tries_under(db: &impl Connection, paths: &[Try]) -> Result<HashMap<(DeliveryId, u8), u8>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        path: i16,
+        number: i16,
+    }
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let sql = format!(
+        "SELECT rows.id AS id, rows.number AS path, CAST(COALESCE(
+             (SELECT min(a.number) FROM attempts a
+                 WHERE a.delivery_id = rows.id AND a.number >= rows.number AND {DEPARTED}),
+             (SELECT d.attempts FROM deliveries d WHERE d.id = rows.id AND d.state = 3 AND d.attempts >= rows.number),
+             rows.number) AS SMALLINT) AS number
+         FROM {wanted}"
+    );
+    let found: Vec<Row> = all(db, &sql, [tries_json(paths).into()]).await?;
+    let narrow = |number: i16| u8::try_from(number).unwrap_or(u8::MAX);
+    Ok(found.into_iter().map(|row| ((DeliveryId(row.id), narrow(row.path)), narrow(row.number))).collect())
 }
 
 /// Marks that tries are about to be handed over, and answers which may go.

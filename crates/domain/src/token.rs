@@ -74,7 +74,8 @@ impl Keys {
 pub struct ReturnPath {
     /// Which message to whom.
     pub delivery: DeliveryId,
-    /// Which try, counted from 1; 0 where only the delivery is known.
+    /// Which try, counted from 1; 0 where only the delivery is known. Tries that follow one which was refused in our own
+    /// session have its number.
     pub attempt: u8,
 }
 

@@ -137,7 +137,8 @@ async fn rest(parts: &Parts, supply: &Supply) {
     let Supply::None(why) = supply else { return };
     let waiting = async {
         let states = [CampaignState::Planning, CampaignState::Sending];
-        if !campaigns::in_states(&parts.db, &states).await?.is_empty() {
+        let sends = !campaigns::in_states(&parts.db, &states).await?.is_empty();
+        if sends || campaigns::any_waits_for_relay(&parts.db).await? {
             campaigns::wait_for_relay(&parts.db, why).await?;
         }
         Ok::<_, rebound_db::Error>(())

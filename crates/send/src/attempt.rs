@@ -165,6 +165,16 @@ pub(crate) async fn no_line(shared: &Shared, job: &Job, of: Try, none: &NoLine) 
     Heard::Refused { of, reply: none.words.clone(), bounce }
 }
 
+/// A mail host ended a new line before it had said anything of the message: that is its answer, and a later try may go
+/// through.
+pub(crate) async fn hung_up(shared: &Shared, job: &Job, of: Try) -> Heard {
+    let words = "The mail host broke off before it took the message.";
+    let verdict = plain_verdict(BounceCause::HostUnreachable, words);
+    let learned = learn(shared, job, Some(&verdict)).await;
+    let bounce = Box::new(Bounce { learned, ..bounce(job, &of, verdict, Refusal::Transient, shared.now()) });
+    Heard::Refused { of, reply: words.to_owned(), bounce }
+}
+
 pub(crate) async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) -> Heard {
     let now = shared.now();
     let line = reply.line();

@@ -8,7 +8,7 @@
 //!
 //! What one message heard becomes durable together with the mark of the next.
 
-use crate::attempt::{Shared, given_up, learn, no_line, refused, unfit};
+use crate::attempt::{Shared, given_up, hung_up, learn, no_line, refused, unfit};
 use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
@@ -31,13 +31,23 @@ pub(crate) async fn connection(shared: Arc<Shared>, to: Arc<Destination>) {
         while let Some((ready, message)) = announced {
             announced = connection.hand_over(ready, message).await;
         }
-        connection.mind_the_line().await;
+        if connection.mind_the_line().await == Worn::Out && connection.to.is_receiver() {
+            // Whoever waits for a connection comes first; what is left here opens another behind them.
+            break;
+        }
     }
     connection.store().await;
     connection.close().await;
 }
 
 type Letter = (Ready, Message);
+
+/// Whether a line has carried its share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worn {
+    Out,
+    Not,
+}
 
 struct Connection {
     shared: Arc<Shared>,
@@ -157,19 +167,20 @@ impl Connection {
     async fn open_for(&mut self, ready: &Ready) {
         let (shared, to) = (Arc::clone(&self.shared), Arc::clone(&self.to));
         let per_connection = to.outlet.lanes.per_connection(&ready.job.receiver);
-        let opening = to.open(per_connection, shared.now());
+        let opening = to.open(ready.job.contact.address.domain(), per_connection, shared.now());
         tokio::pin!(opening);
         let opened = match timeout(SHORTLY, &mut opening).await {
-            Ok(opened) => opened,
+            Ok(opened) => Some(opened),
             Err(_) => {
                 self.store().await;
-                opening.await
+                // Nothing was said of the letter yet: whoever stops need not wait for a host that may not be there.
+                shared.ending.run_until_cancelled(opening).await
             }
         };
         match opened {
-            Ok(line) => self.line = Some(line),
-            Err(Unopened::Relay) => self.hand_back(ready).await,
-            Err(Unopened::Receiver(none)) => {
+            Some(Ok(line)) => self.line = Some(line),
+            Some(Err(Unopened::Relay)) | None => self.hand_back(ready).await,
+            Some(Err(Unopened::Receiver(none))) => {
                 self.store().await;
                 self.heard = Some(no_line(&shared, &ready.job, ready.of.clone(), &none).await);
             }
@@ -260,8 +271,14 @@ impl Connection {
         self.store().await;
         self.probe_again(ready);
         let is_over = now - ready.job.lease.since >= self.shared.policy().give_up_after();
-        // A host behind the relay may drop the line for this one recipient; a short wait lets others go first.
-        let later = Some(now + TimeDelta::minutes(1));
+        let is_fresh = self.line.as_ref().is_some_and(Line::is_fresh);
+        if is_fresh && self.to.is_receiver() {
+            self.heard = Some(hung_up(&self.shared, &ready.job, ready.of.clone()).await);
+            return;
+        }
+        // A line that was there before may have ended for any reason. Where a new one broke, the relay may drop it for
+        // this one recipient; a short wait lets others go first.
+        let later = is_fresh.then(|| now + TimeDelta::minutes(1));
         let key = ready.job.contact.address.key();
         self.heard =
             Some(if is_over { given_up(ready.of.id, key, None, now) } else { Heard::Back(ready.of.id, later) });
@@ -290,14 +307,16 @@ impl Connection {
     }
 
     /// A line that broke is dropped, and one that has carried its share is closed.
-    async fn mind_the_line(&mut self) {
+    async fn mind_the_line(&mut self) -> Worn {
         if self.line.as_ref().is_some_and(Line::is_broken) {
             drop(self.take_line());
         }
-        if self.line.as_ref().is_some_and(Line::is_worn) {
-            self.store().await;
-            self.close().await;
+        if !self.line.as_ref().is_some_and(Line::is_worn) {
+            return Worn::Not;
         }
+        self.store().await;
+        self.close().await;
+        Worn::Out
     }
 
     fn take_line(&mut self) -> Option<Line> {

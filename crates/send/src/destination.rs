@@ -6,8 +6,8 @@ use crate::outlet::Outlet;
 use crate::prepare::Prepared;
 use crate::transport::{Line, RelayDown};
 use chrono::{DateTime, Utc};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -31,7 +31,8 @@ pub(crate) struct Destination {
 
 enum To {
     Relay(Relay),
-    Receiver(Arc<Exchange>, Arc<Notify>),
+    /// The hosts as they were found last, and whoever wants a line that only lingers.
+    Receiver(std::sync::Mutex<Arc<Exchange>>, Arc<Notify>),
 }
 
 /// Why no line leads there.
@@ -58,7 +59,19 @@ impl Destination {
 
     /// The hosts of `exchange`; lines that linger are closed when somebody else `wants` one.
     pub(crate) fn receiver(outlet: Arc<Outlet>, exchange: Arc<Exchange>, wants: Arc<Notify>) -> Self {
-        Self::new(outlet, To::Receiver(exchange, wants))
+        Self::new(outlet, To::Receiver(std::sync::Mutex::new(exchange), wants))
+    }
+
+    /// The same hosts were looked for again: they may have other addresses now.
+    pub(crate) fn found_again(&self, exchange: &Arc<Exchange>) {
+        if let To::Receiver(known, _) = &self.to {
+            *lock(known) = Arc::clone(exchange);
+        }
+    }
+
+    /// Whether it is a receiver: then what a host does is an answer of its own.
+    pub(crate) fn is_receiver(&self) -> bool {
+        matches!(self.to, To::Receiver(..))
     }
 
     fn new(outlet: Arc<Outlet>, to: To) -> Self {
@@ -123,14 +136,17 @@ impl Destination {
         (ready, message)
     }
 
-    /// Opens a line.
-    pub(crate) async fn open(&self, per_connection: u32, now: DateTime<Utc>) -> Result<Line, Unopened> {
+    /// Opens a line for a message to somebody at `domain`.
+    pub(crate) async fn open(&self, domain: &str, per_connection: u32, now: DateTime<Utc>) -> Result<Line, Unopened> {
         let line = match &self.to {
             To::Relay(relay) => self.open_to_relay(relay).await?,
-            To::Receiver(exchange, _) => match Box::pin(exchange.open(now)).await {
-                Ok((line, _)) => line.carrying(per_connection),
-                Err(none) => return Err(Unopened::Receiver(Box::new(none))),
-            },
+            To::Receiver(exchange, _) => {
+                let exchange = Arc::clone(&lock(exchange));
+                match Box::pin(exchange.open_for(domain, now)).await {
+                    Ok((line, _)) => line.carrying(per_connection),
+                    Err(none) => return Err(Unopened::Receiver(Box::new(none))),
+                }
+            }
         };
         self.outlet.open.fetch_add(1, Ordering::Relaxed);
         Ok(line)
@@ -138,6 +154,10 @@ impl Destination {
 
     async fn open_to_relay(&self, relay: &Relay) -> Result<Line, Unopened> {
         let down = &self.outlet.down;
+        if down.borrow().is_some() {
+            // It is being asked already; what waits for it is not held until each has found out for itself.
+            return Err(Unopened::Relay);
+        }
         let why = match Line::open(relay).await {
             Ok(line) => {
                 down.send_if_modified(|down| down.take().is_some());
@@ -158,4 +178,9 @@ impl Destination {
     pub(crate) fn closed(&self) {
         self.outlet.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere leaves it whole: each change is a single step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -103,6 +103,7 @@ impl Direct {
         let to = destinations.entry(exchange.place()).or_insert_with(|| {
             Arc::new(Destination::receiver(Arc::clone(&self.outlet), Arc::clone(exchange), Arc::clone(&self.wants)))
         });
+        to.found_again(exchange);
         Arc::clone(to)
     }
 

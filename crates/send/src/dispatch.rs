@@ -11,8 +11,8 @@ use crate::worker::{HEARTBEAT, LOOK, Worker};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, workers};
-use rebound_domain::{Campaign, CampaignState, ContactId, Unsealed, WorkerId};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, servers, workers};
+use rebound_domain::{Campaign, CampaignState, ContactId, ServerId, Unsealed, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +39,8 @@ pub(crate) struct Dispatch<'a> {
     unopened: Option<Instant>,
     /// When it last looked around, on our own clock.
     minded: Option<Instant>,
+    /// What was told last of each outlet: why nothing goes by it, or that it is well.
+    told: HashMap<ServerId, Option<String>>,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
     /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
@@ -58,6 +60,7 @@ impl<'a> Dispatch<'a> {
             ready: Ready::new(),
             signing: Edition::default(),
             unopened: None,
+            told: HashMap::new(),
             looked: None,
             minded: None,
             is_unsure: false,
@@ -75,6 +78,7 @@ impl<'a> Dispatch<'a> {
         if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
             self.mind_the_clock(now).await?;
             self.mind_the_outlets(now).await?;
+            self.tell_of_the_outlets(now).await?;
             self.mind_what_people_changed().await?;
             self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
@@ -127,6 +131,20 @@ impl<'a> Dispatch<'a> {
                 campaigns::relay_is_back(db).await?;
             }
             None => {}
+        }
+        Ok(())
+    }
+
+    /// Notes what is wrong with a way, also where the others go on and no campaign waits, and that it is well again.
+    async fn tell_of_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        for outlet in self.outlets.iter() {
+            let (fault, told) = (outlet.fault(), self.told.get(&outlet.id));
+            // One that is not down and that nobody has used yet may be well or not.
+            let is_known = fault.is_some() || told.is_some() || outlet.is_used();
+            if is_known && told != Some(&fault) {
+                servers::note_test(&self.worker.db, outlet.id, fault.as_deref(), now).await?;
+                self.told.insert(outlet.id, fault);
+            }
         }
         Ok(())
     }

@@ -19,7 +19,7 @@
 //!     public_url: "https://news.fernhill.example".into(),
 //! };
 //! let delivery = DeliveryId::new(CampaignId(7), 0).unwrap();
-//! // Every try has its own return path, and all tries share one Message-ID.
+//! // What was taken once has another return path when it is tried again, and all tries share one Message-ID.
 //! let now = chrono::Utc::now();
 //! assert_ne!(sender.return_path(delivery, 1, now), sender.return_path(delivery, 2, now));
 //! assert!(sender.message_id(delivery).ends_with("@bounce.fernhill.example"));
@@ -51,6 +51,7 @@ pub mod return_path;
 pub mod sending_domains;
 pub mod servers;
 mod settings;
+mod share;
 mod sign;
 mod signing_key;
 mod takeover;

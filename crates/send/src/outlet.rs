@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use rebound_db::Pool;
 use rebound_domain::ServerId;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +76,16 @@ impl Outlet {
             return Some(Closed::Down(why.clone()));
         }
         self.quota.until(now).map(|until| Closed::Full(self.name.clone(), until))
+    }
+
+    /// What is wrong with it, in words.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.down.borrow().clone().map(|why| Closed::Down(why).words())
+    }
+
+    /// Whether it has lines now.
+    pub(crate) fn is_used(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
     }
 }
 

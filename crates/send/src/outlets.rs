@@ -4,6 +4,7 @@ use crate::attempt::{Claimed, Job, Pass, Shared, held_back};
 use crate::journal::Heard;
 use crate::outlet::{Closed, Outlet, Takes};
 use crate::pace::Held;
+use crate::share::Owed;
 use chrono::{DateTime, Utc};
 use futures_util::future::select_all;
 use rebound_domain::Receiver;
@@ -21,8 +22,8 @@ pub(crate) struct Outlets {
 pub(crate) struct Way {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) takes: Takes,
-    /// What it is owed beside the others: it grows by its weight each time, and whoever has the most goes.
-    owed: i64,
+    /// What it is owed beside the others: whoever has the most goes.
+    owed: Owed,
     /// When it was last waited for in vain.
     stood: Option<Instant>,
 }
@@ -35,7 +36,7 @@ const STANDS: Duration = Duration::from_secs(10);
 
 impl Way {
     pub(crate) fn new(outlet: Arc<Outlet>, takes: Takes) -> Self {
-        Self { outlet, takes, owed: 0, stood: None }
+        Self { outlet, takes, owed: Owed::default(), stood: None }
     }
 }
 
@@ -94,7 +95,7 @@ impl Outlets {
                         self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
                 }
             }
-            self.all[way].owed -= weights;
+            self.all[way].owed.pay(weights);
             return Ok(None);
         }
         let Some((held, way)) = held else { return Ok(Some(Heard::Back(claimed.lease.id, None))) };
@@ -109,10 +110,8 @@ impl Outlets {
         let mut weights = 0;
         for way in &open {
             let way = &mut self.all[*way];
-            let weight = i64::from(way.outlet.weight);
-            weights += weight;
-            // Whoever could not take its share for long must not have all of it afterwards.
-            way.owed = (way.owed + weight).min(100 * weight);
+            weights += i64::from(way.outlet.weight);
+            way.owed.earn(way.outlet.weight);
         }
         open.sort_by_key(|way| std::cmp::Reverse(self.all[*way].owed));
         (open, weights)

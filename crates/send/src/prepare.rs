@@ -19,7 +19,8 @@ pub(crate) struct Ready {
     pub(crate) job: Job,
     /// The try that it is for.
     pub(crate) of: Try,
-    /// The return path of that try.
+    /// The return path of that try. One that follows a refusal in our own session has the same: a greylist lets pass whoever
+    /// comes again as the same sender (RFC 6647 §2.3), and of what was refused no report comes.
     pub(crate) from: String,
 }
 
@@ -60,7 +61,7 @@ impl Preparer {
     fn prepare(&self, job: Job) -> Prepared {
         let now = self.clock.at(Utc::now());
         let of = Try { id: job.lease.id, number: job.lease.attempts.saturating_add(1) };
-        let from = self.sender.return_path(of.id, of.number, now);
+        let from = self.sender.return_path(of.id, job.lease.departed.saturating_add(1), now);
         let message = job.composer.compose(of.id, &job.contact, now);
         let message = message.map(|text| Message { size: text.len(), wire: Wire::new(&text) });
         (Ready { job, of, from }, message)

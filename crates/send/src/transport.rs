@@ -184,10 +184,13 @@ impl RelayDown {
     pub(crate) fn what_next(&self) -> &'static str {
         match self {
             Self::Login { .. } => {
-                "Sending goes on when Rebound is started again with the right ones, or the relay takes these."
+                "Sending goes on by itself when they are right under Sending servers, or the relay takes them; those of the configuration file are read when Rebound is started."
             }
             Self::NotReady { .. } => "Sending goes on when Rebound is started again and can.",
-            Self::NoHost { .. } | Self::Unreachable { .. } | Self::Unprotected { .. } | Self::Refused { .. } => {
+            Self::Unprotected { .. } => {
+                "Correct its name, port, security or authority under Sending servers, or have it mended. Sending goes on by itself then."
+            }
+            Self::NoHost { .. } | Self::Unreachable { .. } | Self::Refused { .. } => {
                 "Sending goes on by itself when it answers."
             }
         }
@@ -217,7 +220,7 @@ impl Line {
         let unprotected = |why: String| RelayDown::Unprotected { relay: name(relay), why };
         let stream: Box<dyn AsyncTokioStream> = match relay.tls {
             Tls::Implicit => {
-                Box::new(stream::Protected::open(socket, relay).await.map_err(|e| unprotected(e.to_string()))?)
+                Box::new(stream::Protected::open(socket, relay).await.map_err(|e| unprotected(shaken(&e)))?)
             }
             Tls::None | Tls::StartTls => Box::new(socket),
         };
@@ -227,7 +230,7 @@ impl Line {
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|e| refused(&e))?;
         if relay.tls == Tls::StartTls {
             let parameters = parameters(relay).map_err(|e| unprotected(words(&e)))?;
-            connection.starttls(parameters, &hello).await.map_err(|e| unprotected(words(&e)))?;
+            connection.starttls(parameters, &hello).await.map_err(|e| unprotected(protected(&e)))?;
         }
         note(Reached::Greeted);
         if let Some((user, password)) = &relay.login {
@@ -384,6 +387,11 @@ impl Line {
         self.messages >= self.most
     }
 
+    /// Whether it has carried nothing yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.messages == 0
+    }
+
     /// So that it carries no more than `most` messages.
     pub(crate) fn carrying(self, most: u32) -> Self {
         Self { most: most.clamp(1, MESSAGES), ..self }
@@ -429,6 +437,28 @@ fn reply(error: SmtpError, to: SmtpCommand) -> Result<Reply, SmtpError> {
 
 fn words(error: &SmtpError) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Why STARTTLS did not work.
+fn protected(error: &SmtpError) -> String {
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let Some(io) = inner.downcast_ref::<std::io::Error>() else {
+            next = inner.source();
+            continue;
+        };
+        if let Some(fault) = direct::certificate_fault(io) {
+            return fault.to_owned();
+        }
+        // What such an error is made of is not among its sources.
+        next = io.get_ref().map(|made_of| made_of as &(dyn std::error::Error + 'static));
+    }
+    words(error)
+}
+
+/// Why a handshake did not work.
+fn shaken(error: &std::io::Error) -> String {
+    direct::certificate_fault(error).map_or_else(|| error.to_string(), ToOwned::to_owned)
 }
 
 fn name(relay: &Relay) -> String {

@@ -168,6 +168,43 @@ async fn an_answer_that_comes_late_stops_the_next_try_or_stays_a_doubt_by_name()
 }
 
 #[tokio::test]
+async fn a_report_is_about_the_try_that_left_after_those_that_were_refused() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let claim = async || leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap()[0];
+        let first = claim().await;
+        assert_eq!((first.attempts, first.departed), (0, 0), "{engine}");
+        let named = Try { id: first.id, number: 1 };
+        let about = async || leases::tries_under(db, std::slice::from_ref(&named)).await.unwrap()[&(first.id, 1)];
+        let answer = async |number, accepted| {
+            let answered = Answered { of: Try { id: first.id, number }, accepted, reply: "a reply".into() };
+            leases::note_answers(db, WORKER, &[answered], now()).await.unwrap();
+        };
+        answer(1, false).await;
+        leases::release(db, WORKER, &[(first.id, Some(now() - TimeDelta::days(1)))]).await.unwrap();
+
+        let second = claim().await;
+        assert_eq!((second.id, second.attempts, second.departed), (first.id, 1, 0), "{engine}: the same sender again");
+        assert_eq!(about().await, 1, "{engine}: nothing has left yet");
+        let of = Try { id: first.id, number: 2 };
+        leases::mark(db, WORKER, std::slice::from_ref(&of), now()).await.unwrap();
+        assert_eq!(about().await, 2, "{engine}: a report may be faster than the answer");
+        answer(2, true).await;
+        leases::accept(db, WORKER, &[of]).await.unwrap();
+        assert_eq!(about().await, 2, "{engine}");
+
+        let due = Some(now() - TimeDelta::days(1));
+        let again = deliveries::Settled { id: first.id, state: StateName::Deferred, due };
+        deliveries::settle(db, &[again]).await.unwrap();
+        let third = claim().await;
+        assert_eq!((third.id, third.attempts, third.departed), (first.id, 2, 2), "{engine}: another sender");
+        assert_eq!(about().await, 2, "{engine}: a late report is about what was taken then");
+    }
+}
+
+#[tokio::test]
 async fn a_paused_campaign_marks_nothing_and_a_cancelled_one_ends() {
     let engines = engines().await;
     for (engine, db) in engines.each() {

@@ -102,10 +102,18 @@ impl Exchange {
     /// # Errors
     /// [`NoLine`]: each was called, or rests because it did not answer a short while ago.
     pub(crate) async fn open(&self, now: DateTime<Utc>) -> Result<(Line, Answered), NoLine> {
+        self.open_for(&self.domain, now).await
+    }
+
+    /// The same for mail to `domain`, which has the same hosts.
+    ///
+    /// # Errors
+    /// [`NoLine`], in words about `domain`.
+    pub(crate) async fn open_for(&self, domain: &str, now: DateTime<Utc>) -> Result<(Line, Answered), NoLine> {
         let (deadline, mut tried) = (Instant::now() + self.shared.patience.all, Vec::new());
         for host in self.in_turn() {
             for address in &host.addresses {
-                match timeout_at(deadline, self.call(host, *address, now)).await {
+                match timeout_at(deadline, self.call(host, *address, domain, now)).await {
                     Ok(Ok((line, protection))) => {
                         return Ok((line, Answered { host: host.name.clone(), address: *address, protection }));
                     }
@@ -120,7 +128,7 @@ impl Exchange {
                         self.shared.silent.note(*address, now);
                         let closed = Closed::Silent("the time was over".to_owned());
                         tried.push(Tried { host: host.name.clone(), address: Some(*address), closed });
-                        return Err(self.no_line(&tried));
+                        return Err(no_line(domain, &tried));
                     }
                 }
             }
@@ -129,7 +137,7 @@ impl Exchange {
                 tried.push(Tried { host: host.name.clone(), address: None, closed });
             }
         }
-        Err(self.no_line(&tried))
+        Err(no_line(domain, &tried))
     }
 
     /// Opens a line and closes it again: whether mail could go now, and to which host.
@@ -150,7 +158,13 @@ impl Exchange {
         hosts
     }
 
-    async fn call(&self, host: &Host, address: IpAddr, now: DateTime<Utc>) -> Result<(Line, Protection), Closed> {
+    async fn call(
+        &self,
+        host: &Host,
+        address: IpAddr,
+        domain: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(Line, Protection), Closed> {
         let shared = &self.shared;
         if let Err(until) = shared.silent.pass(address, now) {
             let minutes = (until - now).num_minutes() + 1;
@@ -161,7 +175,7 @@ impl Exchange {
             address: (address, shared.port).into(),
             source: shared.places.source(address),
             hello: &shared.hello,
-            domain: &self.domain,
+            domain,
             security: &host.security,
             trust: &shared.trust,
             patience: shared.patience,
@@ -175,44 +189,44 @@ impl Exchange {
         }
         answer
     }
+}
 
-    fn no_line(&self, tried: &[Tried]) -> NoLine {
-        let refusals = || {
-            tried.iter().filter_map(|one| match &one.closed {
-                Closed::Refused(reply) => Some(reply),
-                Closed::Silent(_) | Closed::Uncalled(_) | Closed::Unprotected(_) => None,
-            })
-        };
-        let is_unprotected = |one: &Tried| matches!(one.closed, Closed::Unprotected(_));
-        let cause = if tried.iter().any(is_unprotected) && refusals().next().is_none() {
-            BounceCause::SecurityRequired
-        } else {
-            BounceCause::HostUnreachable
-        };
-        NoLine {
-            words: self.words(tried),
-            permanent: !tried.is_empty() && refusals().filter(|reply| reply.code >= 500).count() == tried.len(),
-            cause,
-            reply: refusals().next_back().cloned(),
-        }
+fn no_line(domain: &str, tried: &[Tried]) -> NoLine {
+    let refusals = || {
+        tried.iter().filter_map(|one| match &one.closed {
+            Closed::Refused(reply) => Some(reply),
+            Closed::Silent(_) | Closed::Uncalled(_) | Closed::Unprotected(_) => None,
+        })
+    };
+    let is_unprotected = |one: &Tried| matches!(one.closed, Closed::Unprotected(_));
+    let cause = if tried.iter().any(is_unprotected) && refusals().next().is_none() {
+        BounceCause::SecurityRequired
+    } else {
+        BounceCause::HostUnreachable
+    };
+    NoLine {
+        words: words(domain, tried),
+        permanent: !tried.is_empty() && refusals().filter(|reply| reply.code >= 500).count() == tried.len(),
+        cause,
+        reply: refusals().next_back().cloned(),
     }
+}
 
-    fn words(&self, tried: &[Tried]) -> String {
-        let mut words = format!("No mail host of {} takes mail from us now", self.domain);
-        for (nth, one) in tried.iter().take(TOLD).enumerate() {
-            let _ = write!(words, "{} {}", if nth == 0 { ":" } else { ";" }, one.host);
-            if let Some(address) = one.address {
-                let _ = write!(words, " ({address})");
-            }
-            let _ = match &one.closed {
-                Closed::Silent(why) | Closed::Uncalled(why) => write!(words, ": {why}"),
-                Closed::Refused(reply) => write!(words, ": {}", reply.line()),
-                Closed::Unprotected(why) => write!(words, ": no protected line: {why}"),
-            };
+fn words(domain: &str, tried: &[Tried]) -> String {
+    let mut words = format!("No mail host of {} takes mail from us now", domain);
+    for (nth, one) in tried.iter().take(TOLD).enumerate() {
+        let _ = write!(words, "{} {}", if nth == 0 { ":" } else { ";" }, one.host);
+        if let Some(address) = one.address {
+            let _ = write!(words, " ({address})");
         }
-        if tried.len() > TOLD {
-            let _ = write!(words, "; and {} more", tried.len() - TOLD);
-        }
-        words + "."
+        let _ = match &one.closed {
+            Closed::Silent(why) | Closed::Uncalled(why) => write!(words, ": {why}"),
+            Closed::Refused(reply) => write!(words, ": {}", reply.line()),
+            Closed::Unprotected(why) => write!(words, ": no protected line: {why}"),
+        };
     }
+    if tried.len() > TOLD {
+        let _ = write!(words, "; and {} more", tried.len() - TOLD);
+    }
+    words + "."
 }

@@ -244,10 +244,20 @@ fn welcomed(said: Said, to: SmtpCommand) -> Result<Said, Closed> {
 
 /// What is wrong with a certificate, for people; other errors speak for themselves.
 fn in_words(error: io::Error) -> io::Error {
+    match certificate_fault(&error) {
+        Some(words) => io::Error::new(io::ErrorKind::InvalidData, words),
+        None => error,
+    }
+}
+
+/// What is wrong with a certificate, where a handshake failed for that.
+pub(super) fn certificate_fault(error: &io::Error) -> Option<&'static str> {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
-    let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return error };
-    let words = match fault {
-        CertificateError::NotValidForName => "its certificate is in another name",
+    let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return None };
+    Some(match fault {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is in another name"
+        }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "nobody who is trusted has signed its certificate"
         }
@@ -255,7 +265,6 @@ fn in_words(error: io::Error) -> io::Error {
         CertificateError::ApplicationVerificationFailure => {
             "its certificate is not the one that the domain names in its DNS (DANE)"
         }
-        _ => return error,
-    };
-    io::Error::new(io::ErrorKind::InvalidData, words)
+        _ => return None,
+    })
 }

@@ -103,7 +103,7 @@ pub(crate) enum Unfit {
     #[error("the relay does not take addresses beyond ASCII (no SMTPUTF8)")]
     Utf8,
     /// It is larger than the host says it takes.
-    #[error("the message has {size} octets, and the relay takes {limit} at most (SIZE)")]
+    #[error("the message has {size} octets, and the server takes {limit} at most (SIZE)")]
     TooLarge {
         /// Of the message, in octets.
         size: usize,

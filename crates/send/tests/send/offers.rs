@@ -45,6 +45,6 @@ async fn a_message_over_the_size_that_a_relay_names_is_not_sent() {
     assert!(relay.messages().is_empty(), "not even tried");
     for group in failed {
         assert_eq!((group.cause, group.hard, group.state), (BounceCause::MessageTooLarge, false, StateName::Bounced));
-        assert!(group.words.contains("the relay takes 900 at most"), "{}", group.words);
+        assert!(group.words.contains("the server takes 900 at most"), "{}", group.words);
     }
 }
