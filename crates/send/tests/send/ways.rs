@@ -190,6 +190,23 @@ async fn a_host_that_hangs_up_is_not_called_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_domain_whose_name_servers_are_slow_keeps_nobody_else_waiting() {
+    let others = (0..8).map(|number| format!("w{number}@meadow.example"));
+    let (db, id, folder) = launched(&people(56).into_iter().chain(others).collect::<Vec<_>>()).await;
+    let meadow = relay::start_at("127.0.0.4:0", "250-host\r\n250 SIZE\r\n", &[]).await;
+    let names = NameServer::default();
+    names.mx("meadow.example", 10, "mx.meadow.example").address("mx.meadow.example", Ipv4Addr::new(127, 0, 0, 4));
+    names.be_silent("orchard.example");
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, meadow.relay.port).await], sender());
+    until("the letters to the others", async || (accepted(&db, id).await == 8).then_some(())).await;
+    let counts = deliveries::counts(&db, id).await.unwrap();
+    assert_eq!(counts.get(&StateName::Deferred), None, "the name servers are still waited for: {counts:?}");
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!(meadow.messages().len(), 8);
+}
+
+#[tokio::test]
 async fn mail_goes_straight_to_the_hosts_of_each_domain() {
     let everybody: Vec<String> = ["orchard", "hosted", "meadow", "nowhere", "declines"]
         .iter()
