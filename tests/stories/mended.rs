@@ -59,7 +59,8 @@ async fn what_is_wrong_with_a_relay_is_told_until_it_is_mended_and_then_everythi
     town.says(&browser, "offers no protected line: nobody who is trusted has signed its certificate", authority).await;
 
     write(&browser, "/servers/1", "/servers/1", Written { authority: &other.text, ..written }).await;
-    town.says(&browser, "offers no protected line: its certificate is in another name", authority).await;
+    town.says(&browser, "offers no protected line: its certificate is in another name: post.elsewhere.test", authority)
+        .await;
 
     town.relay.show(&own);
     let written = Written { authority: &own.text, ..written };

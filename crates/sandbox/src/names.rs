@@ -26,6 +26,8 @@ struct Zone {
     records: Vec<(Name, RData)>,
     /// Names about which it fails.
     failing: Vec<Name>,
+    /// Names about which it says nothing at all.
+    silent: Vec<Name>,
     asked: HashMap<(Name, RecordType), usize>,
     /// Whether it vouches for its answers.
     signs: bool,
@@ -106,6 +108,9 @@ impl NameServer {
         answer.metadata.recursion_available = true;
         answer.metadata.authentic_data = zone.signs && !zone.unsigned.contains(&name) && asked.metadata.authentic_data;
         answer.add_query(query.clone());
+        if zone.silent.contains(&name) {
+            return None;
+        }
         if zone.failing.contains(&name) {
             answer.metadata.response_code = ResponseCode::ServFail;
             return answer.to_vec().ok();
@@ -183,9 +188,16 @@ impl NameServer {
         self.zone().failing.extend(name(owner));
     }
 
-    /// Fails about nothing any more.
+    /// Says nothing about `owner`, as name servers do that wait for another.
+    pub fn be_silent(&self, owner: &str) {
+        self.zone().silent.extend(name(owner));
+    }
+
+    /// Fails about nothing any more, and answers all.
     pub fn recover(&self) {
-        self.zone().failing.clear();
+        let mut zone = self.zone();
+        zone.failing.clear();
+        zone.silent.clear();
     }
 
     /// Vouches for its answers (the AD bit), as one that validates.

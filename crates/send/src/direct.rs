@@ -8,8 +8,10 @@
 use crate::attempt::{Claimed, Job, Pass, Shared, held_back, no_exchange};
 use crate::connection::connection;
 use crate::destination::Destination;
+use crate::journal::Heard;
 use crate::mx::{Exchange, Exchanges};
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, ahead};
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use rebound_domain::{PaceRules, Receiver};
 use std::collections::HashMap;
@@ -20,6 +22,13 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 /// Domains that are asked for at a time.
 const ASKING: usize = 256;
 
+/// Messages that wait for the name servers of one domain are at most this part of those that there is room for: else
+/// one domain whose name servers are slow would keep all others waiting.
+const PART: usize = 4;
+
+/// When what found no place there comes again.
+const LATER: TimeDelta = TimeDelta::seconds(5);
+
 /// Receivers whose connections are counted, before those without any are forgotten.
 const MANY: usize = 4_096;
 
@@ -29,6 +38,8 @@ pub(crate) struct Direct {
     exchanges: Exchanges,
     chosen: mpsc::Sender<(Claimed, Pass)>,
     jobs: mpsc::Sender<Job>,
+    /// How many messages wait for the name servers of each domain.
+    asking: Mutex<HashMap<String, usize>>,
     /// By the hosts they lead to.
     destinations: Mutex<HashMap<String, Arc<Destination>>>,
     /// Connections that a receiver may still be given.
@@ -49,7 +60,11 @@ impl Direct {
         let (chosen, incoming) = mpsc::channel(ASKING);
         let connections = Arc::new(Semaphore::new(outlet.connections));
         let (destinations, receivers, wants) = (Mutex::default(), Mutex::default(), Arc::default());
-        (Arc::new(Self { outlet, exchanges, chosen, jobs, destinations, receivers, connections, wants }), incoming)
+        let asking = Mutex::default();
+        (
+            Arc::new(Self { outlet, exchanges, chosen, jobs, asking, destinations, receivers, connections, wants }),
+            incoming,
+        )
     }
 
     /// Takes what was chosen to go straight.
@@ -73,7 +88,14 @@ impl Direct {
 
     async fn find(self: &Arc<Self>, shared: &Arc<Shared>, claimed: Claimed, pass: Pass) {
         let (now, outlet) = (shared.now(), &self.outlet);
-        let exchange = match self.exchanges.of(claimed.contact.address.domain()).await {
+        let found = match self.ask(claimed.contact.address.domain()) {
+            Some(asking) => self.exchanges.of(&asking.domain).await,
+            None => {
+                shared.journal.step(Some(Heard::Back(claimed.lease.id, Some(now + LATER))), None).await;
+                return;
+            }
+        };
+        let exchange = match found {
             Ok(exchange) => exchange,
             Err(none) => {
                 let receiver = Receiver::of_domain(claimed.contact.address.domain());
@@ -95,6 +117,17 @@ impl Direct {
         let Claimed { lease, contact, composer } = claimed;
         let (to, outlet) = (Arc::downgrade(&to), Arc::clone(outlet));
         let _ = self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
+    }
+
+    /// A place among those who wait for the name servers of `domain`.
+    fn ask(&self, domain: &str) -> Option<Asking<'_>> {
+        let mut asking = lock(&self.asking);
+        let waiting = asking.entry(domain.to_owned()).or_default();
+        if *waiting >= (ahead(self.outlet.connections) / PART).max(1) {
+            return None;
+        }
+        *waiting += 1;
+        Some(Asking { all: &self.asking, domain: domain.to_owned() })
     }
 
     /// One destination for all domains that have the same hosts, with the same protection.
@@ -156,6 +189,24 @@ impl Direct {
             Err(_) => {
                 self.wants.notify_one();
                 connections.acquire_owned().await.ok()
+            }
+        }
+    }
+}
+
+/// A place among those who wait for the name servers of a domain.
+struct Asking<'a> {
+    all: &'a Mutex<HashMap<String, usize>>,
+    domain: String,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(self.all);
+        if let Some(waiting) = all.get_mut(&self.domain) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                all.remove(&self.domain);
             }
         }
     }

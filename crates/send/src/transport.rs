@@ -448,7 +448,7 @@ fn protected(error: &SmtpError) -> String {
             continue;
         };
         if let Some(fault) = direct::certificate_fault(io) {
-            return fault.to_owned();
+            return fault;
         }
         // What such an error is made of is not among its sources.
         next = io.get_ref().map(|made_of| made_of as &(dyn std::error::Error + 'static));
@@ -458,7 +458,7 @@ fn protected(error: &SmtpError) -> String {
 
 /// Why a handshake did not work.
 fn shaken(error: &std::io::Error) -> String {
-    direct::certificate_fault(error).map_or_else(|| error.to_string(), ToOwned::to_owned)
+    direct::certificate_fault(error).unwrap_or_else(|| error.to_string())
 }
 
 fn name(relay: &Relay) -> String {

@@ -251,10 +251,15 @@ fn in_words(error: io::Error) -> io::Error {
 }
 
 /// What is wrong with a certificate, where a handshake failed for that.
-pub(super) fn certificate_fault(error: &io::Error) -> Option<&'static str> {
+pub(super) fn certificate_fault(error: &io::Error) -> Option<String> {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return None };
-    Some(match fault {
+    let words = match fault {
+        CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
+            let plain = |name: &String| name.trim_start_matches("DnsName(\"").trim_end_matches("\")").to_owned();
+            let names: Vec<String> = presented.iter().map(plain).collect();
+            return Some(format!("its certificate is in another name: {}", names.join(", ")));
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "its certificate is in another name"
         }
@@ -266,5 +271,6 @@ pub(super) fn certificate_fault(error: &io::Error) -> Option<&'static str> {
             "its certificate is not the one that the domain names in its DNS (DANE)"
         }
         _ => return None,
-    })
+    };
+    Some(words.to_owned())
 }

@@ -11,8 +11,12 @@ use rebound_sandbox::names::NameServer;
 use rebound_send::mx::DirectSettings;
 use rebound_send::{Egress, Relay, Via};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 const ME: &str = "ines@fernhill.example";
 
@@ -133,6 +137,75 @@ async fn no_way_is_given_more_than_its_limit_and_the_campaign_says_why_it_waits(
     assert_eq!((count(&new), count(&old)), (15, 105));
 }
 
+/// Straight to hosts at `port`, found by `names`.
+async fn straight(names: &NameServer, port: u16) -> Egress {
+    let settings = DirectSettings {
+        hello: "out.fernhill.example".into(),
+        source: vec![Ipv4Addr::LOCALHOST.into()],
+        nameserver: Some(names.start().await.unwrap()),
+        port,
+        ..DirectSettings::default()
+    };
+    Egress {
+        id: ServerId(4),
+        name: "Straight".into(),
+        via: Via::Direct(settings),
+        connections: 8,
+        weight: 1,
+        limits: Limits::default(),
+        warm_up: None,
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_up_is_not_called_again_and_again() {
+    let (db, id, folder) = launched(&people(1)).await;
+    let socket = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let (port, called) = (socket.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let calls = Arc::clone(&called);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = socket.accept().await {
+            calls.fetch_add(1, Ordering::SeqCst);
+            stream.write_all(b"220 mx\r\n").await.unwrap();
+            let (reading, mut writing) = stream.split();
+            let mut said = BufReader::new(reading).lines();
+            // It goes when it hears who the mail is from.
+            while said.next_line().await.is_ok_and(|line| line.is_some_and(|line| line.starts_with("EHLO"))) {
+                writing.write_all(b"250 mx\r\n").await.unwrap();
+            }
+        }
+    });
+    let names = NameServer::default();
+    names.mx("orchard.example", 10, "mx.orchard.example");
+    names.address("mx.orchard.example", Ipv4Addr::new(127, 0, 0, 2));
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, port).await], sender());
+    let key = people(1)[0].parse::<EmailAddress>().unwrap().key();
+    let bounce = until("an outcome", async || bounces::of_key(&db, &key, 9).await.unwrap().pop()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((bounce.verdict.cause, bounce.verdict.permanence), (BounceCause::HostUnreachable, Permanence::Soft));
+    assert_eq!(deliveries::counts(&db, id).await.unwrap().get(&StateName::Deferred), Some(&1));
+    assert_eq!(called.load(Ordering::SeqCst), 1, "it waits for its next try");
+}
+
+#[tokio::test]
+async fn a_domain_whose_name_servers_are_slow_keeps_nobody_else_waiting() {
+    let others = (0..8).map(|number| format!("w{number}@meadow.example"));
+    let (db, id, folder) = launched(&people(56).into_iter().chain(others).collect::<Vec<_>>()).await;
+    let meadow = relay::start_at("127.0.0.4:0", "250-host\r\n250 SIZE\r\n", &[]).await;
+    let names = NameServer::default();
+    names.mx("meadow.example", 10, "mx.meadow.example").address("mx.meadow.example", Ipv4Addr::new(127, 0, 0, 4));
+    names.be_silent("orchard.example");
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, meadow.relay.port).await], sender());
+    until("the letters to the others", async || (accepted(&db, id).await == 8).then_some(())).await;
+    let counts = deliveries::counts(&db, id).await.unwrap();
+    assert_eq!(counts.get(&StateName::Deferred), None, "the name servers are still waited for: {counts:?}");
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!(meadow.messages().len(), 8);
+}
+
 #[tokio::test]
 async fn mail_goes_straight_to_the_hosts_of_each_domain() {
     let everybody: Vec<String> = ["orchard", "hosted", "meadow", "nowhere", "declines"]
@@ -153,22 +226,7 @@ async fn mail_goes_straight_to_the_hosts_of_each_domain() {
     names.address("dead.meadow.example", Ipv4Addr::new(127, 0, 0, 9));
     names.address("mx.meadow.example", Ipv4Addr::new(127, 0, 0, 3));
     names.mx("declines.example", 0, ".");
-    let settings = DirectSettings {
-        hello: "out.fernhill.example".into(),
-        source: vec![Ipv4Addr::LOCALHOST.into()],
-        nameserver: Some(names.start().await.unwrap()),
-        port,
-        ..DirectSettings::default()
-    };
-    let straight = Egress {
-        id: ServerId(4),
-        name: "Straight".into(),
-        via: Via::Direct(settings),
-        connections: 8,
-        weight: 1,
-        limits: Limits::default(),
-        warm_up: None,
-    };
+    let straight = straight(&names, port).await;
     let (stop, worker) = work_by(&db, url(&folder), vec![straight], sender());
     sent(&db, id).await;
     stop.cancel();

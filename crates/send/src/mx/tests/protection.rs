@@ -52,7 +52,7 @@ async fn mta_sts_wants_a_good_certificate_in_the_name_of_the_host() {
     let stranger = World::new().await.authority;
     for (mode, name, is_ours, expected) in [
         ("enforce", HOST, true, Ok(Protection::Proven)),
-        ("enforce", "other.example", true, Err("certificate not valid for name")),
+        ("enforce", "other.example", true, Err("in another name: other.example")),
         ("enforce", HOST, false, Err("nobody who is trusted")),
         ("testing", "other.example", true, Ok(Protection::Unproven)),
         ("none", HOST, false, Ok(Protection::Unproven)),
