@@ -421,7 +421,8 @@ pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Er
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -> Result<u64, Error> {
-    let back = "UPDATE deliveries SET worker = NULL, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
+    // Before others that are due at the same time: they were next.
+    let back = "UPDATE deliveries SET worker = NULL, due = due - 1, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
         WHERE worker = $1 AND state IN (2, 3) AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
     let marked = "deliveries d WHERE d.worker = $1 AND d.state IN (2, 3) AND d.state = 3";

@@ -109,6 +109,9 @@ pub async fn set_in_use(db: &impl Connection, id: ServerId, in_use: bool) -> Res
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn remove(db: &impl Connection, id: ServerId) -> Result<bool, Error> {
+    for table in ["lanes", "volumes"] {
+        execute(db, &format!("DELETE FROM {table} WHERE server_id = $1"), [id.0.into()]).await?;
+    }
     Ok(execute(db, "DELETE FROM sending_servers WHERE id = $1", [id.0.into()]).await? == 1)
 }
 

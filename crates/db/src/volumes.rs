@@ -4,7 +4,7 @@
 //! given: a limit is rather kept too well.
 
 use crate::sql::{all, execute, millis, number, time};
-use crate::{Connection, Error, Pool};
+use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{ServerId, Span, Volume};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
@@ -32,12 +32,8 @@ pub async fn take(
     volumes: &[Volume],
     now: DateTime<Utc>,
 ) -> Result<Taken, Error> {
-    let tx = db.begin().await?;
-    if tx.get_database_backend() == DatabaseBackend::Postgres {
-        // Whoever counts, counts alone.
-        let id = i32::try_from(server.0).unwrap_or(i32::MAX);
-        execute(&tx, "SELECT pg_advisory_xact_lock($1, $2)", [LOCK.into(), id.into()]).await?;
-    }
+    let tx = db.begin_briefly().await?;
+    alone(&tx, server).await?;
     let (mut granted, mut until) = (want, None);
     for volume in volumes {
         forget(&tx, server, volume.span, now).await?;
@@ -64,15 +60,34 @@ pub async fn take(
     Ok(Taken::Granted(granted))
 }
 
-/// Gives `count` messages back that were taken and not given.
+/// Gives `count` messages back that were taken and not given: the last ones.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn put_back(db: &impl Connection, server: ServerId, count: u32) -> Result<(), Error> {
-    let sql = "UPDATE volumes SET given = CASE WHEN given > $2 THEN given - $2 ELSE 0 END
-               WHERE server_id = $1 AND part = (SELECT max(newest.part) FROM volumes newest
-                   WHERE newest.server_id = $1 AND newest.span = volumes.span)";
-    execute(db, sql, [server.0.into(), i64::from(count).into()]).await?;
+pub async fn put_back(db: &Pool, server: ServerId, count: u32) -> Result<(), Error> {
+    let tx = db.begin_briefly().await?;
+    alone(&tx, server).await?;
+    for span in Span::ALL {
+        let mut left = i64::from(count);
+        for part in parts(&tx, server, span).await?.iter().rev() {
+            let back = left.min(part.given);
+            let sql = "UPDATE volumes SET given = given - $4 WHERE server_id = $1 AND span = $2 AND part = $3";
+            execute(&tx, sql, [server.0.into(), span.as_str().into(), part.part.into(), back.into()]).await?;
+            left -= back;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    tx.commit().await
+}
+
+/// Whoever counts, counts alone. On SQLite there is one writer anyway.
+async fn alone(tx: &Transaction, server: ServerId) -> Result<(), Error> {
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        let id = i32::try_from(server.0).unwrap_or(i32::MAX);
+        execute(tx, "SELECT pg_advisory_xact_lock($1, $2)", [LOCK.into(), id.into()]).await?;
+    }
     Ok(())
 }
 

@@ -19,9 +19,14 @@ use rebound_domain::{
 };
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// How long hosts are waited for when a worker ends. A worker is given half a minute for all.
+const DRAIN: Duration = Duration::from_secs(24);
 
 /// A delivery that was taken, with all that is needed for it, before it is chosen which way it goes.
 #[derive(Debug)]
@@ -97,10 +102,15 @@ impl Shared {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until all that serves has ended.
+    /// Waits until all that serves has ended. What a host has not answered by then is left: it was marked, and is in
+    /// doubt by name.
     pub(crate) async fn served(&self) {
         let mut serving = std::mem::take(&mut *self.serving());
-        while serving.join_next().await.is_some() {}
+        let ended = async { while serving.join_next().await.is_some() {} };
+        if timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!(lines = serving.len(), "hosts did not answer in time; what they were given is in doubt");
+            serving.shutdown().await;
+        }
     }
 }
 

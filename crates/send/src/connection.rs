@@ -31,7 +31,8 @@ pub(crate) async fn connection(shared: Arc<Shared>, to: Arc<Destination>) {
         while let Some((ready, message)) = announced {
             announced = connection.hand_over(ready, message).await;
         }
-        if connection.mind_the_line().await == Worn::Out && connection.to.is_receiver() {
+        let is_worn = connection.mind_the_line().await == Worn::Out;
+        if is_worn && connection.to.is_receiver() && connection.aside.is_none() {
             // Whoever waits for a connection comes first; what is left here opens another behind them.
             break;
         }
@@ -146,10 +147,14 @@ impl Connection {
                 Err(_) => {
                     let heard = self.heard.take();
                     self.shared.journal.step(heard, None).await;
-                    envelope.await
+                    // Whoever stops does not wait for it: nothing was sent yet.
+                    self.shared.ending.run_until_cancelled(envelope).await.unwrap_or(Envelope::Ended)
                 }
             }
         };
+        if self.shared.ending.is_cancelled() && matches!(said, Envelope::Ended) {
+            line.abandon();
+        }
         match said {
             Envelope::Ready => Some((ready, message)),
             Envelope::Lost => {
@@ -208,7 +213,7 @@ impl Connection {
             self.hear(&ready, answer).await;
             return None;
         };
-        let (answer, envelope) = line.message_and(&message.wire, &next.mail(&following)).await;
+        let (answer, envelope) = line.message_and(&message.wire, &next.mail(&following), &self.shared.ending).await;
         fail_point("after-reply").await;
         self.hear(&ready, answer).await;
         if matches!(envelope, Envelope::Ready) {

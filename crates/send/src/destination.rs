@@ -17,6 +17,34 @@ const IDLE: Duration = Duration::from_secs(30);
 /// A line to a receiver is kept for so long: the next message to it may be on its way.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How often a line that lingers looks whether it is wanted elsewhere.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Those who wait for a connection while all are taken.
+#[derive(Default)]
+pub(crate) struct Wants {
+    waiting: AtomicUsize,
+    bell: Notify,
+}
+
+/// One who waits.
+pub(crate) struct Waiting(Arc<Wants>);
+
+impl Wants {
+    /// Somebody waits, until what it is given is dropped.
+    pub(crate) fn one(self: &Arc<Self>) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.bell.notify_one();
+        Waiting(Arc::clone(self))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Where messages wait for lines to one place.
 pub(crate) struct Destination {
     pub(crate) outlet: Arc<Outlet>,
@@ -32,7 +60,7 @@ pub(crate) struct Destination {
 enum To {
     Relay(Relay),
     /// The hosts as they were found last, and whoever wants a line that only lingers.
-    Receiver(std::sync::Mutex<Arc<Exchange>>, Arc<Notify>),
+    Receiver(std::sync::Mutex<Arc<Exchange>>, Arc<Wants>),
 }
 
 /// Why no line leads there.
@@ -58,7 +86,7 @@ impl Destination {
     }
 
     /// The hosts of `exchange`; lines that linger are closed when somebody else `wants` one.
-    pub(crate) fn receiver(outlet: Arc<Outlet>, exchange: Arc<Exchange>, wants: Arc<Notify>) -> Self {
+    pub(crate) fn receiver(outlet: Arc<Outlet>, exchange: Arc<Exchange>, wants: Arc<Wants>) -> Self {
         Self::new(outlet, To::Receiver(std::sync::Mutex::new(exchange), wants))
     }
 
@@ -118,9 +146,19 @@ impl Destination {
             To::Receiver(_, wants) => tokio::select! {
                 biased;
                 next = &mut next => next,
-                () = wants.notified() => Next::Leave,
+                () = self.is_wanted_elsewhere(wants) => Next::Leave,
                 () = tokio::time::sleep(LINGER) => Next::Leave,
             },
+        }
+    }
+
+    /// Until somebody else waits for a connection, and nothing is on its way to here.
+    async fn is_wanted_elsewhere(&self, wants: &Wants) {
+        while wants.waiting.load(Ordering::SeqCst) == 0 || self.expected() > 0 {
+            tokio::select! {
+                () = wants.bell.notified() => {}
+                () = tokio::time::sleep(SOON) => {}
+            }
         }
     }
 

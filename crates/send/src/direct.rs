@@ -7,7 +7,7 @@
 
 use crate::attempt::{Claimed, Job, Pass, Shared, held_back, no_exchange};
 use crate::connection::connection;
-use crate::destination::Destination;
+use crate::destination::{Destination, Wants};
 use crate::journal::Heard;
 use crate::mx::{Exchange, Exchanges};
 use crate::outlet::{Outlet, ahead};
@@ -17,7 +17,7 @@ use rebound_domain::{PaceRules, Receiver};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Domains that are asked for at a time.
 const ASKING: usize = 256;
@@ -47,7 +47,7 @@ pub(crate) struct Direct {
     /// Connections over all.
     connections: Arc<Semaphore>,
     /// Somebody waits for a connection: one that only lingers shall be closed.
-    wants: Arc<Notify>,
+    wants: Arc<Wants>,
 }
 
 impl Direct {
@@ -187,7 +187,7 @@ impl Direct {
         match Arc::clone(&connections).try_acquire_owned() {
             Ok(place) => Some(place),
             Err(_) => {
-                self.wants.notify_one();
+                let _waiting = self.wants.one();
                 connections.acquire_owned().await.ok()
             }
         }

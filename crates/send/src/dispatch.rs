@@ -1,6 +1,6 @@
 //! Looks at what is to do, takes what is due, and hands it to the connections.
 
-use crate::attempt::{Claimed, Shared, unwritable};
+use crate::attempt::{Claimed, Shared, plain_verdict, unwritable};
 use crate::compose::Composer;
 use crate::journal::Heard;
 use crate::outlet::Closed;
@@ -149,9 +149,10 @@ impl<'a> Dispatch<'a> {
         Ok(())
     }
 
-    /// A policy and rules that were saved, and lanes that somebody wants to be asked again, hold from now on.
+    /// A policy and rules that were saved, lanes that somebody wants to be asked again, and rests that other workers were
+    /// told to keep, hold from now on.
     async fn mind_what_people_changed(&self) -> Result<(), rebound_contacts::Error> {
-        let db = &self.worker.db;
+        let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         if let Some(newer) = policies::newer(db, self.shared.policy().version).await? {
             tracing::info!(policy.version = newer.version, "a new policy is in force");
             self.shared.policy.send_replace(Arc::new(newer));
@@ -164,6 +165,11 @@ impl<'a> Dispatch<'a> {
         for lane in lanes::resting(db).await? {
             for outlet in self.outlets.iter().filter(|outlet| outlet.id == lane.server) {
                 outlet.lanes.shorten(&lane.receiver, lane.notice.until);
+                if !outlet.lanes.rests(&lane.receiver) && lane.notice.until > now {
+                    // Another worker was told so.
+                    let words = plain_verdict(lane.notice.cause, &lane.notice.words);
+                    outlet.lanes.remember(lane.receiver.clone(), lane.notice.clone(), words, now);
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use rebound_db::Pool;
 use rebound_domain::ServerId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -110,21 +111,29 @@ impl Closed {
     }
 }
 
-/// Asks a relay that is down until it is back.
+/// How long a relay that is down is left alone at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Asks a relay that is down until it is back, less and less often.
 pub(crate) async fn watch(outlet: Arc<Outlet>, relay: Relay, wake: Arc<Notify>, stop: CancellationToken) {
     let mut down = outlet.down.subscribe();
     let watching = async {
+        let mut pause = LOOK;
         while down.wait_for(Option::is_some).await.is_ok() {
             match probe(&relay).await {
                 Ok(()) => {
                     outlet.down.send_replace(None);
                     wake.notify_one();
+                    pause = LOOK;
+                    continue;
                 }
                 Err(why) => {
                     outlet.down.send_if_modified(|down| down.replace(why.clone()).as_ref() != Some(&why));
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(pause).await;
+            // Who refuses us over and over may shut us out for good.
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     };
     stop.run_until_cancelled(watching).await;

@@ -48,7 +48,7 @@ async fn round(db: &Pool, clock: Clock, bell: &Notify, stop: &CancellationToken)
 /// Plans the next chunk; with the last one, the campaign is left to sending. `false` when there was nothing to do:
 /// another worker is at it, or somebody stopped the campaign.
 async fn chunk(db: &Pool, campaign: &Campaign, now: DateTime<Utc>) -> Result<bool, rebound_db::Error> {
-    let tx = db.begin().await?;
+    let tx = db.begin_briefly().await?;
     if !campaigns::is_ours_to_plan(&tx, campaign.id).await? {
         return Ok(false);
     }

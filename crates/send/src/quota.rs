@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rebound_db::volumes::{self, Taken};
 use rebound_db::{Error, Pool};
-use rebound_domain::{Limits, ServerId, Volume, WarmUp};
+use rebound_domain::{Limits, ServerId, Span, Volume, WarmUp};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Taken at once, of a limit that is large enough: what a worker has and does not use, others lack.
@@ -22,6 +22,8 @@ pub(crate) struct Quota {
 struct Held {
     /// Messages that were taken and not yet given.
     left: u32,
+    /// Until when they count as given at the time at which they were taken.
+    fresh: DateTime<Utc>,
     /// There are no more before then.
     until: Option<DateTime<Utc>>,
 }
@@ -38,7 +40,9 @@ impl Quota {
     /// Until when nothing may be given, as far as is known.
     pub(crate) fn until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let held = self.held();
-        held.until.filter(|until| held.left == 0 && *until > now)
+        // Further off than any span lasts, it was found before the clock was put back.
+        let farthest = now + Span::Day.length() + Span::Day.part();
+        held.until.filter(|until| held.left == 0 && *until > now && *until <= farthest)
     }
 
     /// One more message, or when there will be one.
@@ -50,6 +54,7 @@ impl Quota {
         let volumes: Vec<Volume> = self.limits.volumes(self.warm_up.as_ref(), now).collect();
         let Some(most) = volumes.iter().map(|volume| volume.most).min() else { return Ok(Ok(Ticket(None))) };
         loop {
+            self.give_back_old(db, now).await?;
             if let Some(until) = self.until(now) {
                 return Ok(Err(until));
             }
@@ -58,7 +63,12 @@ impl Quota {
             }
             let want = (most / 50).clamp(1, AT_ONCE);
             match volumes::take(db, self.server, want, &volumes, now).await? {
-                Taken::Granted(count) => self.held().left += count,
+                Taken::Granted(count) => {
+                    let part = volumes.iter().map(|volume| volume.span.part()).min().unwrap_or_default();
+                    let mut held = self.held();
+                    held.left += count;
+                    held.fresh = now + part;
+                }
                 Taken::Until(until) => self.held().until = Some(until),
             }
         }
@@ -69,6 +79,14 @@ impl Quota {
         let left = std::mem::take(&mut self.held().left);
         if left > 0 {
             volumes::put_back(db, self.server, left).await?;
+        }
+        Ok(())
+    }
+
+    /// What was taken a while ago and lay unused is taken anew: else it would be counted too early.
+    async fn give_back_old(&self, db: &Pool, now: DateTime<Utc>) -> Result<(), Error> {
+        if now > self.held().fresh {
+            self.give_back(db).await?;
         }
         Ok(())
     }
@@ -126,9 +144,13 @@ mod tests {
         assert_eq!(tickets.len(), 100);
         tickets.drain(..60).for_each(|mut ticket| ticket.use_up());
         drop(tickets);
+        let later = now + TimeDelta::minutes(3);
+        drop(one.ticket(&db, later).await.unwrap());
+        let given = volumes::given(&db, ServerId(1), Span::Hour, later).await.unwrap();
+        assert!(given < 100, "{given}: what lay unused for minutes is taken anew");
         for quota in [one, other] {
             quota.give_back(&db).await.unwrap();
         }
-        assert_eq!(volumes::given(&db, ServerId(1), Span::Hour, now).await.unwrap(), 60);
+        assert_eq!(volumes::given(&db, ServerId(1), Span::Hour, later).await.unwrap(), 60);
     }
 }

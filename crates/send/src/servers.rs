@@ -133,10 +133,22 @@ pub async fn remove(db: &Pool, id: ServerId, actor: &str, now: DateTime<Utc>) ->
 /// The ways that mail goes, with their passwords; what goes straight to receivers goes as `direct` has it, but for
 /// names and addresses of the server's own.
 ///
+/// One whose password does not open is left out, while there are others.
+///
 /// # Errors
 /// [`ServerError`]
 pub async fn in_use(db: &impl Connection, keys: &Keys, direct: &DirectSettings) -> Result<Vec<Egress>, ServerError> {
-    servers::in_use(db).await?.iter().map(|kept| egress(keys, kept, direct)).collect()
+    let (mut ways, mut fault) = (Vec::new(), None);
+    for kept in servers::in_use(db).await? {
+        match egress(keys, &kept, direct) {
+            Ok(egress) => ways.push(egress),
+            Err(error) => {
+                tracing::error!(server.id = %kept.server.id, %error, "a sending server cannot be used");
+                fault.get_or_insert(error);
+            }
+        }
+    }
+    fault.filter(|_| ways.is_empty()).map_or(Ok(ways), Err)
 }
 
 /// A server as a way out, its password opened.

@@ -26,6 +26,7 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 const CONNECT: Duration = Duration::from_secs(30);
 const COMMAND: Duration = Duration::from_secs(300);
@@ -49,6 +50,8 @@ pub(crate) struct Line {
     messages: u32,
     /// Messages that it may carry.
     most: u32,
+    /// Whether an envelope was answered on it.
+    was_answered: bool,
     /// Whether the last answer to a message came quickly.
     is_prompt: bool,
 }
@@ -249,6 +252,7 @@ impl Line {
             is_cut: false,
             messages: 0,
             most: MESSAGES,
+            was_answered: false,
             is_prompt: false,
         })
     }
@@ -262,6 +266,7 @@ impl Line {
     fn envelope_answer(&mut self, answer: Result<Envelope, SmtpError>) -> Envelope {
         let answer = answer.unwrap_or(Envelope::Lost);
         self.is_cut |= matches!(answer, Envelope::Lost | Envelope::Ended);
+        self.was_answered |= !matches!(answer, Envelope::Lost);
         answer
     }
 
@@ -330,8 +335,13 @@ impl Line {
     }
 
     /// The message and, behind its final dot, the envelope of the next one: one round trip for both. The second answer
-    /// is that to the envelope.
-    pub(crate) async fn message_and(&mut self, message: &Wire, next: &Mail<'_>) -> (Answer, Envelope) {
+    /// is that to the envelope, which is not waited for once we are `ending`.
+    pub(crate) async fn message_and(
+        &mut self,
+        message: &Wire,
+        next: &Mail<'_>,
+        ending: &CancellationToken,
+    ) -> (Answer, Envelope) {
         let (together, since) = (message.and(next, self.offers), Instant::now());
         let answer = timeout(AFTER_DOT, fail_point_amid("after-dot", self.connection.command(together))).await;
         let answer = self.answer(answer.ok(), since);
@@ -343,7 +353,8 @@ impl Line {
             let first = self.connection.read_response().await;
             self.envelope_answers(first).await
         };
-        let envelope = timeout(COMMAND, envelope).await.unwrap_or_else(|_| Ok(Envelope::Lost));
+        let envelope = ending.run_until_cancelled(timeout(COMMAND, envelope)).await;
+        let envelope = envelope.and_then(Result::ok).unwrap_or(Ok(Envelope::Lost));
         (answer, self.envelope_answer(envelope))
     }
 
@@ -379,7 +390,7 @@ impl Line {
 
     /// Whether the next envelope may travel behind a message.
     pub(crate) fn takes_two_together(&self) -> bool {
-        self.offers.pipelining && self.is_prompt && !self.is_worn()
+        self.offers.pipelining && self.is_prompt && self.messages + 1 < self.most
     }
 
     /// Whether it has carried as many messages as it should.
@@ -387,9 +398,9 @@ impl Line {
         self.messages >= self.most
     }
 
-    /// Whether it has carried nothing yet.
+    /// Whether nothing was answered on it yet.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.messages == 0
+        self.messages == 0 && !self.was_answered
     }
 
     /// So that it carries no more than `most` messages.

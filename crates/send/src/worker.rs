@@ -179,7 +179,8 @@ impl Worker {
                     () = tokio::time::sleep(self.look()) => {}
                 }
             }
-            is_whole = shared.is_whole() && preparing.try_join_next().is_none() && !writer.is_finished();
+            let is_alone = beside.is_finished() && !stop.is_cancelled();
+            is_whole = shared.is_whole() && preparing.try_join_next().is_none() && !writer.is_finished() && !is_alone;
             if heart.is_finished() || dispatch.is_unsure() {
                 break;
             }

@@ -63,6 +63,8 @@ impl Surroundings {
             for Kept { server, .. } in servers::in_use(db).await? {
                 match server.route {
                     Route::Relay { host, .. } => relays.push(host),
+                    // Without addresses of its own, it leaves from whichever its name leads to.
+                    Route::Direct { sources: ours } if ours.is_empty() => relays.push(server.hello),
                     Route::Direct { sources: ours } => sources.extend(ours),
                 }
                 limits.push((server.limits, server.warm_up));

@@ -11,6 +11,7 @@ use rebound_domain::{
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 /// What a host took for messages: each as it stood between the answer to DATA and its end.
 type Taken = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -167,7 +168,8 @@ async fn sent(relay: &Relay, taken: &Taken, messages: [&str; 2]) -> Vec<Vec<u8>>
     let mut line = Line::open(relay).await.unwrap();
     let mail = |message: &str| Mail { from: "b@bounce.example", to: "ada@orchard.example", size: message.len() };
     assert!(matches!(line.envelope(&mail(messages[0])).await, Envelope::Ready));
-    let (answer, envelope) = line.message_and(&Wire::new(messages[0]), &mail(messages[1])).await;
+    let (answer, envelope) =
+        line.message_and(&Wire::new(messages[0]), &mail(messages[1]), &CancellationToken::new()).await;
     assert!(matches!((&answer, &envelope), (Answer::Accepted(_), Envelope::Ready)), "{answer:?} {envelope:?}");
     assert!(matches!(line.message(&Wire::new(messages[1])).await, Answer::Accepted(_)));
     line.close().await;

@@ -221,6 +221,7 @@ impl Call<'_> {
             is_cut: false,
             messages: 0,
             most: MESSAGES,
+            was_answered: false,
             is_prompt: false,
         })
     }

@@ -245,3 +245,36 @@ async fn mail_goes_straight_to_the_hosts_of_each_domain() {
     assert_eq!(verdict("w1@declines.example").await, (BounceCause::DomainUnknown, Permanence::Hard));
     assert_eq!(verdict("gone@meadow.example").await, (BounceCause::MailboxUnknown, Permanence::Hard));
 }
+
+#[tokio::test]
+async fn a_line_that_has_carried_its_share_leaves_no_letter_behind() {
+    // The host knows no letters beyond ASCII in addresses: such a letter is set aside while another is on the line.
+    let everybody: Vec<String> = (0..50)
+        .map(|number| {
+            if number % 11 == 1 {
+                format!("jürgen{number}@orchard.example")
+            } else {
+                format!("w{number}@orchard.example")
+            }
+        })
+        .collect();
+    let (db, id, folder) = launched(&everybody).await;
+    let offers = "250-host\r\n250-PIPELINING\r\n250 SIZE\r\n";
+    let orchard = relay::start_at("127.0.0.6:0", offers, &[]).await;
+    let names = NameServer::default();
+    names.mx("orchard.example", 10, "mx.orchard.example");
+    names.address("mx.orchard.example", Ipv4Addr::new(127, 0, 0, 6));
+    let settings = DirectSettings {
+        hello: "out.fernhill.example".into(),
+        source: vec![Ipv4Addr::LOCALHOST.into()],
+        nameserver: Some(names.start().await.unwrap()),
+        port: orchard.relay.port,
+        ..DirectSettings::default()
+    };
+    let only = Egress::only(orchard.relay.clone(), 32, None);
+    let (stop, worker) = work_by(&db, url(&folder), vec![Egress { via: Via::Direct(settings), ..only }], sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!((count(&orchard), accepted(&db, id).await), (45, 45));
+}
