@@ -63,7 +63,7 @@ impl Mailing {
         assert!(campaigns::set_state(db, id, draft, planning, None, now).await.unwrap());
         let campaign = campaigns::get(db, id).await.unwrap().unwrap();
         let tx = db.begin().await.unwrap();
-        campaigns::plan(&tx, &campaign, now).await.unwrap();
+        while campaigns::plan(&tx, &campaign, now).await.unwrap() > 0 {}
         tx.commit().await.unwrap();
         assert!(campaigns::set_state(db, id, planning, sending, None, now).await.unwrap());
         self.try_again(id, now).await;
