@@ -152,6 +152,8 @@ impl Sample {
     }
 }
 
+// At many times the speed a few milliseconds are a second: beside other tests it measures them and not the program.
+#[ignore = "a measurement that wants the machine to itself: make pace-sample"]
 #[tokio::test]
 async fn what_the_program_does_is_what_the_simulation_says() {
     let size = if std::env::var("REBOUND_PACE_SAMPLE").is_ok() { LONG } else { SHORT };
