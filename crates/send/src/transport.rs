@@ -245,7 +245,12 @@ impl Line {
         let words = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;
         let offers = Offers::of(&words);
         note(Reached::Offered(words));
-        Ok(Self {
+        Ok(Self::opened(connection, offers))
+    }
+
+    /// A line whose opening is over.
+    fn opened(connection: AsyncSmtpConnection, offers: Offers) -> Self {
+        Self {
             connection,
             offers,
             between_messages: true,
@@ -254,7 +259,7 @@ impl Line {
             most: MESSAGES,
             was_answered: false,
             is_prompt: false,
-        })
+        }
     }
 
     /// MAIL, RCPT and DATA, at once if the relay takes them so.

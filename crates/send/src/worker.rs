@@ -1,7 +1,6 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
-use crate::attempt::Job;
-use crate::attempt::Shared;
+use crate::attempt::{Job, Shared, plain_verdict};
 use crate::beside;
 use crate::connection::connection;
 use crate::destination::Destination;
@@ -18,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, lanes, policies};
-use rebound_domain::{Clock, Verdict};
+use rebound_domain::Clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,7 +295,7 @@ async fn give_back(db: &Pool, quotas: Vec<Arc<Quota>>) {
 fn remember_lanes(outlets: &Outlets, held: Vec<lanes::HeldLane>, now: DateTime<Utc>) {
     for lanes::HeldLane { server, receiver, notice } in held.into_iter().filter(|lane| lane.notice.holds(now)) {
         let Some(outlet) = outlets.iter().find(|outlet| outlet.id == server) else { continue };
-        let words = Verdict { cause: notice.cause, ..crate::attempt::plain_verdict(notice.cause, &notice.words) };
+        let words = plain_verdict(notice.cause, &notice.words);
         outlet.lanes.remember(receiver, notice, words, now);
     }
 }

@@ -7,7 +7,7 @@ mod opened;
 mod talk;
 
 use super::stream::Protected;
-use super::{Line, MESSAGES, Offers, Reply};
+use super::{Line, Offers, Reply};
 use crate::mx::{Proof, Security, Trust};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
@@ -214,16 +214,7 @@ impl Call<'_> {
         let hello = ClientId::Domain(self.hello.to_owned());
         let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello);
         let connection = connection.await.map_err(|error| Closed::Silent(super::words(&error)))?;
-        Ok(Line {
-            connection,
-            offers: Offers::of(&offers.lines),
-            between_messages: true,
-            is_cut: false,
-            messages: 0,
-            most: MESSAGES,
-            was_answered: false,
-            is_prompt: false,
-        })
+        Ok(Line::opened(connection, Offers::of(&offers.lines)))
     }
 }
 
