@@ -181,35 +181,10 @@ pub async fn record_acceptances(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    count_acceptances(tx, accepted, now).await?;
-    standings::accepted(tx, &keys(accepted), policy, now).await
-}
-
-/// The same beside others who do so too; `false` where an address has a standing. Then nothing may be committed, and it
-/// has to be recorded beside nobody.
-///
-/// # Errors
-/// [`Error`]: nothing may be committed then either.
-pub async fn record_plain_acceptances(
-    tx: &Transaction,
-    accepted: &[(DeliveryId, AddressKey)],
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
-    if rebound_db::standings::any(tx, &keys(accepted)).await? {
-        return Ok(false);
-    }
-    count_acceptances(tx, accepted, now).await?;
-    Ok(true)
-}
-
-async fn count_acceptances(
-    tx: &Transaction,
-    accepted: &[(DeliveryId, AddressKey)],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
     let counts: Vec<_> =
         accepted.iter().map(|(delivery, _)| Count::one(now, delivery.campaign(), Kind::Accepted, None)).collect();
-    statistics::count(tx, &counts).await
+    statistics::count(tx, &counts).await?;
+    standings::accepted(tx, &keys(accepted), policy, now).await
 }
 
 fn keys(accepted: &[(DeliveryId, AddressKey)]) -> Vec<AddressKey> {

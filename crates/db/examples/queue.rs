@@ -11,9 +11,10 @@
 )]
 
 use chrono::{DateTime, Utc};
-use rebound_db::leases::{Answered, Beside, Lease, Try};
+use rebound_db::leases::plain::{self, Taken};
+use rebound_db::leases::{Beside, Lease, Try};
 use rebound_db::{Pool, campaigns, deliveries, leases, lists};
-use rebound_domain::{CampaignId, CampaignState, DoubtPolicy, Draft, Fields, ListId, WorkerId};
+use rebound_domain::{AddressKey, CampaignId, CampaignState, DoubtPolicy, Draft, Fields, ListId, WorkerId};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -183,17 +184,13 @@ async fn claim(db: &Pool, id: CampaignId, times: &mut Times) -> Vec<Lease> {
 
 /// The answers to the last messages and the marks of the next, which are answered.
 async fn commit(db: &Pool, answered: Vec<Try>, next: Vec<Try>) -> Vec<Try> {
-    let (now, tx) = (Utc::now(), leases::begin(db, Beside::Nobody).await.unwrap());
-    let reply = "250 2.0.0 Ok: queued as 4bXyZ12345";
-    let heard: Vec<_> =
-        answered.iter().map(|of| Answered { of: of.clone(), accepted: true, reply: reply.into() }).collect();
-    if !answered.is_empty() {
-        leases::note_answers(&tx, WORKER, &heard, now).await.unwrap();
-        assert_eq!(leases::accept(&tx, WORKER, &answered).await.unwrap().len(), answered.len());
-    }
-    if !next.is_empty() {
-        assert_eq!(leases::mark(&tx, WORKER, &next, now).await.unwrap().len(), next.len());
-    }
+    let (now, tx) = (Utc::now(), leases::begin(db, Beside::Others).await.unwrap());
+    let taken = |of: Try| {
+        let key = AddressKey::stored(format!("person{}@queue.example", of.id.0));
+        Taken { of, key, reply: "250 2.0.0 Ok: queued as 4bXyZ12345".into() }
+    };
+    let taken: Vec<_> = answered.into_iter().map(taken).collect();
+    assert!(plain::settle_and_mark(&tx, WORKER, &taken, &next, now).await.unwrap().is_some());
     tx.commit().await.unwrap();
     next
 }

@@ -176,6 +176,9 @@ pub async fn expect(db: &impl Connection, id: CampaignId, people: i64) -> Result
     Ok(())
 }
 
+/// 2 is planning, 3 is sending: an index holds just these.
+pub(crate) const SENDING: &str = "SELECT id FROM campaigns WHERE state IN (2, 3)";
+
 /// The campaigns whose messages may go out now.
 ///
 /// # Errors
@@ -185,8 +188,7 @@ pub async fn sending(db: &impl Connection) -> Result<Vec<CampaignId>, Error> {
     struct Row {
         id: i64,
     }
-    // 2 is planning, 3 is sending: an index holds just these.
-    let rows = rows_of::<Row>(db, "SELECT id FROM campaigns WHERE state IN (2, 3)", []).await?;
+    let rows = rows_of::<Row>(db, SENDING, []).await?;
     Ok(rows.into_iter().map(|row| CampaignId(row.id)).collect())
 }
 

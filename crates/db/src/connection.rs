@@ -55,20 +55,34 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
         let readers = Database::connect(sqlite(&url, READERS)).await?;
         Ok(Pool { writer, readers, file: Some(PathBuf::from(path)), patience: None })
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let mut options = ConnectOptions::new(url);
-        options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false);
-        let writer = Database::connect(options).await?;
-        Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
+        postgres(url, true).await
     } else {
         Err(Error::Url("a database address starts with sqlite: or postgres://".to_owned()))
     }
+}
+
+/// The same for one who asks all the time and tries again whatever fails: a connection to PostgreSQL is not asked each
+/// time whether it is still there.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to_hurry(url: &str) -> Result<Pool, Error> {
+    if url.starts_with("sqlite:") { connect(url).await } else { postgres(url, false).await }
+}
+
+async fn postgres(url: &str, is_asked_first: bool) -> Result<Pool, Error> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false).test_before_acquire(is_asked_first);
+    let writer = Database::connect(options).await?;
+    Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
 }
 
 /// Every commit reaches the disk before it is answered: WAL with `synchronous=FULL`.
 fn sqlite(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(connections.min(1)).sqlx_logging(false);
-    options.acquire_timeout(Duration::from_secs(60));
+    // A file is there; to ask first costs as much as a statement.
+    options.acquire_timeout(Duration::from_secs(60)).test_before_acquire(false);
     options.map_sqlx_sqlite_opts(|options| {
         options
             .busy_timeout(Duration::from_secs(30))

@@ -18,12 +18,14 @@
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, number, off, rows, time};
+use crate::sql::{all, execute, millis, off, one, rows, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, WorkerId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use std::collections::HashMap;
+
+pub mod plain;
 
 /// A delivery that a worker has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,36 +117,29 @@ pub async fn claim(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Lease>, Error> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: i64,
-        contact_id: i64,
-        attempts: i16,
-        departed: i16,
-        since: i64,
-    }
-    let (those, skip) = match db.get_database_backend() {
+    let due = "SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2 ORDER BY due LIMIT $4";
+    let departed = format!(
+        "CAST(CASE WHEN attempts = 0 THEN 0 ELSE COALESCE((
+             SELECT max(a.number) FROM attempts a WHERE a.delivery_id = deliveries.id AND {DEPARTED}), 0)
+         END AS SMALLINT)"
+    );
+    let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
+    let mut rows = match db.get_database_backend() {
         DatabaseBackend::Postgres => {
             // In the order of the index, which ends with the last that is wanted: it must not sort all that wait.
             execute(db, &format!("SELECT {}", off(&["seqscan", "bitmapscan", "sort"])), []).await?;
             // The ids as an array, made once: it might ask for a list anew for each row.
-            ("= ANY (ARRAY(", "FOR UPDATE SKIP LOCKED)")
+            let sql = format!(
+                "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
+                 WHERE +state IN (0, 1) AND id = ANY (ARRAY({due} FOR UPDATE SKIP LOCKED))
+                 RETURNING id, contact_id, attempts, since, {departed} AS departed"
+            );
+            all::<Claimed>(db, &sql, values).await?
         }
-        _ => ("IN (", ""),
+        _ => claim_alone(db, due, &departed, values).await?,
     };
-    let sql = format!(
-        "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE +state IN (0, 1) AND id {those}
-             SELECT id FROM deliveries WHERE (id >> 31) = $3 AND state IN (0, 1) AND due <= $2
-             ORDER BY due LIMIT $4 {skip})
-         RETURNING id, contact_id, attempts, since, CAST(CASE WHEN attempts = 0 THEN 0 ELSE COALESCE((
-             SELECT max(a.number) FROM attempts a WHERE a.delivery_id = deliveries.id AND {DEPARTED}), 0)
-             END AS SMALLINT) AS departed"
-    );
-    let values = [worker.0.into(), millis(now).into(), campaign.0.into(), i64::from(limit).into()];
-    let mut rows = all::<Row>(db, &sql, values).await?;
     rows.sort_by_key(|row| row.id);
-    let lease = |row: Row| Lease {
+    let lease = |row: Claimed| Lease {
         id: DeliveryId(row.id),
         contact: ContactId(row.contact_id),
         attempts: u8::try_from(row.attempts).unwrap_or(u8::MAX),
@@ -152,6 +147,46 @@ pub async fn claim(
         since: time(row.since),
     };
     Ok(rows.into_iter().map(lease).collect())
+}
+
+#[derive(FromQueryResult, serde::Deserialize)]
+struct Claimed {
+    id: i64,
+    contact_id: i64,
+    attempts: i16,
+    departed: i16,
+    since: i64,
+}
+
+/// The same on SQLite, where nobody else writes meanwhile: as one row, since to hand over a row from its thread costs more
+/// than to find it.
+async fn claim_alone(
+    db: &impl Connection,
+    due: &str,
+    departed: &str,
+    values: [Value; 4],
+) -> Result<Vec<Claimed>, Error> {
+    let sql = format!(
+        "SELECT json_group_array(json_object('id', id, 'contact_id', contact_id, 'attempts', attempts,
+             'since', COALESCE(since, $2), 'departed', {departed})) AS json
+         FROM deliveries WHERE $1 > 0 AND id IN ({due})"
+    );
+    let json = one::<Json>(db, &sql, values.clone()).await?.map_or_else(String::new, |row| row.json);
+    let claimed: Vec<Claimed> =
+        serde_json::from_str(&json).map_err(|_| Error::unreadable("deliveries", "what is due"))?;
+    if claimed.is_empty() {
+        return Ok(claimed);
+    }
+    let sql = "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
+         WHERE id IN (SELECT json_extract(value, '\u{1}.id') FROM json_each($3))";
+    let [worker, now, ..] = values;
+    execute(db, sql, [worker, now, json.into()]).await?;
+    Ok(claimed)
+}
+
+#[derive(FromQueryResult)]
+struct Json {
+    json: String,
 }
 
 /// Of a try `a` a report may come: a host took it (0), or may have.
@@ -198,14 +233,7 @@ pub async fn mark(
 ) -> Result<Vec<DeliveryId>, Error> {
     let lines = tries_json(tries);
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
-    let suppressed = suppressed(2);
-    let sql = format!(
-        "UPDATE deliveries SET state = 3, attempts = rows.number, due = $2 FROM {wanted}
-         WHERE deliveries.id = rows.id AND +deliveries.worker = $3
-           AND (+deliveries.state = 2 OR (+deliveries.state = 3 AND deliveries.attempts = rows.number))
-           AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
-           AND NOT {suppressed}"
-    );
+    let sql = marking(&wanted, 3, 2);
     let values = [lines.clone().into(), millis(now).into(), worker.0.into()];
     // Rows that come back one by one cost more than the statement: nearly always, how many is enough.
     if execute(db, &sql, values).await? == tries.len() as u64 {
@@ -218,6 +246,18 @@ pub async fn mark(
     let marked = all::<Id>(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     turn_back(db, worker, &lines, now).await?;
     Ok(marked.into_iter().map(|row| DeliveryId(row.id)).collect())
+}
+
+/// The statement that marks the tries of `wanted` which may go; the worker and the time are parameters.
+fn marking(wanted: &str, worker: u8, now: u8) -> String {
+    let suppressed = suppressed(now);
+    format!(
+        "UPDATE deliveries SET state = 3, attempts = rows.number, due = ${now} FROM {wanted}
+         WHERE deliveries.id = rows.id AND +deliveries.worker = ${worker}
+           AND (+deliveries.state = 2 OR (+deliveries.state = 3 AND deliveries.attempts = rows.number))
+           AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
+           AND NOT {suppressed}"
+    )
 }
 
 /// What was leased and may not go: suppressed, cancelled, or back to where it was.
@@ -348,14 +388,7 @@ pub async fn note_answers(
         .collect();
     let lines = serde_json::Value::from(lines).to_string();
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint"), ("outcome", "smallint"), ("reply", "text")]);
-    let sql = format!(
-        "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
-         SELECT rows.id, rows.number, $2, (SELECT d.due FROM deliveries d
-             WHERE d.id = rows.id AND +d.state = 3 AND d.attempts = rows.number), rows.outcome, $3, rows.reply
-         FROM {wanted} WHERE true
-         ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
-             reply = excluded.reply"
-    );
+    let sql = noting(&wanted, "rows.outcome", 2, 3);
     execute(db, &sql, [lines.clone().into(), worker.0.into(), millis(now).into()]).await?;
     if answered.iter().all(|answered| answered.accepted) {
         return Ok(());
@@ -369,6 +402,18 @@ pub async fn note_answers(
     Ok(())
 }
 
+/// The statement that notes the answers of `wanted`; the worker and the time are parameters.
+fn noting(wanted: &str, outcome: &str, worker: u8, now: u8) -> String {
+    format!(
+        "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
+         SELECT rows.id, rows.number, ${worker}, (SELECT d.due FROM deliveries d
+             WHERE d.id = rows.id AND +d.state = 3 AND d.attempts = rows.number), {outcome}, ${now}, rows.reply
+         FROM {wanted} WHERE true
+         ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
+             reply = excluded.reply"
+    )
+}
+
 /// Settles as accepted the tries that a host took: those `worker` owns, and those that were in doubt or waited
 /// for another try because of that doubt, also where somebody has taken them for it and not marked it.
 ///
@@ -379,24 +424,23 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
         return Ok(vec![]);
     }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
-    let ours = "d.id = rows.id AND d.attempts = rows.number
-        AND ((+d.state = 3 AND +d.worker = $2)
-          OR (+d.state IN (0, 1, 2, 4) AND NOT EXISTS (
-              SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))";
-    let sql = format!("UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted} WHERE {ours}");
+    let sql = accepting(&wanted, 2);
     let values = [tries_json(tries).into(), worker.0.into()];
-    if db.get_database_backend() != DatabaseBackend::Postgres {
-        // There it costs less to count first than to have each row come back.
-        let all_ours = format!("SELECT count(*) FROM {wanted} CROSS JOIN deliveries d WHERE {ours}");
-        if number(db, &all_ours, values.clone()).await? == i64::try_from(tries.len()).unwrap_or(i64::MAX) {
-            execute(db, &sql, values).await?;
-            return Ok(tries.iter().map(|of| of.id).collect());
-        }
-    }
     // SQLite knows no other name of the table here, PostgreSQL wants to know whose id.
     let id = if db.get_database_backend() == DatabaseBackend::Postgres { "d.id" } else { "id" };
     let accepted = all::<Id>(db, &format!("{sql} RETURNING {id}"), values).await?;
     Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
+}
+
+/// The statement that settles the tries of `wanted` which are the worker's, or nobody's: it is a parameter.
+fn accepting(wanted: &str, worker: u8) -> String {
+    format!(
+        "UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted}
+         WHERE d.id = rows.id AND d.attempts = rows.number
+           AND ((+d.state = 3 AND +d.worker = ${worker})
+             OR (+d.state IN (0, 1, 2, 4) AND NOT EXISTS (
+                 SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))"
+    )
 }
 
 /// Keeps in doubt those of `tries` whose answer came when the next try was marked already: then there may be two copies,

@@ -2,7 +2,7 @@
 //!
 //! Only addresses that a bounce was ever judged by have a row.
 
-use crate::sql::{all, execute, keys_json, millis, number, rows, time};
+use crate::sql::{all, execute, keys_json, millis, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, Fact, Standing};
@@ -41,16 +41,6 @@ pub async fn get(db: &impl Connection, keys: &[AddressKey]) -> Result<HashMap<Ad
         Ok((AddressKey::stored(row.key), Kept { standing, updated: time(row.updated) }))
     };
     found.into_iter().map(read).collect()
-}
-
-/// Whether any of `keys` has a standing.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn any(db: &impl Connection, keys: &[AddressKey]) -> Result<bool, Error> {
-    let wanted = rows(db, 1, &[("key", "TEXT")]);
-    let sql = format!("SELECT count(*) FROM {wanted} CROSS JOIN standings s WHERE s.key = rows.key");
-    Ok(number(db, &sql, [keys_json(keys)?.into()]).await? > 0)
 }
 
 /// Keeps standings, in place of those that were kept before.

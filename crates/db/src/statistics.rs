@@ -1,10 +1,11 @@
 //! Statistics: what happened on each day (UTC), counted as it happens.
 
-use crate::sql::{all, execute, rows};
+use crate::sql::{all, execute, json, rows};
 use crate::{Connection, Error};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rebound_domain::{BounceCause, CampaignId};
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use std::collections::BTreeMap;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,35 +57,52 @@ impl Count {
     }
 }
 
-/// Adds to the counts.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn count(db: &impl Connection, counts: &[Count]) -> Result<(), Error> {
-    let mut sums = std::collections::BTreeMap::new();
+/// What is added to one row.
+#[derive(serde::Serialize)]
+pub(crate) struct Sum {
+    day: i64,
+    campaign_id: i64,
+    kind: i16,
+    cause: &'static str,
+    count: i64,
+}
+
+/// The counts of each row together.
+pub(crate) fn sums(counts: &[Count]) -> Vec<Sum> {
+    let mut sums = BTreeMap::new();
     for count in counts {
         let cause = count.cause.map_or("", BounceCause::as_str);
         let campaign = count.campaign.map_or(0, |campaign| campaign.0);
         *sums.entry((day_number(count.day), campaign, count.kind.code(), cause)).or_insert(0) += count.count;
     }
+    let sum = |((day, campaign_id, kind, cause), count)| Sum { day, campaign_id, kind, cause, count };
+    sums.into_iter().map(sum).collect()
+}
+
+/// The statement that adds the sums in `parameter` where `condition` holds.
+pub(crate) fn counting(db: &impl ConnectionTrait, parameter: u8, condition: &str) -> String {
+    let columns =
+        [("day", "BIGINT"), ("campaign_id", "BIGINT"), ("kind", "SMALLINT"), ("cause", "TEXT"), ("count", "BIGINT")];
+    // A condition there must be: else SQLite takes ON for part of a join.
+    format!(
+        "INSERT INTO daily (day, campaign_id, kind, cause, count)
+         SELECT day, campaign_id, kind, cause, count FROM {} WHERE {condition}
+         ON CONFLICT (day, campaign_id, kind, cause) DO UPDATE SET count = daily.count + excluded.count",
+        rows(db, parameter, &columns)
+    )
+}
+
+/// Adds to the counts.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn count(db: &impl Connection, counts: &[Count]) -> Result<(), Error> {
+    let sums = sums(counts);
     if sums.is_empty() {
         return Ok(());
     }
-    let json: Vec<_> = sums
-        .into_iter()
-        .map(|((day, campaign, kind, cause), count)| {
-            serde_json::json!({ "day": day, "campaign_id": campaign, "kind": kind, "cause": cause, "count": count })
-        })
-        .collect();
-    let columns =
-        [("day", "BIGINT"), ("campaign_id", "BIGINT"), ("kind", "SMALLINT"), ("cause", "TEXT"), ("count", "BIGINT")];
-    let sql = format!(
-        "INSERT INTO daily (day, campaign_id, kind, cause, count)
-         SELECT day, campaign_id, kind, cause, count FROM {} WHERE true
-         ON CONFLICT (day, campaign_id, kind, cause) DO UPDATE SET count = daily.count + excluded.count",
-        rows(db, 1, &columns)
-    );
-    execute(db, &sql, [serde_json::Value::Array(json).to_string().into()]).await?;
+    let sql = counting(db, 1, "true");
+    execute(db, &sql, [json(sums)?.into()]).await?;
     Ok(())
 }
 

@@ -3,21 +3,39 @@
 use crate::journal::{Heard, Step};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::Transaction;
-use rebound_db::leases::{self, Answered, Beside, Try};
-use rebound_domain::{AddressKey, Bounce, DeliveryId, Policy, WorkerId};
+use rebound_db::leases::plain::{self, Taken};
+use rebound_db::leases::{self, Answered, Try};
+use rebound_db::{Transaction, campaigns};
+use rebound_domain::{Bounce, CampaignId, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 
 /// The steps of a commit, sorted by what they write.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    answered: Vec<Answered>,
-    taken: Vec<Try>,
-    keys: Vec<(DeliveryId, AddressKey)>,
+    taken: Vec<Taken>,
+    refused: Vec<Answered>,
     bounces: Vec<Bounce>,
     back: Vec<(DeliveryId, Option<DateTime<Utc>>)>,
     doubts: Vec<DeliveryId>,
     marks: Vec<Try>,
+}
+
+/// How the messages that were taken, and the marks, are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// At once, as if nothing were in their way.
+    Little,
+    /// Statement by statement, finding out what is. It must be beside nobody.
+    Much,
+}
+
+/// What is known once it is written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Which tries may go.
+    pub(crate) marked: HashSet<DeliveryId>,
+    /// Which campaigns send.
+    pub(crate) sending: Vec<CampaignId>,
 }
 
 impl Batch {
@@ -34,13 +52,9 @@ impl Batch {
 
     fn add(&mut self, heard: Heard) {
         match heard {
-            Heard::Accepted { of, key, reply } => {
-                self.answered.push(Answered { of: of.clone(), accepted: true, reply });
-                self.keys.push((of.id, key));
-                self.taken.push(of);
-            }
+            Heard::Accepted(taken) => self.taken.push(taken),
             Heard::Refused { of, reply, bounce } => {
-                self.answered.push(Answered { of, accepted: false, reply });
+                self.refused.push(Answered { of, accepted: false, reply });
                 self.bounces.push(*bounce);
             }
             Heard::GivenUp(bounce) => self.bounces.push(*bounce),
@@ -54,36 +68,49 @@ impl Batch {
         self.bounces.is_empty()
     }
 
-    /// Writes it, and answers which tries may go. `None`: it must be written beside nobody, and nothing be committed.
+    /// Writes it. `None`: it must be written with more care, and nothing be committed.
     pub(crate) async fn write(
         &self,
         tx: &Transaction,
         worker: WorkerId,
-        beside: Beside,
+        care: Care,
         policy: &Policy,
         now: DateTime<Utc>,
-    ) -> Result<Option<HashSet<DeliveryId>>, rebound_contacts::Error> {
-        if !self.answered.is_empty() {
-            leases::note_answers(tx, worker, &self.answered, now).await?;
-        }
-        let accepted: HashSet<DeliveryId> = leases::accept(tx, worker, &self.taken).await?.into_iter().collect();
-        if accepted.len() < self.taken.len() {
-            // Others took this worker for dead, and may have sent them again.
-            let others = self.taken.iter().filter(|of| !accepted.contains(&of.id));
-            leases::keep_in_doubt(tx, &others.cloned().collect::<Vec<_>>()).await?;
+    ) -> Result<Option<Written>, rebound_contacts::Error> {
+        if care == Care::Much {
+            self.settle(tx, worker, policy, now).await?;
         }
         self.record_bounces(tx, worker, policy, now).await?;
         leases::release(tx, worker, &self.back).await?;
         leases::doubt(tx, worker, &self.doubts, now).await?;
-        let marked = if self.marks.is_empty() { vec![] } else { leases::mark(tx, worker, &self.marks, now).await? };
+        if care == Care::Much {
+            let marked = leases::mark(tx, worker, &self.marks, now).await?.into_iter().collect();
+            return Ok(Some(Written { marked, sending: campaigns::sending(tx).await? }));
+        }
         // The last of all: others wait for the rows of the day's counts.
-        let keys: Vec<_> = self.keys.iter().filter(|(id, _)| accepted.contains(id)).cloned().collect();
-        let is_recorded = keys.is_empty()
-            || match beside {
-                Beside::Others => feedback::record_plain_acceptances(tx, &keys, now).await?,
-                Beside::Nobody => feedback::record_acceptances(tx, &keys, policy, now).await.map(|()| true)?,
-            };
-        Ok(is_recorded.then(|| marked.into_iter().collect()))
+        let sending = plain::settle_and_mark(tx, worker, &self.taken, &self.marks, now).await?;
+        let marked = self.marks.iter().map(|of| of.id);
+        Ok(sending.map(|sending| Written { marked: marked.collect(), sending }))
+    }
+
+    /// Settles what was taken, as far as it is this worker's to settle.
+    async fn settle(
+        &self,
+        tx: &Transaction,
+        worker: WorkerId,
+        policy: &Policy,
+        now: DateTime<Utc>,
+    ) -> Result<(), rebound_contacts::Error> {
+        let answered = |taken: &Taken| Answered { of: taken.of.clone(), accepted: true, reply: taken.reply.clone() };
+        let tries: Vec<Try> = self.taken.iter().map(|taken| taken.of.clone()).collect();
+        leases::note_answers(tx, worker, &self.taken.iter().map(answered).collect::<Vec<_>>(), now).await?;
+        let accepted: HashSet<DeliveryId> = leases::accept(tx, worker, &tries).await?.into_iter().collect();
+        // Others took this worker for dead, and may have sent them again.
+        let others: Vec<Try> = tries.into_iter().filter(|of| !accepted.contains(&of.id)).collect();
+        leases::keep_in_doubt(tx, &others).await?;
+        let ours = self.taken.iter().filter(|taken| accepted.contains(&taken.of.id));
+        let keys: Vec<_> = ours.map(|taken| (taken.of.id, taken.key.clone())).collect();
+        Ok(feedback::record_acceptances(tx, &keys, policy, now).await?)
     }
 
     async fn record_bounces(
@@ -96,6 +123,7 @@ impl Batch {
         if self.bounces.is_empty() {
             return Ok(());
         }
+        leases::note_answers(tx, worker, &self.refused, now).await?;
         let ids: Vec<DeliveryId> = self.bounces.iter().filter_map(|bounce| bounce.delivery).collect();
         let owned = leases::owned(tx, worker, &ids).await?;
         let ours = |bounce: &&Bounce| bounce.delivery.is_some_and(|id| owned.contains(&id));

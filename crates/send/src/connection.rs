@@ -15,6 +15,7 @@ use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::fail_point;
+use rebound_db::leases::plain::Taken;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,7 +249,8 @@ impl Connection {
         self.heard = Some(match answer {
             Answer::Accepted(reply) => {
                 learn(&self.shared, &ready.job, None).await;
-                Heard::Accepted { of: ready.of.clone(), key: ready.job.contact.address.key(), reply: reply.line() }
+                let key = ready.job.contact.address.key();
+                Heard::Accepted(Taken { of: ready.of.clone(), key, reply: reply.line() })
             }
             Answer::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
             Answer::Doubt => {

@@ -9,11 +9,12 @@
 //! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
 //! is written only after the commit that holds its mark.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Care};
 use chrono::{TimeDelta, Utc};
+use rebound_db::leases::plain::Taken;
 use rebound_db::leases::{Beside, Try};
-use rebound_db::{Pool, campaigns, fail_point, leases};
-use rebound_domain::{AddressKey, Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
+use rebound_db::{Pool, fail_point, leases};
+use rebound_domain::{Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,7 +31,7 @@ const AGAIN: TimeDelta = TimeDelta::hours(1);
 #[derive(Clone, Debug)]
 pub(crate) enum Heard {
     /// The relay took it.
-    Accepted { of: Try, key: AddressKey, reply: String },
+    Accepted(Taken),
     /// It was refused.
     Refused { of: Try, reply: String, bounce: Box<Bounce> },
     /// It was given up without another try: its receiver rested until the time was over.
@@ -44,7 +45,7 @@ pub(crate) enum Heard {
 impl Heard {
     fn delivery(&self) -> Option<DeliveryId> {
         match self {
-            Self::Accepted { of, .. } | Self::Refused { of, .. } => Some(of.id),
+            Self::Accepted(Taken { of, .. }) | Self::Refused { of, .. } => Some(of.id),
             Self::GivenUp(bounce) => bounce.delivery,
             Self::Doubt(id) | Self::Back(id, _) => Some(*id),
         }
@@ -144,7 +145,7 @@ impl Writer {
         if self.db.file().is_some() {
             return None;
         }
-        let own = rebound_db::connect(&self.url).await;
+        let own = rebound_db::connect_to_hurry(&self.url).await;
         own.inspect_err(|error| tracing::warn!(%error, "the journal shares its connections with others")).ok()
     }
 
@@ -191,7 +192,7 @@ impl Writer {
             .collect();
         let later = Some(now + AGAIN);
         let back: Vec<_> = ids.iter().map(|id| (*id, later)).collect();
-        if let Some(Heard::Accepted { of, .. }) = &step.heard {
+        if let Some(Heard::Accepted(Taken { of, .. })) = &step.heard {
             leases::accept(&self.db, self.worker, std::slice::from_ref(of)).await?;
         }
         // What was handed over otherwise is in doubt; what was not yet goes back.
@@ -218,28 +219,27 @@ impl Writer {
     /// What only tells of messages that were taken is written beside other workers; everything else beside nobody.
     async fn commit(&self, steps: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
         let batch = Batch::of(steps);
-        if batch.is_plain()
-            && let Some(marked) = self.write(&batch, Beside::Others).await?
-        {
+        let beside = if batch.is_plain() { Beside::Others } else { Beside::Nobody };
+        if let Some(marked) = self.write(&batch, beside, Care::Little).await? {
             return Ok(marked);
         }
-        Ok(self.write(&batch, Beside::Nobody).await?.unwrap_or_default())
+        Ok(self.write(&batch, Beside::Nobody, Care::Much).await?.unwrap_or_default())
     }
 
-    /// `None` where it has to be written beside nobody.
+    /// `None` where it has to be written with more care.
     async fn write(
         &self,
         batch: &Batch,
         beside: Beside,
+        care: Care,
     ) -> Result<Option<HashSet<DeliveryId>>, rebound_contacts::Error> {
         let now = self.clock.at(Utc::now());
         let tx = leases::begin(&self.db, beside).await?;
         let policy = Arc::clone(&self.policy.borrow());
-        let Some(marked) = batch.write(&tx, self.worker, beside, &policy, now).await? else { return Ok(None) };
-        let sending = campaigns::sending(&tx).await?;
+        let Some(written) = batch.write(&tx, self.worker, care, &policy, now).await? else { return Ok(None) };
         fail_point("in-commit").await;
         tx.commit().await?;
-        self.sending.replace(sending);
-        Ok(Some(marked))
+        self.sending.replace(written.sending);
+        Ok(Some(written.marked))
     }
 }

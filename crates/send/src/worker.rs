@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Deliveries taken by one statement: for a few messages over each connection. What is taken, others have to wait for.
 fn batch(connections: usize) -> usize {
-    (connections * 4).clamp(64, 512)
+    (connections * 8).clamp(64, 512)
 }
 
 /// How often an idle worker looks for itself, whatever it is told.

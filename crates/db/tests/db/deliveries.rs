@@ -10,15 +10,15 @@ use rebound_domain::{
     Scope, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
 };
 
-const WORKER: WorkerId = WorkerId(1);
-const OTHER: WorkerId = WorkerId(2);
+pub(crate) const WORKER: WorkerId = WorkerId(1);
+pub(crate) const OTHER: WorkerId = WorkerId(2);
 
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 
 /// A launched campaign to ten people, three of whom joined too late or may not be written to.
-async fn launched(db: &Pool, doubt: DoubtPolicy) -> Campaign {
+pub(crate) async fn launched(db: &Pool, doubt: DoubtPolicy) -> Campaign {
     let list = lists::ensure(db, "News", now()).await.unwrap().id;
     let people: Vec<_> = (0..10).map(|i| (format!("p{i}@orchard.example").parse().unwrap(), Fields::new())).collect();
     contacts::add(db, &people, now()).await.unwrap();
@@ -47,7 +47,7 @@ async fn launched(db: &Pool, doubt: DoubtPolicy) -> Campaign {
     campaigns::get(db, id).await.unwrap().unwrap()
 }
 
-async fn suppress(db: &Pool, address: &str, scope: Scope) {
+pub(crate) async fn suppress(db: &Pool, address: &str, scope: Scope) {
     let suppression = Suppression {
         address: address.parse::<EmailAddress>().unwrap().key(),
         scope,
@@ -59,7 +59,7 @@ async fn suppress(db: &Pool, address: &str, scope: Scope) {
     suppressions::add(db, &suppression).await.unwrap();
 }
 
-async fn plan(db: &Pool, campaign: &Campaign) -> i64 {
+pub(crate) async fn plan(db: &Pool, campaign: &Campaign) -> i64 {
     let tx = db.begin().await.unwrap();
     let planned = campaigns::plan(&tx, campaign, now()).await.unwrap();
     tx.commit().await.unwrap();

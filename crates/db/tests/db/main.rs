@@ -7,6 +7,7 @@ mod contacts;
 mod copy;
 mod deliveries;
 mod people;
+mod plain;
 mod planning;
 mod policies;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]

@@ -1,0 +1,107 @@
+//! What a group commit writes in one call is what it writes statement by statement, on both engines.
+
+use crate::deliveries::{OTHER, WORKER, launched, now, plan, suppress};
+use crate::engines;
+use rebound_db::leases::plain::{Taken, settle_and_mark};
+use rebound_db::leases::{self, Answered, Beside, Try};
+use rebound_db::statistics::{self, Kind};
+use rebound_db::{Pool, campaigns, deliveries, standings};
+use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Scope, Standing, StateName, WorkerId};
+
+/// Seven that are leased: the first three of them marked, the others about to be.
+async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
+    let campaign = launched(db, DoubtPolicy::Hold).await;
+    plan(db, &campaign).await;
+    let leases = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
+    let mut tries: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
+    let next = tries.split_off(3);
+    assert_eq!(leases::mark(db, WORKER, &tries, now()).await.unwrap().len(), 3);
+    let ids: Vec<_> = tries.iter().map(|of| of.id).collect();
+    let keys = deliveries::keys(db, &ids).await.unwrap();
+    let taken = tries.into_iter().map(|of| Taken { key: keys[&of.id].clone(), of, reply: "250 \"ok\"".into() });
+    (campaign, taken.collect(), next)
+}
+
+/// Commits it where it may be; otherwise nothing is changed.
+async fn write(db: &Pool, worker: WorkerId, taken: &[Taken], marks: &[Try]) -> bool {
+    let tx = leases::begin(db, Beside::Others).await.unwrap();
+    let Some(sending) = settle_and_mark(&tx, worker, taken, marks, now()).await.unwrap() else { return false };
+    assert_eq!(sending, campaigns::sending(&tx).await.unwrap());
+    tx.commit().await.unwrap();
+    true
+}
+
+#[tokio::test]
+async fn all_is_written_in_one_call() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, taken, next) = under_way(db).await;
+        assert!(write(db, WORKER, &taken, &next).await, "{engine}");
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!(counts, [(StateName::Accepted, 3), (StateName::HandingOver, 4)].into(), "{engine}");
+        let day = now().date_naive();
+        let counted = statistics::by_day(db, day, day, Some(campaign.id)).await.unwrap();
+        assert_eq!(counted.iter().map(|count| (count.kind, count.count)).collect::<Vec<_>>(), [(Kind::Accepted, 3)]);
+
+        // An end, and a beginning, of a campaign have only one of the two.
+        let keys = deliveries::keys(db, &next.iter().map(|of| of.id).collect::<Vec<_>>()).await.unwrap();
+        let last = next.iter().map(|of| Taken { key: keys[&of.id].clone(), of: of.clone(), reply: String::new() });
+        assert!(write(db, WORKER, &last.collect::<Vec<_>>(), &[]).await, "{engine}");
+        assert!(write(db, WORKER, &[], &[]).await, "{engine}");
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!(counts, [(StateName::Accepted, 7)].into(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn where_something_is_in_the_way_nothing_is_written() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, taken, next) = under_way(db).await;
+        let before = deliveries::counts(db, campaign.id).await.unwrap();
+        assert!(!write(db, OTHER, &taken, &next).await, "{engine}: a stranger");
+
+        suppress(db, "p8@orchard.example", Scope::Everywhere).await;
+        assert!(!write(db, WORKER, &taken, &next).await, "{engine}: one is suppressed");
+        assert!(write(db, WORKER, &taken[..1], &[]).await, "{engine}: the others go");
+
+        let kept = standings::Kept { standing: Standing::default(), updated: now() };
+        standings::put(db, &[(taken[1].key.clone(), kept)]).await.unwrap();
+        assert!(!write(db, WORKER, &taken[1..2], &[]).await, "{engine}: an address has a standing");
+        assert!(write(db, WORKER, &taken[2..], &[]).await, "{engine}: the other one goes");
+
+        campaigns::set_state(db, campaign.id, CampaignState::Planning, CampaignState::Paused, None, now())
+            .await
+            .unwrap();
+        assert!(!write(db, WORKER, &[], &next[..1]).await, "{engine}: the campaign stands still");
+        let after = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!((before[&StateName::HandingOver], after[&StateName::HandingOver]), (3, 1), "{engine}");
+        assert_eq!(before[&StateName::Leased], after[&StateName::Leased], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn statement_by_statement_the_same_is_written() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, taken, next) = under_way(db).await;
+        assert!(write(db, WORKER, &taken[..1], &next[..1]).await, "{engine}");
+        let answered = Answered { of: taken[1].of.clone(), accepted: true, reply: taken[1].reply.clone() };
+        leases::note_answers(db, WORKER, &[answered], now()).await.unwrap();
+        leases::accept(db, WORKER, &[taken[1].of.clone()]).await.unwrap();
+        leases::mark(db, WORKER, &next[1..2], now()).await.unwrap();
+
+        let ledger = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
+        let of = |id| ledger.iter().find(|line| line.delivery == id).cloned().unwrap();
+        for (one, other) in [(taken[0].of.id, taken[1].of.id), (next[0].id, next[1].id)] {
+            let (one, other) = (of(one), of(other));
+            assert_eq!(
+                (one.state, one.attempts, one.in_doubt),
+                (other.state, other.attempts, other.in_doubt),
+                "{engine}"
+            );
+        }
+        let contact = deliveries::get(db, &[taken[0].of.id]).await.unwrap()[0].contact;
+        assert_eq!(rebound_db::outcomes::accepted(db, contact).await.unwrap(), [(taken[0].of.id, now())], "{engine}");
+    }
+}
