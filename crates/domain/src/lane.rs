@@ -81,6 +81,8 @@ pub struct Lane {
     notice: Option<Notice>,
     /// When something was last heard.
     heard: Option<DateTime<Utc>>,
+    /// When it was slowed last.
+    slowed: Option<DateTime<Utc>>,
     /// Until when those who wait are spread.
     queue: Option<DateTime<Utc>>,
     /// How often somebody was told to wait.
@@ -115,6 +117,7 @@ impl Lane {
             counted: Vec::new(),
             notice: None,
             heard: None,
+            slowed: None,
             queue: None,
             asks: Flow::default(),
         }
@@ -212,13 +215,20 @@ impl Lane {
         self.breaker.probe_again(now);
     }
 
-    /// Until when a message waits that was let through a while ago and has not gone: the lane began to rest meanwhile.
-    /// `None`, and it may go. Not for a probe.
-    pub fn turn_back(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// Whether it rests, or was slowed since it let a message through at `passed`: that one has to ask again.
+    #[must_use]
+    pub fn is_closer(&self, passed: DateTime<Utc>) -> bool {
+        self.rests() || self.slowed.is_some_and(|slowed| passed < slowed)
+    }
+
+    /// Until when a message waits that was let through at `passed` and has not gone: the lane began to rest meanwhile, or
+    /// became slower and it is not its turn any more. `None`, and it may go. Not for a probe. `jitter` in 0..1.
+    pub fn turn_back(&mut self, passed: DateTime<Utc>, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         /// While a probe is under way, until shortly after.
         const PROBING: TimeDelta = TimeDelta::minutes(1);
         let until = match self.breaker {
-            Breaker::Closed => return None,
+            Breaker::Closed if !self.is_closer(passed) || self.speed.take(now).is_ok() => return None,
+            Breaker::Closed => self.queue(jitter, now),
             Breaker::Open { until, .. } => until.max(now),
             Breaker::HalfOpen { .. } => now + PROBING,
         };
@@ -265,12 +275,14 @@ impl Lane {
                     return self.rest(self.short_rest(policy, verdict, jitter), rule, verdict, now);
                 }
                 let (rate, until) = self.speed.cut(&self.flow, now);
+                self.slowed = Some(now);
                 self.window.cut_if_wanted();
                 self.note(Slowed::per_second(rate), until, rule, verdict)
             }
             Action::PerMinute(most) => {
                 let until = now + TimeDelta::minutes(rule.minutes.into());
                 self.speed.hold(f64::from(most) / 60.0, until);
+                self.slowed = Some(now);
                 self.note(Slowed::per_second(f64::from(most) / 60.0), until, rule, verdict)
             }
             Action::Connections(most) => {

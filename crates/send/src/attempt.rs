@@ -48,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) outlet: Arc<Outlet>,
     /// Whose lane it goes by.
     pub(crate) receiver: Receiver,
+    /// When that let it through.
+    pub(crate) passed: DateTime<Utc>,
     pub(crate) pass: Pass,
 }
 

@@ -69,7 +69,7 @@ impl Connection {
             if self.to.outlet.rate.is_set() {
                 self.store().await;
             }
-            if let Some(until) = self.rests(&ready) {
+            if let Some(until) = self.turn_back(&ready) {
                 self.store().await;
                 self.heard = Some(Heard::Back(ready.of.id, Some(until)));
                 continue;
@@ -98,7 +98,18 @@ impl Connection {
             return Some(prepared);
         }
         self.store().await;
-        match shared.ending.run_until_cancelled(to.next()).await? {
+        let next = async {
+            loop {
+                let Some(line) = self.line.as_mut() else { return to.next().await };
+                tokio::select! {
+                    biased;
+                    next = to.next() => return next,
+                    // A relay that stops is down at once for whoever opens the next line, not when this one is used.
+                    () = line.ended() => drop(self.take_line()),
+                }
+            }
+        };
+        match shared.ending.run_until_cancelled(next).await? {
             Next::Message(prepared) => Some(*prepared),
             Next::Leave => None,
             Next::Rest => {
@@ -120,13 +131,13 @@ impl Connection {
         }
     }
 
-    /// Until when a letter waits whose receiver began to rest after it was let through: many may be ready by then, and
-    /// each would keep a line busy in vain.
-    fn rests(&self, ready: &Ready) -> Option<DateTime<Utc>> {
+    /// Until when a letter waits whose receiver began to rest, or was slowed, after it was let through: many may be ready by
+    /// then, and each would keep a line busy in vain.
+    fn turn_back(&self, ready: &Ready) -> Option<DateTime<Utc>> {
         if ready.job.is_probe {
             return None;
         }
-        self.to.outlet.lanes.turn_back(&ready.job.receiver, self.shared.now())
+        self.to.outlet.lanes.turn_back(&ready.job.receiver, ready.job.passed, self.shared.now())
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.
@@ -233,7 +244,8 @@ impl Connection {
         match self.to.at_hand()? {
             (ready, Ok(message))
                 if self.shared.sending.holds(ready.of.id.campaign())
-                    && (ready.job.is_probe || !self.to.outlet.lanes.rests(&ready.job.receiver))
+                    && (ready.job.is_probe
+                        || !self.to.outlet.lanes.is_closer(&ready.job.receiver, ready.job.passed))
                     && line.offers().refuse(&ready.mail(&message)).is_none() =>
             {
                 Some((ready, message))

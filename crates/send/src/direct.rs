@@ -105,8 +105,9 @@ impl Direct {
             }
         };
         let receiver = exchange.receiver();
-        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
-            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), now);
+        let passed = shared.now();
+        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), passed) {
+            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), passed);
             shared.journal.step(Some(heard), None).await;
             return;
         }
@@ -116,7 +117,8 @@ impl Direct {
         self.serve(shared, &to, &receiver, wanted);
         let Claimed { lease, contact, composer } = claimed;
         let (to, outlet) = (Arc::downgrade(&to), Arc::clone(outlet));
-        let _ = self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
+        let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, passed, pass };
+        let _ = self.jobs.send(job).await;
     }
 
     /// A place among those who wait for the name servers of `domain`.

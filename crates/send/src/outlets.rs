@@ -84,15 +84,16 @@ impl Outlets {
                 Takes::Nothing => continue,
                 Takes::Direct(direct) => direct.take(claimed, pass).await,
                 Takes::Relay(to) => {
-                    if let Err(why) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
+                    let passed = shared.now();
+                    if let Err(why) = outlet.lanes.pass(&receiver, claimed.turn(), passed) {
                         held = sooner(held, (why, way));
                         continue;
                     }
                     to.expect();
                     let is_probe = outlet.lanes.rests(&receiver);
                     let (to, Claimed { lease, contact, composer }) = (Arc::downgrade(to), claimed);
-                    let _ =
-                        self.jobs.send(Job { lease, contact, composer, is_probe, to, outlet, receiver, pass }).await;
+                    let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, passed, pass };
+                    let _ = self.jobs.send(job).await;
                 }
             }
             self.all[way].owed.pay(weights);

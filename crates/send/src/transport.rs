@@ -262,6 +262,12 @@ impl Line {
         }
     }
 
+    /// Until the host ends a line that nobody uses. Whatever it says without being asked, it says goodbye.
+    pub(crate) async fn ended(&mut self) {
+        let _goodbye = self.connection.read_response().await;
+        self.is_cut = true;
+    }
+
     /// MAIL, RCPT and DATA, at once if the relay takes them so.
     pub(crate) async fn envelope(&mut self, mail: &Mail<'_>) -> Envelope {
         let answer = timeout(COMMAND, self.try_envelope(mail)).await;
