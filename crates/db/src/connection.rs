@@ -55,26 +55,15 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
         let readers = Database::connect(sqlite(&url, READERS)).await?;
         Ok(Pool { writer, readers, file: Some(PathBuf::from(path)), patience: None })
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        postgres(url, true).await
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false);
+        // Whoever asks all the time need not be asked first each time.
+        options.test_before_acquire_if_idle_for(Duration::from_secs(1));
+        let writer = Database::connect(options).await?;
+        Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
     } else {
         Err(Error::Url("a database address starts with sqlite: or postgres://".to_owned()))
     }
-}
-
-/// The same for one who asks all the time and tries again whatever fails: a connection to PostgreSQL is not asked each
-/// time whether it is still there.
-///
-/// # Errors
-/// As [`connect`].
-pub async fn connect_to_hurry(url: &str) -> Result<Pool, Error> {
-    if url.starts_with("sqlite:") { connect(url).await } else { postgres(url, false).await }
-}
-
-async fn postgres(url: &str, is_asked_first: bool) -> Result<Pool, Error> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false).test_before_acquire(is_asked_first);
-    let writer = Database::connect(options).await?;
-    Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
 }
 
 /// Every commit reaches the disk before it is answered: WAL with `synchronous=FULL`.
@@ -214,6 +203,14 @@ impl Transaction {
     /// [`Error::Unavailable`]: nothing was changed.
     pub async fn commit(self) -> Result<(), Error> {
         Ok(self.0.commit().await?)
+    }
+
+    /// Undoes what was written. Dropped, it is undone too, at some later time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: the connection is gone, and so is what was written.
+    pub async fn rollback(self) -> Result<(), Error> {
+        Ok(self.0.rollback().await?)
     }
 }
 

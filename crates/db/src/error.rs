@@ -81,7 +81,7 @@ impl Outage {
         if code.len() == 5 && !code.starts_with('0') || code.starts_with("08") {
             return match code {
                 "53100" => Some(Self::Full),
-                "53300" | "57P01" | "57P02" | "57P03" => Some(Self::Away),
+                "53300" | "57P01" | "57P02" | "57P03" | "57P05" => Some(Self::Away),
                 // It let go of us, as it heard nothing in the midst of a transaction: see `Pool::begin_briefly`.
                 "25P03" => Some(Self::Away),
                 // Others were in the way (a circle of waits, a lock), or a standby takes over.

@@ -158,7 +158,7 @@ struct Claimed {
     since: i64,
 }
 
-/// The same on SQLite, where nobody else writes meanwhile: as one row, since to hand over a row from its thread costs more
+/// The same on SQLite, where nobody else writes amid a transaction: as one row, since to hand over a row from its thread costs more
 /// than to find it.
 async fn claim_alone(
     db: &impl Connection,
@@ -169,7 +169,7 @@ async fn claim_alone(
     let sql = format!(
         "SELECT json_group_array(json_object('id', id, 'contact_id', contact_id, 'attempts', attempts,
              'since', COALESCE(since, $2), 'departed', {departed})) AS json
-         FROM deliveries WHERE $1 > 0 AND id IN ({due})"
+         FROM deliveries WHERE id IN ({due})"
     );
     let json = one::<Json>(db, &sql, values.clone()).await?.map_or_else(String::new, |row| row.json);
     let claimed: Vec<Claimed> =
@@ -177,11 +177,18 @@ async fn claim_alone(
     if claimed.is_empty() {
         return Ok(claimed);
     }
-    let sql = "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
-         WHERE id IN (SELECT json_extract(value, '\u{1}.id') FROM json_each($3))";
+    let wanted = rows(db, 3, &[("id", "bigint")]);
+    let sql = format!(
+        "UPDATE deliveries SET state = 2, worker = $1, since = COALESCE(since, $2)
+         WHERE +state IN (0, 1) AND id IN (SELECT rows.id FROM {wanted})"
+    );
     let [worker, now, ..] = values;
-    execute(db, sql, [worker, now, json.into()]).await?;
-    Ok(claimed)
+    let taken = execute(db, &sql, [worker, now, json.into()]).await?;
+    if taken == claimed.len() as u64 {
+        return Ok(claimed);
+    }
+    // It was asked outside a transaction, and somebody was there first.
+    Err(Error::Refused("somebody else took what was about to be taken".to_owned()))
 }
 
 #[derive(FromQueryResult)]
@@ -379,6 +386,9 @@ pub async fn note_answers(
     answered: &[Answered],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    if answered.is_empty() {
+        return Ok(());
+    }
     let lines: Vec<_> = answered
         .iter()
         .map(|a| {
@@ -449,6 +459,9 @@ fn accepting(wanted: &str, worker: u8) -> String {
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Error> {
+    if tries.is_empty() {
+        return Ok(());
+    }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE attempts SET outcome = NULL FROM {wanted}

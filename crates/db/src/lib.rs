@@ -59,8 +59,6 @@ pub mod wake;
 pub mod workers;
 
 pub use audience::Audience;
-pub use connection::{
-    Connection, Pool, Transaction, connect, connect_to_hurry, migrate, pending_migrations, temporary,
-};
+pub use connection::{Connection, Pool, Transaction, connect, migrate, pending_migrations, temporary};
 pub use error::{Error, Outage};
 pub use fail_point::{fail_point, fail_point_amid};

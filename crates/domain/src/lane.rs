@@ -81,7 +81,7 @@ pub struct Lane {
     notice: Option<Notice>,
     /// When something was last heard.
     heard: Option<DateTime<Utc>>,
-    /// When it was slowed last.
+    /// When it was slowed last: fewer a second. Fewer at a time are no reason to turn back whoever is let through.
     slowed: Option<DateTime<Utc>>,
     /// Until when those who wait are spread.
     queue: Option<DateTime<Utc>>,
@@ -281,8 +281,11 @@ impl Lane {
             }
             Action::PerMinute(most) => {
                 let until = now + TimeDelta::minutes(rule.minutes.into());
+                let before = self.speed.limit(now);
                 self.speed.hold(f64::from(most) / 60.0, until);
-                self.slowed = Some(now);
+                if self.speed.limit(now) != before {
+                    self.slowed = Some(now);
+                }
                 self.note(Slowed::per_second(f64::from(most) / 60.0), until, rule, verdict)
             }
             Action::Connections(most) => {
@@ -369,6 +372,7 @@ impl Lane {
         self.notice = None;
         self.queue = None;
         (self.in_a_row, self.in_vain) = (0, 0);
+        self.slowed = Some(now);
         self.flow.count(now);
     }
 

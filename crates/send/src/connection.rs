@@ -69,13 +69,14 @@ impl Connection {
             if self.to.outlet.rate.is_set() {
                 self.store().await;
             }
+            if !self.may_go(&ready).await {
+                self.hand_back(&ready).await;
+                continue;
+            }
+            // The last to be asked: it may have waited for its turn.
             if let Some(until) = self.turn_back(&ready) {
                 self.store().await;
                 self.heard = Some(Heard::Back(ready.of.id, Some(until)));
-                continue;
-            }
-            if !self.may_go(&ready).await {
-                self.hand_back(&ready).await;
                 continue;
             }
             match message {

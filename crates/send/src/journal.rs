@@ -145,7 +145,7 @@ impl Writer {
         if self.db.file().is_some() {
             return None;
         }
-        let own = rebound_db::connect_to_hurry(&self.url).await;
+        let own = rebound_db::connect(&self.url).await;
         own.inspect_err(|error| tracing::warn!(%error, "the journal shares its connections with others")).ok()
     }
 
@@ -236,7 +236,11 @@ impl Writer {
         let now = self.clock.at(Utc::now());
         let tx = leases::begin(&self.db, beside).await?;
         let policy = Arc::clone(&self.policy.borrow());
-        let Some(written) = batch.write(&tx, self.worker, care, &policy, now).await? else { return Ok(None) };
+        let Some(written) = batch.write(&tx, self.worker, care, &policy, now).await? else {
+            // Now, as the locks are asked for anew.
+            tx.rollback().await?;
+            return Ok(None);
+        };
         fail_point("in-commit").await;
         tx.commit().await?;
         self.sending.replace(written.sending);

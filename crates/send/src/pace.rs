@@ -239,6 +239,10 @@ mod tests {
             "what the probe hears comes first"
         );
         assert!(matches!(lanes.pass(&receiver, Turn::First, until), Err(Held::Rests(_))), "and no second one goes");
+
+        lanes.learn(&receiver, id, None, &policy, until);
+        let went = (0..400).filter(|_| lanes.turn_back(&receiver, start(), until).is_none()).count();
+        assert!(went <= 1, "after the rest too they come at the lane's pace, and {went} came at once");
     }
 
     #[test]

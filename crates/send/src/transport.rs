@@ -262,7 +262,8 @@ impl Line {
         }
     }
 
-    /// Until the host ends a line that nobody uses. Whatever it says without being asked, it says goodbye.
+    /// Until the host ends a line that nobody uses. Whatever it says without being asked, it says goodbye. Who stops waiting
+    /// amid its words hears the rest of them as an answer, and the line is lost before any message.
     pub(crate) async fn ended(&mut self) {
         let _goodbye = self.connection.read_response().await;
         self.is_cut = true;
