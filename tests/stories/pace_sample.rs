@@ -4,7 +4,7 @@
 //! receivers answer over sockets, and the whole program writes to them, its clock sped up; the simulation then runs
 //! with the very waves of mail that were launched, and the two are laid side by side.
 //!
-//! Some minutes of it are a test; `make pace-sample` sends six hours' mail in some minutes.
+//! It is a measurement, of six hours' mail in some minutes: `make pace-sample`.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use hosts::{Heard, Host, Seen};
 use rebound_sandbox::Settings;
 use receivers::{Receiver, Tokens};
-use side_by_side::{Outcome, Tolerance};
+use side_by_side::Outcome;
 use simulation::{Chance, Side, Wave, World as Simulation};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -57,20 +57,9 @@ struct Size {
     dead: (f64, f64),
     /// Seconds of the hosts and of the program in one of ours.
     faster: f64,
-    /// How far the figures may be apart.
-    may: Tolerance,
 }
 
-const SHORT: Size =
-    Size { waves: 3, apart: 600.0, until: 2_400.0, dead: (550.0, 800.0), faster: 60.0, may: side_by_side::BUSY };
-const LONG: Size = Size {
-    waves: 12,
-    apart: 1_800.0,
-    until: 7.0 * 3_600.0,
-    dead: (1_700.0, 9_100.0),
-    faster: 120.0,
-    may: side_by_side::ALONE,
-};
+const SIZE: Size = Size { waves: 12, apart: 1_800.0, until: 7.0 * 3_600.0, dead: (1_700.0, 9_100.0), faster: 120.0 };
 
 /// One of the twelve, its limit a hundredth of the year's, and its mail in one wave.
 struct Sample {
@@ -156,13 +145,12 @@ impl Sample {
 #[ignore = "a measurement that wants the machine to itself: make pace-sample"]
 #[tokio::test]
 async fn what_the_program_does_is_what_the_simulation_says() {
-    let size = if std::env::var("REBOUND_PACE_SAMPLE").is_ok() { LONG } else { SHORT };
-    let Sent { begins, every, outcomes: sent } = send(size).await;
+    let Sent { begins, every, outcomes: sent } = send(SIZE).await;
     // What is left to chance, such as how long a rest is, is tried out.
-    let simulated: Vec<_> = (0..SEEDS).map(|seed| simulate(size, (&begins, every), seed)).collect();
+    let simulated: Vec<_> = (0..SEEDS).map(|seed| simulate(SIZE, (&begins, every), seed)).collect();
     eprintln!("{every:.3} s of the program's time from message to message\n");
     let names = SAMPLES.map(|sample| sample.name);
-    let wrong = side_by_side::compare(&names, &sent, &simulated, size.may);
+    let wrong = side_by_side::compare(&names, &sent, &simulated, side_by_side::MAY);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -20,7 +20,8 @@ on_both_engines! {
     one_relay_goes_on_for_the_other_and_nobody_is_lost_or_bothered,
 }
 
-/// Those whose hosts are there.
+/// Those whose hosts are there: so many that the campaign goes on for a quarter of a minute after the first relay is back,
+/// on a busy machine too.
 const FINE: usize = 900;
 
 /// So many letters have arrived in the middle of the campaign.
