@@ -81,8 +81,8 @@ pub struct Lane {
     notice: Option<Notice>,
     /// When something was last heard.
     heard: Option<DateTime<Utc>>,
-    /// When it was slowed last: fewer a second. Fewer at a time are no reason to turn back whoever is let through.
-    slowed: Option<DateTime<Utc>>,
+    /// How often it was slowed: fewer a second. Fewer at a time are no reason to turn back whoever is let through.
+    slowings: u32,
     /// Until when those who wait are spread.
     queue: Option<DateTime<Utc>>,
     /// How often somebody was told to wait.
@@ -117,7 +117,7 @@ impl Lane {
             counted: Vec::new(),
             notice: None,
             heard: None,
-            slowed: None,
+            slowings: 0,
             queue: None,
             asks: Flow::default(),
         }
@@ -215,19 +215,25 @@ impl Lane {
         self.breaker.probe_again(now);
     }
 
-    /// Whether it rests, or was slowed since it let a message through at `passed`: that one has to ask again.
+    /// How often it was slowed so far; kept with a message that it lets through, to tell later whether it has changed.
     #[must_use]
-    pub fn is_closer(&self, passed: DateTime<Utc>) -> bool {
-        self.rests() || self.slowed.is_some_and(|slowed| passed < slowed)
+    pub fn slowings(&self) -> u32 {
+        self.slowings
     }
 
-    /// Until when a message waits that was let through at `passed` and has not gone: the lane began to rest meanwhile, or
-    /// became slower and it is not its turn any more. `None`, and it may go. Not for a probe. `jitter` in 0..1.
-    pub fn turn_back(&mut self, passed: DateTime<Utc>, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// Whether it rests, or was slowed since it let a message through, when it had been slowed so often.
+    #[must_use]
+    pub fn is_closer(&self, slowings: u32) -> bool {
+        self.rests() || self.slowings != slowings
+    }
+
+    /// Until when a message waits that was let through after so many slowings and has not gone: the lane began to rest
+    /// meanwhile, or became slower and it is not its turn any more. `None`, and it may go. Not for a probe. `jitter` in 0..1.
+    pub fn turn_back(&mut self, slowings: u32, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         /// While a probe is under way, until shortly after.
         const PROBING: TimeDelta = TimeDelta::minutes(1);
         let until = match self.breaker {
-            Breaker::Closed if !self.is_closer(passed) || self.speed.take(now).is_ok() => return None,
+            Breaker::Closed if !self.is_closer(slowings) || self.speed.take(now).is_ok() => return None,
             Breaker::Closed => self.queue(jitter, now),
             Breaker::Open { until, .. } => until.max(now),
             Breaker::HalfOpen { .. } => now + PROBING,
@@ -275,7 +281,7 @@ impl Lane {
                     return self.rest(self.short_rest(policy, verdict, jitter), rule, verdict, now);
                 }
                 let (rate, until) = self.speed.cut(&self.flow, now);
-                self.slowed = Some(now);
+                self.slowings = self.slowings.wrapping_add(1);
                 self.window.cut_if_wanted();
                 self.note(Slowed::per_second(rate), until, rule, verdict)
             }
@@ -284,7 +290,7 @@ impl Lane {
                 let before = self.speed.limit(now);
                 self.speed.hold(f64::from(most) / 60.0, until);
                 if self.speed.limit(now) != before {
-                    self.slowed = Some(now);
+                    self.slowings = self.slowings.wrapping_add(1);
                 }
                 self.note(Slowed::per_second(f64::from(most) / 60.0), until, rule, verdict)
             }
@@ -372,7 +378,7 @@ impl Lane {
         self.notice = None;
         self.queue = None;
         (self.in_a_row, self.in_vain) = (0, 0);
-        self.slowed = Some(now);
+        self.slowings = self.slowings.wrapping_add(1);
         self.flow.count(now);
     }
 

@@ -48,8 +48,8 @@ pub(crate) struct Job {
     pub(crate) outlet: Arc<Outlet>,
     /// Whose lane it goes by.
     pub(crate) receiver: Receiver,
-    /// When that let it through.
-    pub(crate) passed: DateTime<Utc>,
+    /// How often that had been slowed when it let it through.
+    pub(crate) slowings: u32,
     pub(crate) pass: Pass,
 }
 

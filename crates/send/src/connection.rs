@@ -138,7 +138,7 @@ impl Connection {
         if ready.job.is_probe {
             return None;
         }
-        self.to.outlet.lanes.turn_back(&ready.job.receiver, ready.job.passed, self.shared.now())
+        self.to.outlet.lanes.turn_back(&ready.job.receiver, ready.job.slowings, self.shared.now())
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.
@@ -246,7 +246,7 @@ impl Connection {
             (ready, Ok(message))
                 if self.shared.sending.holds(ready.of.id.campaign())
                     && (ready.job.is_probe
-                        || !self.to.outlet.lanes.is_closer(&ready.job.receiver, ready.job.passed))
+                        || !self.to.outlet.lanes.is_closer(&ready.job.receiver, ready.job.slowings))
                     && line.offers().refuse(&ready.mail(&message)).is_none() =>
             {
                 Some((ready, message))

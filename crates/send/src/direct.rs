@@ -105,19 +105,19 @@ impl Direct {
             }
         };
         let receiver = exchange.receiver();
-        let passed = shared.now();
-        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), passed) {
-            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), passed);
+        let now = shared.now();
+        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
+            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), now);
             shared.journal.step(Some(heard), None).await;
             return;
         }
-        let is_probe = outlet.lanes.rests(&receiver);
+        let (is_probe, slowings) = (outlet.lanes.rests(&receiver), outlet.lanes.slowings(&receiver));
         let to = self.destination(&exchange);
         let wanted = to.expect();
         self.serve(shared, &to, &receiver, wanted);
         let Claimed { lease, contact, composer } = claimed;
         let (to, outlet) = (Arc::downgrade(&to), Arc::clone(outlet));
-        let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, passed, pass };
+        let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, slowings, pass };
         let _ = self.jobs.send(job).await;
     }
 

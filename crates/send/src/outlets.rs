@@ -84,15 +84,14 @@ impl Outlets {
                 Takes::Nothing => continue,
                 Takes::Direct(direct) => direct.take(claimed, pass).await,
                 Takes::Relay(to) => {
-                    let passed = shared.now();
-                    if let Err(why) = outlet.lanes.pass(&receiver, claimed.turn(), passed) {
+                    if let Err(why) = outlet.lanes.pass(&receiver, claimed.turn(), shared.now()) {
                         held = sooner(held, (why, way));
                         continue;
                     }
                     to.expect();
-                    let is_probe = outlet.lanes.rests(&receiver);
+                    let (is_probe, slowings) = (outlet.lanes.rests(&receiver), outlet.lanes.slowings(&receiver));
                     let (to, Claimed { lease, contact, composer }) = (Arc::downgrade(to), claimed);
-                    let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, passed, pass };
+                    let job = Job { lease, contact, composer, is_probe, to, outlet, receiver, slowings, pass };
                     let _ = self.jobs.send(job).await;
                 }
             }

@@ -97,20 +97,20 @@ impl Lanes {
         self.map().get(receiver).is_some_and(|state| state.lane.rests())
     }
 
-    /// Whether the receiver rests, or was slowed since a message was let through at `passed`.
-    pub(crate) fn is_closer(&self, receiver: &Receiver, passed: DateTime<Utc>) -> bool {
-        self.map().get(receiver).is_some_and(|state| state.lane.is_closer(passed))
+    /// How often the receiver was slowed so far.
+    pub(crate) fn slowings(&self, receiver: &Receiver) -> u32 {
+        self.map().get(receiver).map_or(0, |state| state.lane.slowings())
     }
 
-    /// Until when a message has to wait that was let through at `passed`, as its receiver rests or was slowed since. Not
-    /// for a probe.
-    pub(crate) fn turn_back(
-        &self,
-        receiver: &Receiver,
-        passed: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Option<DateTime<Utc>> {
-        self.map().get_mut(receiver).and_then(|state| state.lane.turn_back(passed, rand::random(), now))
+    /// Whether the receiver rests, or was slowed since a message was let through, when it had been slowed so often.
+    pub(crate) fn is_closer(&self, receiver: &Receiver, slowings: u32) -> bool {
+        self.map().get(receiver).is_some_and(|state| state.lane.is_closer(slowings))
+    }
+
+    /// Until when a message has to wait that was let through after so many slowings, as its receiver rests or was slowed
+    /// since. Not for a probe.
+    pub(crate) fn turn_back(&self, receiver: &Receiver, slowings: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.map().get_mut(receiver).and_then(|state| state.lane.turn_back(slowings, rand::random(), now))
     }
 
     /// What the receiver said last of its lane, while that rests.
@@ -227,21 +227,21 @@ mod tests {
             (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
         let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         (0..3).for_each(|_| assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(())));
-        assert_eq!(lanes.turn_back(&receiver, start(), start()), None, "it may go");
+        assert_eq!(lanes.turn_back(&receiver, 0, start()), None, "it may go");
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
         verdict.retry_after = Some(300);
         lanes.learn(&receiver, id, Some(&verdict), &policy, start());
         let until = start() + TimeDelta::seconds(300);
-        assert_eq!(lanes.turn_back(&receiver, start(), start()), Some(until));
+        assert_eq!(lanes.turn_back(&receiver, 0, start()), Some(until));
         assert_eq!(lanes.pass(&receiver, Turn::First, until), Ok(()), "the probe");
         assert!(
-            lanes.turn_back(&receiver, start(), until).is_some_and(|later| later > until),
+            lanes.turn_back(&receiver, 0, until).is_some_and(|later| later > until),
             "what the probe hears comes first"
         );
         assert!(matches!(lanes.pass(&receiver, Turn::First, until), Err(Held::Rests(_))), "and no second one goes");
 
         lanes.learn(&receiver, id, None, &policy, until);
-        let went = (0..400).filter(|_| lanes.turn_back(&receiver, start(), until).is_none()).count();
+        let went = (0..400).filter(|_| lanes.turn_back(&receiver, 0, until).is_none()).count();
         assert!(went <= 1, "after the rest too they come at the lane's pace, and {went} came at once");
     }
 
@@ -257,9 +257,9 @@ mod tests {
         let learned = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20));
         let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
         assert!(matches!(notice.slowed, Slowed::PerHour(1..3_600)), "{notice:?}");
-        let went = (0..19).filter(|_| lanes.turn_back(&receiver, start(), second(21)).is_none()).count();
+        let went = (0..19).filter(|_| lanes.turn_back(&receiver, 0, second(21)).is_none()).count();
         assert!(went <= 1, "{went} went all the same");
-        assert!(lanes.is_closer(&receiver, start()) && !lanes.is_closer(&receiver, second(21)));
+        assert!(lanes.is_closer(&receiver, 0) && !lanes.is_closer(&receiver, lanes.slowings(&receiver)));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use super::{Answer, Envelope, Line, Mail, Wire};
 use crate::{Relay, Tls};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// The relay that listens at `port`.
 pub(super) fn relay_at(port: u16) -> Relay {
@@ -88,4 +90,43 @@ async fn a_reply_is_taken_only_for_what_it_answers() {
             assert_eq!(sent(says, pipelining).await, expected, "{says:?}, pipelining: {pipelining}");
         }
     }
+}
+
+/// A relay that is asked how it is, and then says this, after a while, and hangs up.
+async fn relay_that_leaves(says: &'static str, after: Duration) -> Relay {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut stream = BufReader::new(socket.accept().await.unwrap().0);
+        stream.write_all(b"220 relay\r\n").await.unwrap();
+        let mut line = String::new();
+        // Two greetings: lettre's and ours.
+        for _ in 0..2 {
+            stream.read_line(&mut line).await.unwrap();
+            stream.write_all(b"250 ok\r\n").await.unwrap();
+        }
+        tokio::time::sleep(after).await;
+        stream.write_all(says.as_bytes()).await.unwrap();
+    });
+    relay_at(port)
+}
+
+#[tokio::test]
+async fn a_host_that_ends_an_idle_line_is_heard() {
+    for says in ["", "421 4.3.2 shutting down\r\n", "250 what\r\n", "4"] {
+        let relay = relay_that_leaves(says, Duration::from_millis(20)).await;
+        let mut line = Line::open(&relay).await.unwrap();
+        timeout(Duration::from_secs(5), line.ended()).await.unwrap_or_else(|_| panic!("{says:?} was not heard"));
+        assert!(line.is_broken(), "{says:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_stops_listening_for_the_end_of_a_line_can_use_it() {
+    let mut line = Line::open(&relay(["250 ok\r\n", "354 go on\r\n", "250 ok\r\n"], true).await).await.unwrap();
+    assert!(timeout(Duration::from_millis(50), line.ended()).await.is_err(), "the line is still there");
+    let mail = Mail { from: "b@news.example", to: "ada@sandbox.test", size: 25 };
+    assert!(matches!(line.envelope(&mail).await, Envelope::Ready));
+    let answer = line.message(&Wire::new("Subject: Spring\r\n\r\nHello\r\n")).await;
+    assert!(matches!(answer, Answer::Accepted(_)) && !line.is_broken());
 }
