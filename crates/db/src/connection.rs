@@ -204,14 +204,6 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), Error> {
         Ok(self.0.commit().await?)
     }
-
-    /// Undoes what was written. Dropped, it is undone too, at some later time.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: the connection is gone, and so is what was written.
-    pub async fn rollback(self) -> Result<(), Error> {
-        Ok(self.0.rollback().await?)
-    }
 }
 
 #[async_trait::async_trait]

@@ -1,11 +1,11 @@
-//! What the steps of one group commit write.
+//! What the steps of one group commit write: what is plain, messages that were taken and marks, and everything else.
 
 use crate::journal::{Heard, Step};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
 use rebound_db::leases::plain::{self, Taken};
-use rebound_db::leases::{self, Answered, Try};
-use rebound_db::{Transaction, campaigns};
+use rebound_db::leases::{self, Answered, Beside, Try};
+use rebound_db::{Pool, Transaction, campaigns};
 use rebound_domain::{Bounce, CampaignId, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 
@@ -18,15 +18,6 @@ pub(crate) struct Batch {
     back: Vec<(DeliveryId, Option<DateTime<Utc>>)>,
     doubts: Vec<DeliveryId>,
     marks: Vec<Try>,
-}
-
-/// How the messages that were taken, and the marks, are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Care {
-    /// At once, as if nothing were in their way.
-    Little,
-    /// Statement by statement, finding out what is. It must be beside nobody.
-    Much,
 }
 
 /// What is known once it is written.
@@ -63,34 +54,52 @@ impl Batch {
         }
     }
 
-    /// Whether it records no bounce.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.bounces.is_empty()
+    /// Beside whom what is not plain is written; `None` where there is no such thing.
+    pub(crate) fn beside(&self) -> Option<Beside> {
+        let is_plain = self.back.is_empty() && self.doubts.is_empty();
+        match (self.bounces.is_empty(), is_plain) {
+            (true, true) => None,
+            (true, false) => Some(Beside::Others),
+            (false, _) => Some(Beside::Nobody),
+        }
     }
 
-    /// Writes it. `None`: it must be written with more care, and nothing be committed.
-    pub(crate) async fn write(
+    /// Writes what is not plain.
+    pub(crate) async fn write_others(
         &self,
         tx: &Transaction,
         worker: WorkerId,
-        care: Care,
         policy: &Policy,
         now: DateTime<Utc>,
-    ) -> Result<Option<Written>, rebound_contacts::Error> {
-        if care == Care::Much {
-            self.settle(tx, worker, policy, now).await?;
-        }
+    ) -> Result<(), rebound_contacts::Error> {
         self.record_bounces(tx, worker, policy, now).await?;
         leases::release(tx, worker, &self.back).await?;
         leases::doubt(tx, worker, &self.doubts, now).await?;
-        if care == Care::Much {
-            let marked = leases::mark(tx, worker, &self.marks, now).await?.into_iter().collect();
-            return Ok(Some(Written { marked, sending: campaigns::sending(tx).await? }));
-        }
-        // The last of all: others wait for the rows of the day's counts.
-        let sending = plain::settle_and_mark(tx, worker, &self.taken, &self.marks, now).await?;
-        let marked = self.marks.iter().map(|of| of.id);
-        Ok(sending.map(|sending| Written { marked: marked.collect(), sending }))
+        Ok(())
+    }
+
+    /// Writes what was taken and the marks in one call, and commits it. `None`: something is in the way.
+    pub(crate) async fn commit_plain(
+        &self,
+        db: &Pool,
+        worker: WorkerId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Written>, rebound_db::Error> {
+        let sending = plain::settle_and_mark(db, worker, &self.taken, &self.marks, now).await?;
+        Ok(sending.map(|sending| Written { marked: self.marks.iter().map(|of| of.id).collect(), sending }))
+    }
+
+    /// Writes the same with care, finding out what is in the way.
+    pub(crate) async fn write_plain(
+        &self,
+        tx: &Transaction,
+        worker: WorkerId,
+        policy: &Policy,
+        now: DateTime<Utc>,
+    ) -> Result<Written, rebound_contacts::Error> {
+        self.settle(tx, worker, policy, now).await?;
+        let marked = leases::mark(tx, worker, &self.marks, now).await?.into_iter().collect();
+        Ok(Written { marked, sending: campaigns::sending(tx).await? })
     }
 
     /// Settles what was taken, as far as it is this worker's to settle.

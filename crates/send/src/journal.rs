@@ -9,8 +9,8 @@
 //! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
 //! is written only after the commit that holds its mark.
 
-use crate::batch::{Batch, Care};
-use chrono::{TimeDelta, Utc};
+use crate::batch::{Batch, Written};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::leases::plain::Taken;
 use rebound_db::leases::{Beside, Try};
 use rebound_db::{Pool, fail_point, leases};
@@ -39,7 +39,7 @@ pub(crate) enum Heard {
     /// The line broke after the final dot.
     Doubt(DeliveryId),
     /// The line broke before the final dot, or its receiver rests: untried, due then.
-    Back(DeliveryId, Option<chrono::DateTime<Utc>>),
+    Back(DeliveryId, Option<DateTime<Utc>>),
 }
 
 impl Heard {
@@ -151,7 +151,7 @@ impl Writer {
 
     /// One step that cannot be written must not hold up the others: then each is written by itself.
     async fn commit_until_done(&self, batch: &[Step]) -> HashSet<DeliveryId> {
-        match self.commit_patiently(batch).await {
+        match self.commit(batch).await {
             Ok(marked) => marked,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "not written together; one by one");
@@ -166,7 +166,7 @@ impl Writer {
 
     /// Where a step cannot be written, an acceptance still counts, another answer is in doubt, and its mark goes back.
     async fn commit_alone(&self, step: &Step) -> HashSet<DeliveryId> {
-        let error = match self.commit_patiently(std::slice::from_ref(step)).await {
+        let error = match self.commit(std::slice::from_ref(step)).await {
             Ok(marked) => return marked,
             Err(error) => error,
         };
@@ -201,49 +201,56 @@ impl Writer {
         Ok(())
     }
 
-    /// The database may be away for a while: what was heard is kept and written when it is back.
-    async fn commit_patiently(&self, batch: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
-        let mut pause = Duration::from_millis(100);
-        loop {
-            match self.commit(batch).await {
-                Err(rebound_contacts::Error::Database(error)) if error.outage().is_some() => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the journal waits for the database");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                done => return done,
-            }
-        }
-    }
-
-    /// What only tells of messages that were taken is written beside other workers; everything else beside nobody.
+    /// First what is not plain: should we end in between, each line has one message in doubt, and not two.
     async fn commit(&self, steps: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
         let batch = Batch::of(steps);
-        let beside = if batch.is_plain() { Beside::Others } else { Beside::Nobody };
-        if let Some(marked) = self.write(&batch, beside, Care::Little).await? {
-            return Ok(marked);
+        if let Some(beside) = batch.beside() {
+            patiently(|| self.commit_others(&batch, beside)).await?;
         }
-        Ok(self.write(&batch, Beside::Nobody, Care::Much).await?.unwrap_or_default())
+        let written = patiently(|| self.commit_plain(&batch)).await?;
+        self.sending.replace(written.sending);
+        Ok(written.marked)
     }
 
-    /// `None` where it has to be written with more care.
-    async fn write(
-        &self,
-        batch: &Batch,
-        beside: Beside,
-        care: Care,
-    ) -> Result<Option<HashSet<DeliveryId>>, rebound_contacts::Error> {
-        let now = self.clock.at(Utc::now());
+    async fn commit_others(&self, batch: &Batch, beside: Beside) -> Result<(), rebound_contacts::Error> {
+        let (now, policy) = self.now();
         let tx = leases::begin(&self.db, beside).await?;
-        let policy = Arc::clone(&self.policy.borrow());
-        let Some(written) = batch.write(&tx, self.worker, care, &policy, now).await? else {
-            // Now, as the locks are asked for anew.
-            tx.rollback().await?;
-            return Ok(None);
-        };
+        batch.write_others(&tx, self.worker, &policy, now).await?;
+        fail_point("in-commit").await;
+        Ok(tx.commit().await?)
+    }
+
+    /// In one call, beside other workers; where something is in the way, statement by statement beside nobody.
+    async fn commit_plain(&self, batch: &Batch) -> Result<Written, rebound_contacts::Error> {
+        let (now, policy) = self.now();
+        if let Some(written) = batch.commit_plain(&self.db, self.worker, now).await? {
+            return Ok(written);
+        }
+        let tx = leases::begin(&self.db, Beside::Nobody).await?;
+        let written = batch.write_plain(&tx, self.worker, &policy, now).await?;
         fail_point("in-commit").await;
         tx.commit().await?;
-        self.sending.replace(written.sending);
-        Ok(Some(written.marked))
+        Ok(written)
+    }
+
+    fn now(&self) -> (DateTime<Utc>, Arc<Policy>) {
+        (self.clock.at(Utc::now()), Arc::clone(&self.policy.borrow()))
+    }
+}
+
+/// The database may be away for a while: what was heard is kept and written when it is back.
+async fn patiently<T>(
+    commit: impl AsyncFn() -> Result<T, rebound_contacts::Error>,
+) -> Result<T, rebound_contacts::Error> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match commit().await {
+            Err(rebound_contacts::Error::Database(error)) if error.outage().is_some() => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the journal waits for the database");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            done => return done,
+        }
     }
 }

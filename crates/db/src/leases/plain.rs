@@ -1,17 +1,23 @@
 //! The common case of a group commit, in one call: hosts took messages, and the next ones may go.
 //!
 //! Statement by statement it is a way to the database and back for each, and over few connections those ways are most of
-//! what a commit takes. Here all of them travel together, as if nothing could be in their way. Where something is, fewer
-//! rows change than should, nothing may be committed, and the statements of [`leases`](super) say what it was.
+//! what a commit takes. Here all of them travel together, as if nothing could be in their way, and commit themselves.
+//! Where something is, fewer rows change than should, nothing is changed, and the statements of [`leases`](super) say
+//! what it was.
 
 use super::{Try, accepting, marking, noting};
+use crate::bounces::BOUNCES;
 use crate::campaigns::SENDING;
 use crate::sql::{self, json, millis, rows};
 use crate::statistics::{self, Count, Kind};
-use crate::{Error, Transaction};
+use crate::{Error, Pool};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, CampaignId, WorkerId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, RuntimeErr, Statement, Value, Values};
+use sea_query_sqlx::SqlxValues;
+use sqlx::error::DatabaseError;
+use sqlx::query::QueryScalar;
+use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments};
 
 /// A message that a host took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +30,16 @@ pub struct Taken {
     pub reply: String,
 }
 
-/// Settles `taken` as accepted, counts them, and marks `marks`; answers which campaigns send. `None`: one of them is not
-/// this worker's to settle any more, or is suppressed, has a standing that the acceptance may change, or its campaign
-/// stopped; then nothing may be committed.
+/// Settles `taken` as accepted, counts them, marks `marks`, and commits; answers which campaigns send. `None`: nothing is
+/// changed, as one of them is not this worker's to settle any more, or is suppressed, has a standing that the acceptance
+/// may change, or its campaign stopped.
+///
+/// It must be waited for to its end: given up in its midst, it may leave a transaction open.
 ///
 /// # Errors
-/// [`Error::Unavailable`]: nothing may be committed then either.
+/// [`Error::Unavailable`]: whether it was committed is not known.
 pub async fn settle_and_mark(
-    tx: &Transaction,
+    db: &Pool,
     worker: WorkerId,
     taken: &[Taken],
     marks: &[Try],
@@ -41,7 +49,7 @@ pub async fn settle_and_mark(
         taken.iter().map(|taken| Count::one(now, taken.of.id.campaign(), Kind::Accepted, None)).collect();
     let sums = statistics::sums(&counts);
     let (settled, marked, counted) = (length(taken), length(marks), length(&sums));
-    let mut values: Vec<Value> = vec![
+    let values: Vec<Value> = vec![
         worker.0.into(),
         millis(now).into(),
         json(taken.iter().map(Line::taken))?.into(),
@@ -49,62 +57,143 @@ pub async fn settle_and_mark(
         json(sums)?.into(),
         settled.into(),
         marked.into(),
+        counted.into(),
     ];
-    if tx.get_database_backend() != DatabaseBackend::Postgres {
-        // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
-        // where it has none left.
-        values.resize(SPARE * values.len(), Value::BigInt(None));
+    let sends = match db.get_database_backend() {
+        DatabaseBackend::Postgres => on_postgres(db, values).await,
+        _ => on_sqlite(db, values).await,
+    };
+    match sends {
+        Ok(sends) => Ok(Some(sends.into_iter().map(CampaignId).collect())),
+        Err(error) if error.outage().is_some() => Err(error),
+        // If it is the database that refuses, it will refuse the careful statements too, and be heard.
+        Err(_) => Ok(None),
     }
-    let rows = sql::all::<Row>(tx, &together(tx, &parts(tx)), values).await?;
-    let changed: i64 = rows.iter().filter_map(|row| row.changed).sum();
-    let is_done = changed == 2 * settled + marked + counted;
-    Ok(is_done.then(|| rows.into_iter().filter_map(|row| row.sends).map(CampaignId).collect()))
 }
 
-/// How many rows were changed, or a campaign that sends.
-#[derive(FromQueryResult)]
-struct Row {
-    changed: Option<i64>,
-    sends: Option<i64>,
+async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Vec<i64>, Error> {
+    let (sql, statements) = transaction(&Pieces::of(db));
+    // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
+    // where it has none left.
+    values.resize(statements * values.len(), Value::BigInt(None));
+    let question = sql::statement(db, &sql, values);
+    let mut connection = db.writer().get_sqlite_connection_pool().acquire().await.map_err(unavailable)?;
+    let answer = asked(&question).fetch_all(&mut *connection).await;
+    if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
+        // What the next one writes must not stand inside what this one left open.
+        connection.close().await.map_err(unavailable)?;
+    }
+    answer.map_err(unavailable)
 }
 
-/// Statements that travel together; see where it is used.
-const SPARE: usize = 6;
-
-/// The statements. The counts of the day are the last, where nothing is in the way: others wait for their rows.
-fn parts(tx: &Transaction) -> [String; 4] {
-    let taken = rows(tx, 3, &[("id", "bigint"), ("number", "smallint"), ("reply", "text"), ("key", "text")]);
-    let marks = rows(tx, 4, &[("id", "bigint"), ("number", "smallint")]);
-    let stand = format!("SELECT 1 FROM {taken} CROSS JOIN standings s WHERE s.key = rows.key");
-    let mut is_counted = format!("NOT EXISTS ({stand})");
-    if tx.get_database_backend() == DatabaseBackend::Postgres {
-        is_counted += " AND (SELECT count(*) FROM marked) = $7 AND (SELECT count(*) FROM accepted) = $6";
-    }
-    [marking(&marks, 1, 2), noting(&taken, "0", 1, 2), accepting(&taken, 1), statistics::counting(tx, 5, &is_counted)]
+/// The statements as a transaction of SQLite, and how many they are. Each is followed by a question that cannot be
+/// answered where it did not change all that it should: there the call ends, before the commit.
+fn transaction(pieces: &Pieces) -> (String, usize) {
+    let Pieces { marking, noting, accepting, counting, .. } = pieces;
+    let or_end = |wanted: u8| format!("SELECT json('not ' || changes()) WHERE changes() <> ${wanted}");
+    let statements = [
+        "BEGIN IMMEDIATE".to_owned(),
+        marking.clone(),
+        or_end(7),
+        noting.clone(),
+        or_end(6),
+        accepting.clone(),
+        or_end(6),
+        counting.clone(),
+        or_end(8),
+        "COMMIT".to_owned(),
+        SENDING.to_owned(),
+    ];
+    (statements.join("; "), statements.len())
 }
 
-/// All of `parts`, what they changed, and which campaigns send.
-fn together(tx: &Transaction, parts: &[String; 4]) -> String {
-    let sends = format!("SELECT NULL AS changed, id AS sends FROM ({SENDING}) AS sending");
-    if tx.get_database_backend() == DatabaseBackend::Postgres {
-        // All see the moment before, and none touches a row of another. The marks first, as a suppression may come while
-        // the others wait; the counts ask for both, so that they are the last.
-        let [marked, noted, accepted, counted] = parts;
-        return format!(
-            "WITH marked AS ({marked} RETURNING 1), noted AS ({noted} RETURNING 1),
-                  accepted AS ({accepted} RETURNING 1), counted AS ({counted} RETURNING 1)
-             SELECT (SELECT count(*) FROM marked) + (SELECT count(*) FROM noted)
-                  + (SELECT count(*) FROM accepted) + (SELECT count(*) FROM counted) AS changed,
-                 CAST(NULL AS BIGINT) AS sends
-             UNION ALL {sends}"
-        );
+async fn on_postgres(db: &Pool, values: Vec<Value>) -> Result<Vec<i64>, Error> {
+    let question = sql::statement(db, "SELECT pg_temp.settle_and_mark($1, $2, $3, $4, $5, $6, $7, $8)", values);
+    let mut connection = db.writer().get_postgres_connection_pool().acquire().await.map_err(unavailable)?;
+    let mut answer = asked(&question).fetch_all(&mut *connection).await;
+    if answer.as_ref().is_err_and(is_unknown) {
+        connection.execute(AssertSqlSafe(function(&Pieces::of(db)))).await.map_err(unavailable)?;
+        answer = asked(&question).fetch_all(&mut *connection).await;
     }
-    // What was changed in all, before and after.
-    let parts = parts.join("; ");
+    answer.map_err(unavailable)
+}
+
+/// The statements as a function of the connection's own: it is a transaction by itself, and answers once that is durable.
+///
+/// First it waits beside whom it may, as [`leases::begin`](super::begin) does: each statement of a function sees what was
+/// committed until then. In the one that writes, all parts see one moment, and none touches a row of another. The marks
+/// come first, as a suppression may come while the others wait; the counts ask for both, so that they are the last.
+fn function(pieces: &Pieces) -> String {
+    let Pieces { unpacked, marking, noting, accepting, counting } = pieces;
     format!(
-        "SELECT -total_changes() AS changed, NULL AS sends; {parts};
-         SELECT total_changes() AS changed, NULL AS sends UNION ALL {sends}"
+        "CREATE FUNCTION pg_temp.settle_and_mark(bigint, bigint, text, text, text, bigint, bigint, bigint)
+         RETURNS SETOF bigint LANGUAGE plpgsql
+         SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+         AS $function$
+         DECLARE changed bigint;
+         BEGIN
+             PERFORM pg_advisory_xact_lock_shared({BOUNCES});
+             WITH taken AS MATERIALIZED (SELECT * FROM {unpacked}),
+                 marked AS ({marking} RETURNING 1), noted AS ({noting} RETURNING 1),
+                 accepted AS ({accepting} RETURNING 1), counted AS ({counting} RETURNING 1)
+             SELECT (SELECT count(*) FROM marked) + (SELECT count(*) FROM noted)
+                 + (SELECT count(*) FROM accepted) + (SELECT count(*) FROM counted) INTO changed;
+             IF changed <> 2 * $6 + $7 + $8 THEN RAISE EXCEPTION 'something is in the way'; END IF;
+             RETURN QUERY {SENDING};
+         END $function$"
     )
+}
+
+/// The statements, whose parameters are those of [`settle_and_mark`].
+struct Pieces {
+    /// What was taken, where it is unpacked.
+    unpacked: String,
+    marking: String,
+    noting: String,
+    accepting: String,
+    /// The last, where nothing is in the way: others wait for its rows.
+    counting: String,
+}
+
+impl Pieces {
+    fn of(db: &Pool) -> Self {
+        let unpacked = rows(db, 3, &[("id", "bigint"), ("number", "smallint"), ("reply", "text"), ("key", "text")]);
+        let (taken, and_all) = match db.get_database_backend() {
+            DatabaseBackend::Postgres => {
+                ("taken AS rows", " AND (SELECT count(*) FROM marked) = $7 AND (SELECT count(*) FROM accepted) = $6")
+            }
+            _ => (unpacked.as_str(), ""),
+        };
+        let stand = format!("SELECT 1 FROM {taken} CROSS JOIN standings s WHERE s.key = rows.key");
+        Self {
+            marking: marking(&rows(db, 4, &[("id", "bigint"), ("number", "smallint")]), 1, 2),
+            noting: noting(taken, "0", 1, 2),
+            accepting: accepting(taken, 1),
+            counting: statistics::counting(db, 5, &format!("NOT EXISTS ({stand}){and_all}")),
+            unpacked,
+        }
+    }
+}
+
+/// What sqlx can ask.
+fn asked<DB: Database>(statement: &Statement) -> QueryScalar<'_, DB, i64, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+    (i64,): for<'r> FromRow<'r, DB::Row>,
+{
+    let values = statement.values.clone().unwrap_or(Values(vec![]));
+    sqlx::query_scalar_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+/// Nobody has made the function on this connection yet.
+fn is_unknown(error: &sqlx::Error) -> bool {
+    /// No function of that name, and no namespace of temporary things yet.
+    const UNKNOWN: [&str; 2] = ["42883", "3F000"];
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| UNKNOWN.contains(&&*code))
+}
+
+fn unavailable(error: sqlx::Error) -> Error {
+    Error::Unavailable(DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
 fn length<T>(list: &[T]) -> i64 {

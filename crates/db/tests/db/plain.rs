@@ -3,7 +3,7 @@
 use crate::deliveries::{OTHER, WORKER, launched, now, plan, suppress};
 use crate::engines;
 use rebound_db::leases::plain::{Taken, settle_and_mark};
-use rebound_db::leases::{self, Answered, Beside, Try};
+use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{Pool, campaigns, deliveries, standings};
 use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Scope, Standing, StateName, WorkerId};
@@ -24,10 +24,8 @@ async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
 
 /// Commits it where it may be; otherwise nothing is changed.
 async fn write(db: &Pool, worker: WorkerId, taken: &[Taken], marks: &[Try]) -> bool {
-    let tx = leases::begin(db, Beside::Others).await.unwrap();
-    let Some(sending) = settle_and_mark(&tx, worker, taken, marks, now()).await.unwrap() else { return false };
-    assert_eq!(sending, campaigns::sending(&tx).await.unwrap());
-    tx.commit().await.unwrap();
+    let Some(sending) = settle_and_mark(db, worker, taken, marks, now()).await.unwrap() else { return false };
+    assert_eq!(sending, campaigns::sending(db).await.unwrap());
     true
 }
 
