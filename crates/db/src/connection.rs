@@ -81,7 +81,8 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .pragma("temp_store", "memory")
     });
     // On a full disk SQLite may end a transaction by itself, or leave one open whose end failed. What the next one
-    // then writes would stand inside it and be lost with it: such a connection is closed, and another one opened.
+    // then writes would stand inside it and be lost with it: such a connection is closed, and another one opened. What
+    // begins without sqlx's knowledge is not seen here, and has to see to its own end.
     options.map_sqlx_sqlite_before_acquire(|connection, _| {
         let is_clean = !connection.is_in_transaction();
         Box::pin(async move { Ok(is_clean) })

@@ -7,7 +7,7 @@
 //! | name | where |
 //! |---|---|
 //! | `before-mark` | the relay has opened DATA, and the hand-over is not marked yet |
-//! | `in-commit` | a group of answers and marks is written, and not committed |
+//! | `in-commit` | of a group, bounces and what goes back are committed; what was accepted, and the marks, are not |
 //! | `after-mark` | the mark is durable, and the final dot is not written |
 //! | `after-dot` | the final dot is written, and the reply has not come |
 //! | `after-reply` | the reply is there, and not stored |

@@ -56,12 +56,11 @@ impl Batch {
 
     /// Beside whom what is not plain is written; `None` where there is no such thing.
     pub(crate) fn beside(&self) -> Option<Beside> {
-        let is_plain = self.back.is_empty() && self.doubts.is_empty();
-        match (self.bounces.is_empty(), is_plain) {
-            (true, true) => None,
-            (true, false) => Some(Beside::Others),
-            (false, _) => Some(Beside::Nobody),
+        if !self.bounces.is_empty() {
+            return Some(Beside::Nobody);
         }
+        let is_all = self.back.is_empty() && self.doubts.is_empty();
+        (!is_all).then_some(Beside::Others)
     }
 
     /// Writes what is not plain.

@@ -6,7 +6,7 @@
 //!         DATA
 //! ```
 //!
-//! What one message heard becomes durable together with the mark of the next.
+//! What one message heard becomes durable together with the mark of the next, or before it.
 
 use crate::attempt::{Shared, given_up, hung_up, learn, no_line, refused, unfit};
 use crate::destination::{Destination, Next, Unopened};

@@ -1,10 +1,13 @@
-//! Group commits: what many connections learn becomes durable in one transaction.
+//! Group commits: what many connections learn becomes durable together.
 //!
 //! ```text
 //! connection ─ step(answer of the last message, mark for the next) ─┐
-//! connection ─ step(…) ──────────────────────────────────────────────┼─▶ one transaction ─▶ "go" to each
-//! connection ─ step(…) ──────────────────────────────────────────────┘
+//! connection ─ step(…) ─────────────────────────────────────────────┼─▶ bounces, what goes back ─▶ acceptances, marks
+//! connection ─ step(…) ─────────────────────────────────────────────┘                              ─▶ "go" to each
 //! ```
+//!
+//! Bounces and what goes back are a transaction of their own, before the other: should we end in between, each line has
+//! one message in doubt, and not two.
 //!
 //! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
 //! is written only after the commit that holds its mark.
@@ -83,6 +86,13 @@ pub(crate) struct Step {
     answer: oneshot::Sender<bool>,
 }
 
+impl Step {
+    /// All but an acceptance is written. Once is enough: what went back may be on its way again.
+    fn forget_written(&mut self) {
+        self.heard.take_if(|heard| !matches!(heard, Heard::Accepted(_)));
+    }
+}
+
 /// Where connections hand in what they learn.
 #[derive(Clone)]
 pub(crate) struct Journal(mpsc::Sender<Step>);
@@ -128,7 +138,7 @@ impl Writer {
         self.db = own.clone().unwrap_or(self.db);
         let mut batch = Vec::new();
         while steps.recv_many(&mut batch, WAITING).await > 0 {
-            let marked = self.commit_until_done(&batch).await;
+            let marked = self.commit_until_done(&mut batch).await;
             for step in batch.drain(..) {
                 let go = step.mark.as_ref().is_some_and(|mark| marked.contains(&mark.id));
                 // A connection that is gone does not wait for its answer.
@@ -150,7 +160,7 @@ impl Writer {
     }
 
     /// One step that cannot be written must not hold up the others: then each is written by itself.
-    async fn commit_until_done(&self, batch: &[Step]) -> HashSet<DeliveryId> {
+    async fn commit_until_done(&self, batch: &mut [Step]) -> HashSet<DeliveryId> {
         match self.commit(batch).await {
             Ok(marked) => marked,
             Err(error) => {
@@ -165,8 +175,8 @@ impl Writer {
     }
 
     /// Where a step cannot be written, an acceptance still counts, another answer is in doubt, and its mark goes back.
-    async fn commit_alone(&self, step: &Step) -> HashSet<DeliveryId> {
-        let error = match self.commit(std::slice::from_ref(step)).await {
+    async fn commit_alone(&self, step: &mut Step) -> HashSet<DeliveryId> {
+        let error = match self.commit(std::slice::from_mut(step)).await {
             Ok(marked) => return marked,
             Err(error) => error,
         };
@@ -201,12 +211,14 @@ impl Writer {
         Ok(())
     }
 
-    /// First what is not plain: should we end in between, each line has one message in doubt, and not two.
-    async fn commit(&self, steps: &[Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
+    /// Of `steps`, what was written is forgotten even where the rest cannot be.
+    async fn commit(&self, steps: &mut [Step]) -> Result<HashSet<DeliveryId>, rebound_contacts::Error> {
         let batch = Batch::of(steps);
         if let Some(beside) = batch.beside() {
             patiently(|| self.commit_others(&batch, beside)).await?;
+            steps.iter_mut().for_each(Step::forget_written);
         }
+        fail_point("in-commit").await;
         let written = patiently(|| self.commit_plain(&batch)).await?;
         self.sending.replace(written.sending);
         Ok(written.marked)
@@ -216,7 +228,6 @@ impl Writer {
         let (now, policy) = self.now();
         let tx = leases::begin(&self.db, beside).await?;
         batch.write_others(&tx, self.worker, &policy, now).await?;
-        fail_point("in-commit").await;
         Ok(tx.commit().await?)
     }
 
@@ -228,7 +239,6 @@ impl Writer {
         }
         let tx = leases::begin(&self.db, Beside::Nobody).await?;
         let written = batch.write_plain(&tx, self.worker, &policy, now).await?;
-        fail_point("in-commit").await;
         tx.commit().await?;
         Ok(written)
     }
@@ -251,6 +261,31 @@ async fn patiently<T>(
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
             done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rebound_domain::AddressKey;
+
+    fn step(heard: Heard) -> Step {
+        Step { heard: Some(heard), mark: None, answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn of_a_step_whose_first_half_is_written_only_an_acceptance_is_left() {
+        let of = Try { id: DeliveryId(1), number: 1 };
+        let taken = Taken { of, key: AddressKey::stored("p1@orchard.example".to_owned()), reply: "250 ok".to_owned() };
+        for (heard, is_left) in [
+            (Heard::Accepted(taken), true),
+            (Heard::Back(DeliveryId(1), None), false),
+            (Heard::Doubt(DeliveryId(1)), false),
+        ] {
+            let mut step = step(heard);
+            step.forget_written();
+            assert_eq!(step.heard.is_some(), is_left, "{:?}", step.heard);
         }
     }
 }

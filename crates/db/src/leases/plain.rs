@@ -18,6 +18,7 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::error::DatabaseError;
 use sqlx::query::QueryScalar;
 use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments};
+use std::sync::Once;
 
 /// A message that a host took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +35,10 @@ pub struct Taken {
 /// changed, as one of them is not this worker's to settle any more, or is suppressed, has a standing that the acceptance
 /// may change, or its campaign stopped.
 ///
-/// It must be waited for to its end: given up in its midst, it may leave a transaction open.
+/// It must be waited for to its end: given up in its midst, it may leave a transaction open, which the pool does not see.
 ///
 /// # Errors
-/// [`Error::Unavailable`]: whether it was committed is not known.
+/// [`Error::Unavailable`] where there is an [`outage`](Error::outage): whether it was committed is not known.
 pub async fn settle_and_mark(
     db: &Pool,
     worker: WorkerId,
@@ -60,37 +61,36 @@ pub async fn settle_and_mark(
         counted.into(),
     ];
     let sends = match db.get_database_backend() {
-        DatabaseBackend::Postgres => on_postgres(db, values).await,
-        _ => on_sqlite(db, values).await,
+        DatabaseBackend::Postgres => on_postgres(db, values).await?,
+        _ => on_sqlite(db, values).await?,
     };
-    match sends {
-        Ok(sends) => Ok(Some(sends.into_iter().map(CampaignId).collect())),
-        Err(error) if error.outage().is_some() => Err(error),
-        // If it is the database that refuses, it will refuse the careful statements too, and be heard.
-        Err(_) => Ok(None),
-    }
+    Ok(sends.map(|sends| sends.into_iter().map(CampaignId).collect()))
 }
 
-async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Vec<i64>, Error> {
+async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
     let (sql, statements) = transaction(&Pieces::of(db));
     // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
     // where it has none left.
     values.resize(statements * values.len(), Value::BigInt(None));
     let question = sql::statement(db, &sql, values);
     let mut connection = db.writer().get_sqlite_connection_pool().acquire().await.map_err(unavailable)?;
-    let answer = asked(&question).fetch_all(&mut *connection).await;
+    let answer = query(&question).fetch_all(&mut *connection).await;
     if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
         // What the next one writes must not stand inside what this one left open.
         connection.close().await.map_err(unavailable)?;
     }
-    answer.map_err(unavailable)
+    match answer {
+        Ok(sends) => Ok(Some(sends.into_iter().flatten().collect())),
+        Err(error) if is_in_the_way(&error) => Ok(None),
+        Err(error) => refused(error),
+    }
 }
 
 /// The statements as a transaction of SQLite, and how many they are. Each is followed by a question that cannot be
 /// answered where it did not change all that it should: there the call ends, before the commit.
 fn transaction(pieces: &Pieces) -> (String, usize) {
     let Pieces { marking, noting, accepting, counting, .. } = pieces;
-    let or_end = |wanted: u8| format!("SELECT json('not ' || changes()) WHERE changes() <> ${wanted}");
+    let or_end = |wanted: u8| format!("SELECT json('not ' || changes()) WHERE changes() IS NOT ${wanted}");
     let statements = [
         "BEGIN IMMEDIATE".to_owned(),
         marking.clone(),
@@ -101,21 +101,36 @@ fn transaction(pieces: &Pieces) -> (String, usize) {
         or_end(6),
         counting.clone(),
         or_end(8),
-        "COMMIT".to_owned(),
         SENDING.to_owned(),
+        "COMMIT".to_owned(),
     ];
     (statements.join("; "), statements.len())
 }
 
-async fn on_postgres(db: &Pool, values: Vec<Value>) -> Result<Vec<i64>, Error> {
+/// Whether a question of [`transaction`] could not be answered.
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with("malformed JSON"))
+}
+
+async fn on_postgres(db: &Pool, values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
     let question = sql::statement(db, "SELECT pg_temp.settle_and_mark($1, $2, $3, $4, $5, $6, $7, $8)", values);
     let mut connection = db.writer().get_postgres_connection_pool().acquire().await.map_err(unavailable)?;
-    let mut answer = asked(&question).fetch_all(&mut *connection).await;
+    let mut answer = query(&question).fetch_all(&mut *connection).await;
     if answer.as_ref().is_err_and(is_unknown) {
-        connection.execute(AssertSqlSafe(function(&Pieces::of(db)))).await.map_err(unavailable)?;
-        answer = asked(&question).fetch_all(&mut *connection).await;
+        answer = match connection.execute(AssertSqlSafe(function(&Pieces::of(db)))).await {
+            Ok(_) => query(&question).fetch_all(&mut *connection).await,
+            Err(error) => Err(error),
+        };
     }
-    answer.map_err(unavailable)
+    // A null among them says that something is in the way.
+    answer.map_or_else(refused, |sends| Ok(sends.into_iter().collect()))
+}
+
+/// Nobody has made the function on this connection yet.
+fn is_unknown(error: &sqlx::Error) -> bool {
+    /// No function of that name, and no namespace of temporary things yet.
+    const UNKNOWN: [&str; 2] = ["42883", "3F000"];
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| UNKNOWN.contains(&&*code))
 }
 
 /// The statements as a function of the connection's own: it is a transaction by itself, and answers once that is durable.
@@ -133,15 +148,37 @@ fn function(pieces: &Pieces) -> String {
          DECLARE changed bigint;
          BEGIN
              PERFORM pg_advisory_xact_lock_shared({BOUNCES});
-             WITH taken AS MATERIALIZED (SELECT * FROM {unpacked}),
-                 marked AS ({marking} RETURNING 1), noted AS ({noting} RETURNING 1),
-                 accepted AS ({accepting} RETURNING 1), counted AS ({counting} RETURNING 1)
-             SELECT (SELECT count(*) FROM marked) + (SELECT count(*) FROM noted)
-                 + (SELECT count(*) FROM accepted) + (SELECT count(*) FROM counted) INTO changed;
-             IF changed <> 2 * $6 + $7 + $8 THEN RAISE EXCEPTION 'something is in the way'; END IF;
-             RETURN QUERY {SENDING};
+             BEGIN
+                 WITH taken AS MATERIALIZED (SELECT * FROM {unpacked}),
+                     marked AS ({marking} RETURNING 1), noted AS ({noting} RETURNING 1),
+                     accepted AS ({accepting} RETURNING 1), counted AS ({counting} RETURNING 1)
+                 SELECT (SELECT count(*) FROM marked) + (SELECT count(*) FROM noted)
+                     + (SELECT count(*) FROM accepted) + (SELECT count(*) FROM counted) INTO changed;
+                 IF changed <> 2 * $6 + $7 + $8 THEN RAISE SQLSTATE 'RB001'; END IF;
+                 RETURN QUERY {SENDING};
+             EXCEPTION WHEN SQLSTATE 'RB001' THEN RETURN NEXT NULL;
+             END;
          END $function$"
     )
+}
+
+/// What keeps the database from answering is told. Whatever else it has against the call, which may be only ours, as
+/// where no temporary functions are allowed, the statements of [`leases`](super) go without.
+fn refused<T>(error: sqlx::Error) -> Result<Option<T>, Error> {
+    static TOLD: Once = Once::new();
+    let error = unavailable(error);
+    if error.outage().is_some() {
+        return Err(error);
+    }
+    TOLD.call_once(|| {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "commits take several calls each, and sending is slower than it could be");
+    });
+    Ok(None)
+}
+
+fn unavailable(error: sqlx::Error) -> Error {
+    Error::Unavailable(DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
 /// The statements, whose parameters are those of [`settle_and_mark`].
@@ -175,25 +212,14 @@ impl Pieces {
     }
 }
 
-/// What sqlx can ask.
-fn asked<DB: Database>(statement: &Statement) -> QueryScalar<'_, DB, i64, SqlxValues>
+/// The statement as sqlx takes it from those who need one connection for several.
+fn query<DB: Database>(statement: &Statement) -> QueryScalar<'_, DB, Option<i64>, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,
-    (i64,): for<'r> FromRow<'r, DB::Row>,
+    (Option<i64>,): for<'r> FromRow<'r, DB::Row>,
 {
     let values = statement.values.clone().unwrap_or(Values(vec![]));
     sqlx::query_scalar_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
-}
-
-/// Nobody has made the function on this connection yet.
-fn is_unknown(error: &sqlx::Error) -> bool {
-    /// No function of that name, and no namespace of temporary things yet.
-    const UNKNOWN: [&str; 2] = ["42883", "3F000"];
-    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| UNKNOWN.contains(&&*code))
-}
-
-fn unavailable(error: sqlx::Error) -> Error {
-    Error::Unavailable(DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
 fn length<T>(list: &[T]) -> i64 {

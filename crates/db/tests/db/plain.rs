@@ -7,6 +7,7 @@ use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{Pool, campaigns, deliveries, standings};
 use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Scope, Standing, StateName, WorkerId};
+use sea_orm::{ConnectionTrait, DatabaseBackend};
 
 /// Seven that are leased: the first three of them marked, the others about to be.
 async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
@@ -101,5 +102,46 @@ async fn statement_by_statement_the_same_is_written() {
         }
         let contact = deliveries::get(db, &[taken[0].of.id]).await.unwrap()[0].contact;
         assert_eq!(rebound_db::outcomes::accepted(db, contact).await.unwrap(), [(taken[0].of.id, now())], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_time_nothing_is_counted_again() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, taken, next) = under_way(db).await;
+        assert!(write(db, WORKER, &taken, &next).await, "{engine}");
+        assert!(!write(db, WORKER, &taken, &next).await, "{engine}");
+
+        let day = now().date_naive();
+        let counted = statistics::by_day(db, day, day, Some(campaign.id)).await.unwrap();
+        assert_eq!(counted.iter().map(|count| count.count).sum::<i64>(), 3, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn it_goes_on_over_another_connection() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, taken, next) = under_way(db).await;
+        assert!(write(db, WORKER, &taken[..1], &[]).await, "{engine}");
+        if db.get_database_backend() == DatabaseBackend::Postgres {
+            let all_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            db.execute_unprepared(all_others).await.unwrap();
+        } else {
+            // Behind its back, the transaction that it is about to begin is there already: it can only be closed.
+            db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+            assert_eq!(settle_and_mark(db, WORKER, &taken[1..], &next, now()).await.unwrap(), None);
+        }
+
+        let mut tries = 0;
+        while settle_and_mark(db, WORKER, &taken[1..], &next, now()).await.is_err() {
+            tries += 1;
+            assert!(tries < 20, "{engine}: an end for every connection");
+        }
+
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!(counts, [(StateName::Accepted, 3), (StateName::HandingOver, 4)].into(), "{engine}");
     }
 }
