@@ -25,9 +25,10 @@ use tokio::sync::{Notify, mpsc, watch as channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Deliveries taken by one statement: for a few messages over each connection. What is taken, others have to wait for.
+/// Deliveries taken by one statement: for some messages over each connection. To take them is seven ways to the database,
+/// and what is taken, others have to wait for.
 fn batch(connections: usize) -> usize {
-    (connections * 8).clamp(64, 512)
+    (connections * 16).clamp(64, 512)
 }
 
 /// How often an idle worker looks for itself, whatever it is told.
