@@ -257,11 +257,6 @@ async fn copy(
     if rows == total { Ok(()) } else { Err(differ(&table.name)) }
 }
 
-/// An error of the driver as ours.
-fn unavailable(error: sqlx::Error) -> Error {
-    Error::Unavailable(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error.into())))
-}
-
 /// A name as it stands in a statement.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -46,6 +46,13 @@ impl Error {
     }
 }
 
+/// From where the driver is asked without SeaORM between.
+impl From<SqlxError> for Error {
+    fn from(error: SqlxError) -> Self {
+        Self::Unavailable(DbErr::Query(RuntimeErr::SqlxError(error.into())))
+    }
+}
+
 /// What keeps the database from answering, though nothing is wrong with the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {

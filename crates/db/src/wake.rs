@@ -32,15 +32,11 @@ pub async fn listen(db: &Pool, url: &str, awake: impl Fn()) -> Result<Infallible
     if db.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(std::future::pending().await);
     }
-    let mut listener = PgListener::connect(url).await.map_err(unavailable)?;
-    listener.listen(CHANNEL).await.map_err(unavailable)?;
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
     loop {
         awake();
         // It makes a broken line anew by itself, and says so with `None`.
-        listener.try_recv().await.map_err(unavailable)?;
+        listener.try_recv().await?;
     }
-}
-
-fn unavailable(error: sqlx::Error) -> Error {
-    Error::Unavailable(sea_orm::DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
 }

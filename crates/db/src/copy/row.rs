@@ -3,7 +3,7 @@
 //! Its number is the one after the last that the old database gave. Nobody writes to that one meanwhile, so it is the
 //! same number each time, no copied row has it, and the comparison knows which row to pass over.
 
-use super::{Step, unavailable};
+use super::Step;
 use crate::Error;
 use crate::jobs::{JobKind, JobState};
 use crate::sql::millis;
@@ -45,8 +45,8 @@ impl Claim {
             .bind(settings)
             .bind(actor)
             .bind(millis(now));
-        let row = taking.fetch_one(db).await.map_err(unavailable)?;
-        Ok(Self { id, number: row.try_get(0).map_err(unavailable)? })
+        let row = taking.fetch_one(db).await?;
+        Ok(Self { id, number: row.try_get(0)? })
     }
 
     /// Notes where it is; in the transaction that takes it there.
@@ -61,7 +61,7 @@ impl Claim {
         let cursor = format!("{} {table}", step.word());
         let sql = "UPDATE jobs SET cursor = $3, done = $4, updated = $5 WHERE id = $1 AND claims = $2";
         let noting = sqlx::query(sql).bind(self.id).bind(self.number).bind(cursor).bind(copied).bind(millis(now));
-        noting.execute(db).await.map_err(unavailable)?;
+        noting.execute(db).await?;
         Ok(())
     }
 
@@ -69,18 +69,18 @@ impl Claim {
     pub(super) async fn finish(&self, db: &mut PgConnection, now: DateTime<Utc>) -> Result<(), Error> {
         let sql = "UPDATE jobs SET state = $3, cursor = '', done = total, updated = $4 WHERE id = $1 AND claims = $2";
         let noting = sqlx::query(sql).bind(self.id).bind(self.number).bind(JobState::Done.code()).bind(millis(now));
-        noting.execute(db).await.map_err(unavailable)?;
+        noting.execute(db).await?;
         Ok(())
     }
 
     /// Notes why it went no further, on a connection of its own: the other may be in the middle of something.
     pub(super) async fn give_up(&self, url: &str, state: JobState, why: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        let mut db = PgConnection::connect(url).await.map_err(unavailable)?;
+        let mut db = PgConnection::connect(url).await?;
         // What was under way holds the row until the server sees that nobody is there any more.
-        sqlx::query("SET lock_timeout = '5s'").execute(&mut db).await.map_err(unavailable)?;
+        sqlx::query("SET lock_timeout = '5s'").execute(&mut db).await?;
         let sql = "UPDATE jobs SET state = $3, error = $4, updated = $5 WHERE id = $1 AND claims = $2";
         let noting = sqlx::query(sql).bind(self.id).bind(self.number).bind(state.code()).bind(why).bind(millis(now));
-        noting.execute(&mut db).await.map_err(unavailable)?;
-        db.close().await.map_err(unavailable)
+        noting.execute(&mut db).await?;
+        db.close().await.map_err(Error::from)
     }
 }

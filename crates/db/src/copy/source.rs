@@ -1,6 +1,6 @@
 //! The SQLite file: read, never written, and held so that nobody else writes.
 
-use super::{Kind, Table, quoted, unavailable};
+use super::{Kind, Table, quoted};
 use crate::{Error, workers};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use rebound_domain::WorkerId;
@@ -66,11 +66,11 @@ fn add(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
 impl Source {
     pub(super) async fn open(file: &Path) -> Result<Self, Error> {
         let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(2));
-        let mut lock = options.clone().connect().await.map_err(unavailable)?;
+        let mut lock = options.clone().connect().await?;
         let held = sqlx::query("BEGIN IMMEDIATE").execute(&mut lock).await;
         held.map_err(|_| Error::Refused("somebody writes to the old database: stop Rebound first".to_owned()))?;
         let reading = options.read_only(true).row_buffer_size(2000);
-        let mut source = Self { reader: reading.connect().await.map_err(unavailable)?, lock };
+        let mut source = Self { reader: reading.connect().await?, lock };
         source.refuse_old().await?;
         source.refuse_busy(file).await?;
         Ok(source)
@@ -86,7 +86,7 @@ impl Source {
     }
 
     async fn refuse_busy(&mut self, file: &Path) -> Result<(), Error> {
-        let rows = sqlx::query("SELECT id FROM workers").fetch_all(&mut self.reader).await.map_err(unavailable)?;
+        let rows = sqlx::query("SELECT id FROM workers").fetch_all(&mut self.reader).await?;
         let ids = rows.iter().filter_map(|row| row.try_get::<i64, _>(0).ok());
         match ids.map(WorkerId).find(|id| !workers::is_file_lock_free(file, *id)) {
             Some(_) => Err(Error::Refused("Rebound runs on the old database: stop it first".to_owned())),
@@ -124,21 +124,21 @@ impl Source {
     }
 
     async fn names(&mut self, sql: String) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.reader).await.map_err(unavailable)?;
-        rows.iter().map(|row| row.try_get(0).map_err(unavailable)).collect()
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.reader).await?;
+        rows.iter().map(|row| row.try_get(0).map_err(Error::from)).collect()
     }
 
     pub(super) async fn count(&mut self, table: &str) -> Result<i64, Error> {
         let sql = format!("SELECT count(*) FROM {}", quoted(table));
-        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut self.reader).await.map_err(unavailable)?;
-        row.try_get(0).map_err(unavailable)
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut self.reader).await?;
+        row.try_get(0).map_err(Error::from)
     }
 
     /// The last number that a table gave to a row, also where the row is gone: it is never given again.
     pub(super) async fn last_number(&mut self, table: &str) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = $1";
-        let row = sqlx::query(sql).bind(table).fetch_optional(&mut self.reader).await.map_err(unavailable)?;
-        row.map(|row| row.try_get(0).map_err(unavailable)).transpose()
+        let row = sqlx::query(sql).bind(table).fetch_optional(&mut self.reader).await?;
+        row.map(|row| row.try_get(0).map_err(Error::from)).transpose()
     }
 
     /// The rows after the one with number `after`.
@@ -154,14 +154,14 @@ impl Source {
         let key: Vec<String> = table.key.iter().map(|name| format!("{} NULLS FIRST", quoted(name))).collect();
         let sql = format!("SELECT {} FROM {} ORDER BY {}", line(table), quoted(&table.name), key.join(", "));
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut self.reader);
-        rows.map_err(unavailable).and_then(async |row| row.try_get(0).map_err(unavailable)).boxed()
+        rows.map_err(Error::from).and_then(async |row| row.try_get(0).map_err(Error::from)).boxed()
     }
 
     /// Lets others write again. The one that could write closes first: so nothing is folded into the file.
     pub(super) async fn close(mut self) -> Result<(), Error> {
-        sqlx::query("ROLLBACK").execute(&mut self.lock).await.map_err(unavailable)?;
-        self.lock.close().await.map_err(unavailable)?;
-        self.reader.close().await.map_err(unavailable)
+        sqlx::query("ROLLBACK").execute(&mut self.lock).await?;
+        self.lock.close().await?;
+        self.reader.close().await.map_err(Error::from)
     }
 }
 
@@ -170,9 +170,9 @@ impl Parcels<'_> {
         let mut parcel = Parcel { lines: Vec::new(), rows: 0, last: 0 };
         while parcel.rows < ROWS && parcel.lines.len() < BYTES {
             let Some(row) = self.rows.next().await else { break };
-            let row = row.map_err(unavailable)?;
-            let line: &[u8] = row.try_get(1).map_err(unavailable)?;
-            parcel.last = row.try_get(0).map_err(unavailable)?;
+            let row = row?;
+            let line: &[u8] = row.try_get(1)?;
+            parcel.last = row.try_get(0)?;
             if line.contains(&0) {
                 let words = format!("row {} of {} has a NUL, which PostgreSQL cannot keep", parcel.last, self.table);
                 return Err(Error::Refused(words));

@@ -2,7 +2,7 @@
 
 use super::row::{self, Claim};
 use super::source::Parcel;
-use super::{Column, Kind, Step, Table, quoted, unavailable};
+use super::{Column, Kind, Step, Table, quoted};
 use crate::Error;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
@@ -22,7 +22,7 @@ pub(super) struct Target {
 impl Target {
     /// Opens the database at `url` for what has `digest`, and brings an empty one to our form.
     pub(super) async fn open(url: &str, digest: &str) -> Result<Self, Error> {
-        let mut target = Self { db: PgConnection::connect(url).await.map_err(unavailable)?, copied: 0 };
+        let mut target = Self { db: PgConnection::connect(url).await?, copied: 0 };
         // What is not flushed when the server dies is copied again: its cursor is not flushed either.
         target.run("SET synchronous_commit = off; SET bytea_output = 'hex'; SET client_min_messages = warning").await?;
         target.begin(digest).await?;
@@ -78,8 +78,8 @@ impl Target {
         now: DateTime<Utc>,
     ) -> Result<Claim, Error> {
         let sql = "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM moving";
-        let row = sqlx::query(sql).fetch_one(&mut self.db).await.map_err(unavailable)?;
-        self.copied = row.try_get(0).map_err(unavailable)?;
+        let row = sqlx::query(sql).fetch_one(&mut self.db).await?;
+        self.copied = row.try_get(0)?;
         Claim::take(&mut self.db, number, (self.copied, total), (file, actor), now).await
     }
 
@@ -108,7 +108,7 @@ impl Target {
         let sql = "SELECT column_name::text, data_type::text, is_identity::text FROM information_schema.columns
             WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER'
             ORDER BY ordinal_position";
-        let rows = sqlx::query(sql).bind(&name).fetch_all(&mut self.db).await.map_err(unavailable)?;
+        let rows = sqlx::query(sql).bind(&name).fetch_all(&mut self.db).await?;
         let (mut columns, mut counts_up) = (Vec::new(), None);
         for row in &rows {
             let column: String = cell(row, 0)?;
@@ -120,7 +120,7 @@ impl Target {
         let sql = "SELECT a.attname::text FROM pg_index i
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
             WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY array_position(i.indkey::int[], a.attnum::int)";
-        let rows = sqlx::query(sql).bind(quoted(&name)).fetch_all(&mut self.db).await.map_err(unavailable)?;
+        let rows = sqlx::query(sql).bind(quoted(&name)).fetch_all(&mut self.db).await?;
         let mut key = rows.iter().map(|row| cell(row, 0)).collect::<Result<Vec<_>, _>>()?;
         if key.is_empty() {
             key = columns.iter().map(|column| column.name.clone()).collect();
@@ -132,8 +132,8 @@ impl Target {
     pub(super) async fn cursor(&mut self, table: &str) -> Result<(i64, i64), Error> {
         let sql = "SELECT cursor, rows FROM moving WHERE name = $1";
         let row = sqlx::query(sql).bind(format!("table {table}")).fetch_optional(&mut self.db).await;
-        match row.map_err(unavailable)? {
-            Some(row) => Ok((row.try_get(0).map_err(unavailable)?, row.try_get(1).map_err(unavailable)?)),
+        match row? {
+            Some(row) => Ok((row.try_get(0)?, row.try_get(1)?)),
             None => Ok((i64::MIN, 0)),
         }
     }
@@ -149,17 +149,17 @@ impl Target {
     ) -> Result<(), Error> {
         let columns: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
         let sql = format!("COPY {} ({}) FROM STDIN", quoted(&table.name), columns.join(", "));
-        let mut tx = self.db.begin().await.map_err(unavailable)?;
-        let mut copy = tx.copy_in_raw(&sql).await.map_err(unavailable)?;
-        copy.send(parcel.lines.as_slice()).await.map_err(unavailable)?;
-        copy.finish().await.map_err(unavailable)?;
+        let mut tx = self.db.begin().await?;
+        let mut copy = tx.copy_in_raw(&sql).await?;
+        copy.send(parcel.lines.as_slice()).await?;
+        copy.finish().await?;
         let sql = "INSERT INTO moving VALUES ($1, $2, $3)
             ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows";
         let noted = sqlx::query(sql).bind(format!("table {}", table.name)).bind(cursor).bind(rows);
-        noted.execute(&mut *tx).await.map_err(unavailable)?;
+        noted.execute(&mut *tx).await?;
         let copied = self.copied + parcel.rows;
         claim.advance(&mut tx, Step::Copying, &table.name, copied, now).await?;
-        tx.commit().await.map_err(unavailable)?;
+        tx.commit().await?;
         self.copied = copied;
         Ok(())
     }
@@ -175,8 +175,8 @@ impl Target {
         let (name, columns, key) = (quoted(&table.name), columns.join(", "), key.join(", "));
         let others = if table.name == row::TABLE { format!("WHERE id <> {}", claim.id) } else { String::new() };
         let sql = format!("COPY (SELECT {columns} FROM {name} {others} ORDER BY {key}) TO STDOUT");
-        let pieces = self.db.copy_out_raw(&sql).await.map_err(unavailable)?;
-        Ok(pieces.map_err(unavailable).map_ok(|piece| piece.to_vec()).boxed())
+        let pieces = self.db.copy_out_raw(&sql).await?;
+        Ok(pieces.map_err(Error::from).map_ok(|piece| piece.to_vec()).boxed())
     }
 
     /// The next row of a table gets a number that none had before.
@@ -184,7 +184,7 @@ impl Target {
         let (Some(column), Some(last)) = (&table.counts_up, last) else { return Ok(()) };
         let sql = "SELECT setval(pg_get_serial_sequence($1, $2), $3)";
         let set = sqlx::query(sql).bind(quoted(&table.name)).bind(column).bind(last.max(1));
-        set.execute(&mut self.db).await.map_err(unavailable)?;
+        set.execute(&mut self.db).await?;
         Ok(())
     }
 
@@ -192,32 +192,32 @@ impl Target {
     pub(super) async fn open_for_use(mut self, claim: &Claim, now: DateTime<Utc>) -> Result<(), Error> {
         // This one is flushed, and with it all before.
         self.run("SET synchronous_commit = on").await?;
-        let mut tx = self.db.begin().await.map_err(unavailable)?;
+        let mut tx = self.db.begin().await?;
         claim.finish(&mut tx, now).await?;
-        sqlx::raw_sql("DROP TABLE moving").execute(&mut *tx).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)?;
+        sqlx::raw_sql("DROP TABLE moving").execute(&mut *tx).await?;
+        tx.commit().await?;
         self.run("ANALYZE").await?;
-        self.db.close().await.map_err(unavailable)
+        self.db.close().await.map_err(Error::from)
     }
 
     async fn run(&mut self, sql: &str) -> Result<(), Error> {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.db).await.map_err(unavailable)?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.db).await?;
         Ok(())
     }
 
     async fn names(&mut self, sql: &'static str) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(sql).fetch_all(&mut self.db).await.map_err(unavailable)?;
+        let rows = sqlx::query(sql).fetch_all(&mut self.db).await?;
         rows.iter().map(|row| cell(row, 0)).collect()
     }
 
     async fn value(&mut self, sql: &'static str, of: i64) -> Result<bool, Error> {
-        let row = sqlx::query(sql).bind(of).fetch_one(&mut self.db).await.map_err(unavailable)?;
-        row.try_get(0).map_err(unavailable)
+        let row = sqlx::query(sql).bind(of).fetch_one(&mut self.db).await?;
+        row.try_get(0).map_err(Error::from)
     }
 }
 
 fn cell(row: &PgRow, column: usize) -> Result<String, Error> {
-    row.try_get(column).map_err(unavailable)
+    row.try_get(column).map_err(Error::from)
 }
 
 /// Texts in the order of their bytes, as in SQLite.

@@ -13,7 +13,7 @@ use crate::statistics::{self, Count, Kind};
 use crate::{Error, Pool};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, CampaignId, WorkerId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, RuntimeErr, Statement, Value, Values};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
 use sqlx::error::DatabaseError;
 use sqlx::query::QueryScalar;
@@ -73,11 +73,11 @@ async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Option<Vec<i64>>
     // where it has none left.
     values.resize(statements * values.len(), Value::BigInt(None));
     let question = sql::statement(db, &sql, values);
-    let mut connection = db.writer().get_sqlite_connection_pool().acquire().await.map_err(unavailable)?;
+    let mut connection = db.writer().get_sqlite_connection_pool().acquire().await?;
     let answer = query(&question).fetch_all(&mut *connection).await;
     if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
         // What the next one writes must not stand inside what this one left open.
-        connection.close().await.map_err(unavailable)?;
+        connection.close().await?;
     }
     match answer {
         Ok(sends) => Ok(Some(sends.into_iter().flatten().collect())),
@@ -114,7 +114,7 @@ fn is_in_the_way(error: &sqlx::Error) -> bool {
 
 async fn on_postgres(db: &Pool, values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
     let question = sql::statement(db, "SELECT pg_temp.settle_and_mark($1, $2, $3, $4, $5, $6, $7, $8)", values);
-    let mut connection = db.writer().get_postgres_connection_pool().acquire().await.map_err(unavailable)?;
+    let mut connection = db.writer().get_postgres_connection_pool().acquire().await?;
     let mut answer = query(&question).fetch_all(&mut *connection).await;
     if answer.as_ref().is_err_and(is_unknown) {
         answer = match connection.execute(AssertSqlSafe(function(&Pieces::of(db)))).await {
@@ -166,7 +166,7 @@ fn function(pieces: &Pieces) -> String {
 /// where no temporary functions are allowed, the statements of [`leases`](super) go without.
 fn refused<T>(error: sqlx::Error) -> Result<Option<T>, Error> {
     static TOLD: Once = Once::new();
-    let error = unavailable(error);
+    let error = Error::from(error);
     if error.outage().is_some() {
         return Err(error);
     }
@@ -175,10 +175,6 @@ fn refused<T>(error: sqlx::Error) -> Result<Option<T>, Error> {
         tracing::warn!(error, "commits take several calls each, and sending is slower than it could be");
     });
     Ok(None)
-}
-
-fn unavailable(error: sqlx::Error) -> Error {
-    Error::Unavailable(DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
 /// The statements, whose parameters are those of [`settle_and_mark`].
