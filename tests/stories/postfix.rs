@@ -86,6 +86,12 @@ impl Setup {
             .set("max_use", "1")
     }
 
+    /// Tries after some seconds what it could not pass on. Not after one: what is still locked by the process that tried
+    /// it is put off for minutes.
+    pub(crate) fn tries_again_soon(self) -> Self {
+        self.set("queue_run_delay", "1s").set("minimal_backoff_time", "3s").set("maximal_backoff_time", "4s")
+    }
+
     /// Listens, with settings that hold for this listener alone.
     pub(crate) fn listen(mut self, address: SocketAddr, settings: &[&str]) -> Self {
         let settings: String = settings.iter().map(|setting| format!(" -o {{ {setting} }}")).collect();

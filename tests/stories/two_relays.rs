@@ -91,9 +91,7 @@ impl Town {
         for name in ["post1.fernhill.test", "post2.fernhill.test"] {
             let address = free_port();
             let relay = Setup::new(world.folder(), name)
-                .set("queue_run_delay", "1s")
-                .set("minimal_backoff_time", "1s")
-                .set("maximal_backoff_time", "2s")
+                .tries_again_soon()
                 .route("bounce.fernhill.test", "smtp", world.bounces)
                 .route("sandbox.test", "smtp", world.sandbox.address())
                 .route("late.test", "smtp", late)
