@@ -1,7 +1,7 @@
 //! What a group commit writes in one call is what it writes statement by statement, on both engines.
 
 use crate::deliveries::{OTHER, WORKER, launched, now, plan, suppress};
-use crate::engines;
+use crate::{engines, postgres};
 use rebound_db::leases::plain::{Taken, settle_and_mark};
 use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
@@ -144,4 +144,29 @@ async fn it_goes_on_over_another_connection() {
         let counts = deliveries::counts(db, campaign.id).await.unwrap();
         assert_eq!(counts, [(StateName::Accepted, 3), (StateName::HandingOver, 4)].into(), "{engine}");
     }
+}
+
+#[tokio::test]
+async fn where_the_server_allows_no_temporary_functions_nothing_is_written_and_the_statements_go_on() {
+    let server = postgres::Server::start();
+    rebound_db::migrate(&rebound_db::connect(&server.url()).await.unwrap()).await.unwrap();
+    for sql in [
+        "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC",
+        "CREATE ROLE guest LOGIN",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest",
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest",
+    ] {
+        server.run(sql);
+    }
+    let db = rebound_db::connect(&server.url().replace("rebound@", "guest@")).await.unwrap();
+    let (campaign, taken, next) = under_way(&db).await;
+    for _ in 0..2 {
+        assert!(!write(&db, WORKER, &taken, &next).await);
+    }
+    let counts = deliveries::counts(&db, campaign.id).await.unwrap();
+    assert_eq!(counts, [(StateName::HandingOver, 3), (StateName::Leased, 4)].into());
+
+    assert_eq!(leases::mark(&db, WORKER, &next, now()).await.unwrap().len(), 4);
+    let tries: Vec<Try> = taken.into_iter().map(|taken| taken.of).collect();
+    assert_eq!(leases::accept(&db, WORKER, &tries).await.unwrap().len(), 3);
 }
