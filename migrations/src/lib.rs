@@ -34,6 +34,7 @@ mod m20261126_000033_active;
 mod m20261126_000034_rates;
 mod m20261126_000036_routes;
 mod m20261126_000040_queue;
+mod m20261127_000041_workers;
 
 use sea_orm_migration::prelude::*;
 
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000034_rates::Migration),
             Box::new(m20261126_000036_routes::Migration),
             Box::new(m20261126_000040_queue::Migration),
+            Box::new(m20261127_000041_workers::Migration),
         ]
     }
 }

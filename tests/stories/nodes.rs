@@ -8,6 +8,7 @@ mod history;
 mod link;
 mod node;
 mod rate;
+mod relays;
 
 use crate::engine::Engine;
 use crate::storm::chance::Chance;

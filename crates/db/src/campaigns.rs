@@ -6,7 +6,7 @@ pub use plan::{CHUNK, is_ours_to_plan, plan};
 
 use crate::entity::campaigns::{ActiveModel, Column, Entity, Model};
 use crate::sql::{all as rows_of, execute, millis, number, time};
-use crate::{Connection, Error};
+use crate::{Connection, Error, workers};
 use chrono::{DateTime, Utc};
 use rebound_domain::{Campaign, CampaignId, CampaignState, DoubtPolicy, Draft, ListId, Resend};
 use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, SqlErr};
@@ -222,15 +222,19 @@ pub async fn set_state(
     Ok(execute(db, sql, values).await? == 1)
 }
 
-/// Lets every campaign that sends wait until the relay answers again; those that wait for it already say why they do
-/// now.
+/// Lets every campaign that sends wait until the relay answers again, unless a worker can send; those that wait for it
+/// already say why they do now.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn wait_for_relay(db: &impl Connection, reason: &str) -> Result<u64, Error> {
-    let sql = "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE
-        WHERE state IN (2, 3) OR (state = 4 AND waits_for_relay AND (reason IS NULL OR reason <> $1))";
-    execute(db, sql, [reason.into()]).await
+    let sql = format!(
+        "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE
+         WHERE (state IN (2, 3) OR (state = 4 AND waits_for_relay AND (reason IS NULL OR reason <> $1)))
+             AND NOT EXISTS ({})",
+        workers::able(db)
+    );
+    execute(db, &sql, [reason.into()]).await
 }
 
 /// Whether a campaign waits for the relay.

@@ -149,6 +149,21 @@ pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<bool
     Ok(renewed > 0)
 }
 
+/// Notes whether a worker can send: campaigns wait where nobody can.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn note(db: &impl Connection, id: WorkerId, can_send: bool) -> Result<(), Error> {
+    let sql = "UPDATE workers SET can_send = $2 WHERE id = $1";
+    execute(db, sql, [id.0.into(), can_send.into()]).await?;
+    Ok(())
+}
+
+/// The workers that can send, and are there as far as is known.
+pub(crate) fn able(db: &impl ConnectionTrait) -> String {
+    format!("SELECT 1 FROM workers WHERE can_send AND until >= {}", clock(db))
+}
+
 /// Whether a worker is signed on still, and stays so until `tx` ends: one that was taken for dead must not claim.
 ///
 /// # Errors

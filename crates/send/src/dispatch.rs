@@ -41,6 +41,8 @@ pub(crate) struct Dispatch<'a> {
     minded: Option<Instant>,
     /// What was told last of each outlet: why nothing goes by it, or that it is well.
     told: HashMap<ServerId, Option<String>>,
+    /// Whether others were told that it can send.
+    can_send: bool,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
     /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
@@ -61,6 +63,7 @@ impl<'a> Dispatch<'a> {
             signing: Edition::default(),
             unopened: None,
             told: HashMap::new(),
+            can_send: false,
             looked: None,
             minded: None,
             is_unsure: false,
@@ -118,19 +121,22 @@ impl<'a> Dispatch<'a> {
         Ok(())
     }
 
-    /// While no way is open campaigns wait and say so; when one is again they go on. A pause of seconds is not worth a
-    /// word. Campaigns that wait for a person are left alone.
+    /// While no way is open to any worker campaigns wait and say so; when one is again they go on. A pause of seconds is
+    /// not worth a word. Campaigns that wait for a person are left alone.
     async fn mind_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        let db = &self.worker.db;
-        match self.outlets.closed(now) {
-            Some(Closed::Full(_, until)) if until - now < WORTH_A_WORD => {}
-            Some(closed) => {
-                campaigns::wait_for_relay(db, &closed.words()).await?;
-            }
-            None if campaigns::any_waits_for_relay(db).await? => {
-                campaigns::relay_is_back(db).await?;
-            }
-            None => {}
+        let closed = match self.outlets.closed(now) {
+            Some(Closed::Full(_, until)) if until - now < WORTH_A_WORD => return Ok(()),
+            closed => closed,
+        };
+        let (db, can_send) = (&self.worker.db, closed.is_none());
+        if self.can_send != can_send {
+            workers::note(db, self.id, can_send).await?;
+            self.can_send = can_send;
+        }
+        if let Some(closed) = closed {
+            campaigns::wait_for_relay(db, &closed.words()).await?;
+        } else if campaigns::any_waits_for_relay(db).await? {
+            campaigns::relay_is_back(db).await?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ pub(super) struct Node {
     pub(super) link: Link,
     kind: Kind,
     folder: TempDir,
+    relay: SocketAddr,
     /// Its own.
     hosts: Option<Sandbox>,
     worker: Child,
@@ -35,8 +36,8 @@ impl Node {
     pub(super) async fn start(world: &World, number: usize, hosts: Settings, kind: Kind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let truth = Some(folder.path().join("truth.jsonl"));
-        let hosts = Sandbox::start(Settings { truth, ..hosts }).await.unwrap();
-        let relay = hosts.address();
+        let relay = program::free_port();
+        let hosts = Sandbox::start(Settings { truth, listen: relay, ..hosts }).await.unwrap();
         Self::of(world, number, (folder, relay, Some(hosts)), kind)
     }
 
@@ -64,7 +65,7 @@ impl Node {
         );
         std::fs::write(folder.path().join("rebound.toml"), text).unwrap();
         let worker = work(&folder, kind);
-        Self { number, link, kind, folder, hosts, worker, read: 0 }
+        Self { number, link, kind, folder, relay, hosts, worker, read: 0 }
     }
 
     /// Ends the worker at once.
@@ -93,6 +94,16 @@ impl Node {
     pub(super) async fn come_back(&mut self) {
         self.link.set(State::Open);
         program::signal(&self.worker, "-CONT").await;
+    }
+
+    /// Nobody answers it any more.
+    pub(super) fn lose_hosts(&mut self) {
+        self.hosts = None;
+    }
+
+    /// Its hosts answer again.
+    pub(super) async fn find_hosts(&mut self, hosts: Settings) {
+        self.hosts = Some(Sandbox::start(Settings { listen: self.relay, ..hosts }).await.unwrap());
     }
 
     /// What its worker noted.

@@ -10,6 +10,7 @@ pub struct Model {
     pub name: String,
     pub started: i64,
     pub until: i64,
+    pub can_send: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
