@@ -222,19 +222,19 @@ pub async fn set_state(
     Ok(execute(db, sql, values).await? == 1)
 }
 
-/// Lets every campaign that sends wait until the relay answers again, unless a worker can send; those that wait for it
-/// already say why they do now.
+/// Lets every campaign that sends wait until the relay answers again, unless a worker can send. Where the reason is news,
+/// those that wait for it already give it too.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn wait_for_relay(db: &impl Connection, reason: &str) -> Result<u64, Error> {
+pub async fn wait_for_relay(db: &impl Connection, reason: &str, is_news: bool) -> Result<u64, Error> {
     let sql = format!(
         "UPDATE campaigns SET state = 4, reason = $1, waits_for_relay = TRUE
-         WHERE (state IN (2, 3) OR (state = 4 AND waits_for_relay AND (reason IS NULL OR reason <> $1)))
+         WHERE (state IN (2, 3) OR (state = 4 AND waits_for_relay AND $2 AND (reason IS NULL OR reason <> $1)))
              AND NOT EXISTS ({})",
         workers::able(db)
     );
-    execute(db, &sql, [reason.into()]).await
+    execute(db, &sql, [reason.into(), is_news.into()]).await
 }
 
 /// Whether a campaign waits for the relay.
@@ -246,14 +246,17 @@ pub async fn any_waits_for_relay(db: &impl Connection) -> Result<bool, Error> {
     Ok(number(db, sql, []).await? > 0)
 }
 
-/// Lets the campaigns go on that waited for the relay, and only those.
+/// Lets the campaigns go on that waited for the relay, and only those, as a worker can send.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn relay_is_back(db: &impl Connection) -> Result<u64, Error> {
-    let sql = "UPDATE campaigns SET state = 2, reason = NULL, waits_for_relay = FALSE
-        WHERE state = 4 AND waits_for_relay";
-    execute(db, sql, []).await
+    let sql = format!(
+        "UPDATE campaigns SET state = 2, reason = NULL, waits_for_relay = FALSE
+         WHERE state = 4 AND waits_for_relay AND EXISTS ({})",
+        workers::able(db)
+    );
+    execute(db, &sql, []).await
 }
 
 /// Lets a campaign wait until a person has looked at an incident; `false` when it was not sending.

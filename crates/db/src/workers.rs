@@ -149,12 +149,12 @@ pub async fn heartbeat(db: &impl Connection, presence: &Presence) -> Result<bool
     Ok(renewed > 0)
 }
 
-/// Notes whether a worker can send: campaigns wait where nobody can.
+/// Notes whether a worker can send: campaigns wait while nobody can.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn note(db: &impl Connection, id: WorkerId, can_send: bool) -> Result<(), Error> {
-    let sql = "UPDATE workers SET can_send = $2 WHERE id = $1";
+pub async fn note_can_send(db: &impl Connection, id: WorkerId, can_send: bool) -> Result<(), Error> {
+    let sql = "UPDATE workers SET can_send = $2 WHERE id = $1 AND can_send <> $2";
     execute(db, sql, [id.0.into(), can_send.into()]).await?;
     Ok(())
 }

@@ -139,7 +139,7 @@ async fn rest(parts: &Parts, supply: &Supply) {
         let states = [CampaignState::Planning, CampaignState::Sending];
         let sends = !campaigns::in_states(&parts.db, &states).await?.is_empty();
         if sends || campaigns::any_waits_for_relay(&parts.db).await? {
-            campaigns::wait_for_relay(&parts.db, why).await?;
+            campaigns::wait_for_relay(&parts.db, why, true).await?;
         }
         Ok::<_, rebound_db::Error>(())
     };

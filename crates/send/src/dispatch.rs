@@ -41,8 +41,8 @@ pub(crate) struct Dispatch<'a> {
     minded: Option<Instant>,
     /// What was told last of each outlet: why nothing goes by it, or that it is well.
     told: HashMap<ServerId, Option<String>>,
-    /// Whether others were told that it can send.
-    can_send: bool,
+    /// Why it cannot send, as campaigns were told last.
+    reason: Option<String>,
     /// How late it was when last looked; nothing before the first look.
     looked: Option<DateTime<Utc>>,
     /// Whether it may have taken what it does not know of: an answer that was lost leaves open whether it was done.
@@ -63,7 +63,7 @@ impl<'a> Dispatch<'a> {
             signing: Edition::default(),
             unopened: None,
             told: HashMap::new(),
-            can_send: false,
+            reason: None,
             looked: None,
             minded: None,
             is_unsure: false,
@@ -128,16 +128,14 @@ impl<'a> Dispatch<'a> {
             Some(Closed::Full(_, until)) if until - now < WORTH_A_WORD => return Ok(()),
             closed => closed,
         };
-        let (db, can_send) = (&self.worker.db, closed.is_none());
-        if self.can_send != can_send {
-            workers::note(db, self.id, can_send).await?;
-            self.can_send = can_send;
-        }
-        if let Some(closed) = closed {
-            campaigns::wait_for_relay(db, &closed.words()).await?;
+        let (db, reason) = (&self.worker.db, closed.map(|closed| closed.words()));
+        workers::note_can_send(db, self.id, reason.is_none()).await?;
+        if let Some(reason) = &reason {
+            campaigns::wait_for_relay(db, reason, self.reason.as_ref() != Some(reason)).await?;
         } else if campaigns::any_waits_for_relay(db).await? {
             campaigns::relay_is_back(db).await?;
         }
+        self.reason = reason;
         Ok(())
     }
 
@@ -148,6 +146,12 @@ impl<'a> Dispatch<'a> {
             // One that is not down and that nobody has used yet may be well or not.
             let is_known = fault.is_some() || told.is_some() || outlet.is_used();
             if is_known && told != Some(&fault) {
+                let server = &outlet.name;
+                match &fault {
+                    Some(why) => tracing::warn!(server, why, "no mail goes by this server"),
+                    None if told.is_some() => tracing::info!(server, "mail goes by this server again"),
+                    None => {}
+                }
                 servers::note_test(&self.worker.db, outlet.id, fault.as_deref(), now).await?;
                 self.told.insert(outlet.id, fault);
             }
