@@ -26,7 +26,7 @@ const NODES: usize = 4;
 const SECONDS: u64 = 30;
 
 /// Who gets a letter in one campaign; fewer where it goes on for seconds.
-const PEOPLE: (u64, u64) = (30_000, 5_000);
+const PEOPLE: (u64, u64) = (300_000, 5_000);
 
 /// Longer than a lease, in milliseconds: whoever is away for so long is taken for dead.
 const LONG: (u64, u64) = (16_500, 22_000);

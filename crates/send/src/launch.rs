@@ -19,6 +19,9 @@ pub enum LaunchError {
     /// Something must be mended first.
     #[error("{}", .0.iter().map(Finding::words).collect::<Vec<_>>().join("\n"))]
     Findings(Vec<Finding>),
+    /// Somebody wrote on it while it was checked.
+    #[error("it was changed while it was checked; look at it again, and launch it as it is now")]
+    Changed,
     /// The time for it has passed already.
     #[error("that time is over; choose one that is to come")]
     Past,
@@ -48,6 +51,7 @@ pub async fn launch(
     campaigns::expect(&tx, id, people).await?;
     campaigns::schedule(&tx, id, None).await?;
     follow(&tx, &campaign, CampaignAct::Launch, None, actor, now).await?;
+    must_be_as_checked(&tx, &campaign).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -73,6 +77,7 @@ pub async fn schedule(
     let tx = db.begin().await?;
     campaigns::schedule(&tx, id, Some(at)).await?;
     follow(&tx, &campaign, CampaignAct::Schedule, None, actor, now).await?;
+    must_be_as_checked(&tx, &campaign).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -131,6 +136,12 @@ async fn ready(db: &Pool, campaign: &Campaign, sender: &Sender, now: DateTime<Ut
         return Ok(preflight.people);
     }
     Err(LaunchError::Findings(preflight.findings.into_iter().filter(Finding::stops).collect()))
+}
+
+/// Refuses what is written otherwise than when it was read. Nobody writes on it any more, as `tx` has moved it on.
+async fn must_be_as_checked(tx: &Transaction, checked: &Campaign) -> Result<(), LaunchError> {
+    let now = campaigns::get(tx, checked.id).await?.ok_or(LaunchError::Unknown)?;
+    if now.draft == checked.draft { Ok(()) } else { Err(LaunchError::Changed) }
 }
 
 /// Stops a campaign for now.
@@ -218,4 +229,41 @@ async fn follow(
         wake::call(tx).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rebound_db::lists;
+    use rebound_domain::{DoubtPolicy, Draft, Fields};
+
+    #[tokio::test]
+    async fn what_was_changed_while_it_was_checked_does_not_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, now) = (rebound_db::temporary(folder.path()).await.unwrap(), Utc::now());
+        let draft = Draft {
+            name: "Spring".into(),
+            list: lists::ensure(&db, "Newsletter", now).await.unwrap().id,
+            from_name: "Fernhill".into(),
+            from: "news@fernhill.test".parse().unwrap(),
+            reply_to: None,
+            subject: "Spring".into(),
+            html: "<p>Hello</p>".into(),
+            text: String::new(),
+            postal_address: "1 Garden Row".into(),
+            defaults: Fields::default(),
+            doubt: DoubtPolicy::Resend,
+        };
+        let id = campaigns::create(&db, &draft, now).await.unwrap();
+        let checked = campaigns::get(&db, id).await.unwrap().unwrap();
+        let order = async || {
+            let tx = db.begin().await.unwrap();
+            follow(&tx, &checked, CampaignAct::Launch, None, "ines", now).await?;
+            must_be_as_checked(&tx, &checked).await
+        };
+        order().await.unwrap();
+        let without = Draft { postal_address: String::new(), ..draft };
+        assert!(campaigns::update(&db, id, &without).await.unwrap());
+        assert!(matches!(order().await, Err(LaunchError::Changed)));
+    }
 }

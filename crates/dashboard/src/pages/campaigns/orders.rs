@@ -125,7 +125,7 @@ impl From<LaunchError> for PageError {
                 let words: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
                 Self::NotNow(words.join(" ").trim_end_matches('.').to_owned())
             }
-            LaunchError::Past => Self::NotNow(error.to_string()),
+            LaunchError::Changed | LaunchError::Past => Self::NotNow(error.to_string()),
             LaunchError::Database(error) => error.into(),
         }
     }
