@@ -86,6 +86,8 @@ checks! {
     Complaints, "complaints", To, Warns, Mend::Bounces, "Gmail, Yahoo", "Gmail wants fewer than 0.10 % complaints and never 0.30 %; above it, mail goes to spam or is refused.";
 
     MailboxProvider, "mailbox_provider", From, Stops, Mend::Edit("from"), "Gmail, Yahoo", "Such a provider lets only its own servers send in its name, and receivers refuse the rest by DMARC.";
+    FromBeyondAscii, "from_beyond_ascii", From, Stops, Mend::Edit("from"), "RFC 6531", "Headers with such an address need SMTPUTF8 at every host on the way; most refuse or spoil the letter, whoever it is for.";
+    ReplyToBeyondAscii, "reply_to_beyond_ascii", From, Stops, Mend::Edit("reply_to"), "RFC 6531", "Headers with such an address need SMTPUTF8 at every host on the way; most refuse or spoil the letter, whoever it is for.";
     FromDomainMissing, "from_domain_missing", From, Stops, Mend::Edit("from"), "Gmail, Microsoft, RFC 5321", "Receivers refuse mail from a domain that does not exist.";
     FromDeaf, "from_deaf", From, Warns, Mend::Edit("from"), "Microsoft", "The sender's address must be able to receive mail.";
     ReplyToDeaf, "reply_to_deaf", From, Warns, Mend::Edit("reply_to"), "Microsoft", "The address for answers must be able to receive mail.";

@@ -1,7 +1,7 @@
 //! What the draft says of itself: its subject, its address, and whom it is from.
 
 use super::{Check, Finding, Preflight};
-use rebound_domain::Draft;
+use rebound_domain::{Draft, EmailAddress};
 
 /// Longer subjects are cut off in lists of mail.
 const LONG_SUBJECT: usize = 78;
@@ -42,6 +42,10 @@ pub(super) fn draft(draft: &Draft, preflight: &mut Preflight) {
         let remedy = "Say where you can be found; it stands at the foot of every message.";
         findings.push(Finding::new(Check::AddressMissing, "The postal address is missing.", remedy));
     }
+    let addresses = [(Check::FromBeyondAscii, Some(&draft.from)), (Check::ReplyToBeyondAscii, draft.reply_to.as_ref())];
+    for (check, address) in addresses {
+        findings.extend(address.and_then(|address| beyond_ascii(check, address)));
+    }
     let domain = draft.from.domain();
     if is_mailbox_provider(domain) {
         let what = format!("The sender’s address is at {domain}, which allows no other server to send in its name.");
@@ -49,6 +53,11 @@ pub(super) fn draft(draft: &Draft, preflight: &mut Preflight) {
     } else {
         preflight.passed.push("sender’s address");
     }
+}
+
+fn beyond_ascii(check: Check, address: &EmailAddress) -> Option<Finding> {
+    let what = format!("{address} has letters that stand only in few hosts’ addresses.");
+    (!address.as_str().is_ascii()).then(|| Finding::new(check, what, "Use an address of plain letters (ASCII)."))
 }
 
 /// Whether mail from `domain` can come only from its own servers.

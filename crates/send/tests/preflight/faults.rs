@@ -87,6 +87,8 @@ const AUDIENCES: &[Fault] = &[
 /// The sender's domain.
 const SENDERS: &[Fault] = &[
     ("mailbox_provider", Stops, |s| s.draft.from = "fernhill@yahoo.com".parse().unwrap()),
+    ("from_beyond_ascii", Stops, |s| s.draft.from = "zoë@fernhill.test".parse().unwrap()),
+    ("reply_to_beyond_ascii", Stops, |s| s.draft.reply_to = Some("zoë@fernhill.test".parse().unwrap())),
     ("from_domain_missing", Stops, |s| s.zone.without(DOMAIN, "MX")),
     ("from_deaf", Warns, |s| {
         s.zone.without(DOMAIN, "MX");
