@@ -2,8 +2,8 @@
 
 use crate::Error;
 use rebound_migrations::{Migrator, MigratorTrait};
-use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection as _, Executor as _};
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
     DatabaseTransaction, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
@@ -38,6 +38,10 @@ const READERS: u32 = 4;
 /// With less room than this on its disk, a SQLite file is about to stop.
 const ROOM: u64 = 1024 * 1024;
 
+/// Every commit reaches the server's disk before it is answered, also where a role or a database is set up otherwise.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'";
+
 /// How long a person waits for a page before it says that the database does not answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -59,6 +63,9 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
         options.max_connections(12).acquire_timeout(PATIENCE).sqlx_logging(false);
         // Whoever asks all the time need not be asked first each time.
         options.test_before_acquire_if_idle_for(Duration::from_secs(1));
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| Box::pin(async move { connection.execute(DURABLE).await.map(drop) }))
+        });
         let writer = Database::connect(options).await?;
         Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })
     } else {

@@ -7,7 +7,7 @@ use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{Pool, campaigns, deliveries, standings};
 use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Scope, Standing, StateName, WorkerId};
-use sea_orm::{ConnectionTrait, DatabaseBackend};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 
 /// Seven that are leased: the first three of them marked, the others about to be.
 async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
@@ -169,4 +169,15 @@ async fn where_the_server_allows_no_temporary_functions_nothing_is_written_and_t
     assert_eq!(leases::mark(&db, WORKER, &next, now()).await.unwrap().len(), 4);
     let tries: Vec<Try> = taken.into_iter().map(|taken| taken.of).collect();
     assert_eq!(leases::accept(&db, WORKER, &tries).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_commit_is_durable_also_where_the_role_is_set_up_otherwise() {
+    let server = postgres::Server::start();
+    server.run("ALTER ROLE rebound SET synchronous_commit = off");
+    let is_set = |url: &str| postgres::ask(url, "SHOW synchronous_commit").trim().to_owned();
+    assert_eq!(is_set(&server.url()), "off", "whoever asks for nothing");
+    let db = rebound_db::connect(&server.url()).await.unwrap();
+    let row = db.query_one_raw(Statement::from_string(DatabaseBackend::Postgres, "SHOW synchronous_commit"));
+    assert_eq!(row.await.unwrap().unwrap().try_get::<String>("", "synchronous_commit").unwrap(), "on");
 }
