@@ -18,11 +18,15 @@ use rebound_db::fail_point;
 use rebound_db::leases::plain::Taken;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// An answer that takes longer does not keep the last one from being stored.
 const SHORTLY: Duration = Duration::from_millis(50);
+
+/// For so long after a mark was asked for it is certainly ours: nobody is taken for dead before a lease ends, and the last
+/// heartbeat was a moment before.
+const SURE: Duration = Duration::from_secs(8);
 
 /// Tries what is ready for `to` until there is no more.
 pub(crate) async fn connection(shared: Arc<Shared>, to: Arc<Destination>) {
@@ -209,6 +213,7 @@ impl Connection {
     /// when the relay waits for it.
     async fn hand_over(&mut self, mut ready: Ready, message: Message) -> Option<Letter> {
         let heard = self.heard.take();
+        let asked = Instant::now();
         fail_point("before-mark").await;
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
             // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
@@ -217,6 +222,12 @@ impl Connection {
             return None;
         }
         fail_point("after-mark").await;
+        // Whoever slept may have been taken for dead, and the letter be somebody else's now.
+        if asked.elapsed() > SURE {
+            self.line.iter_mut().for_each(Line::abandon);
+            self.hand_back(&ready).await;
+            return None;
+        }
         ready.job.pass.ticket.use_up();
         let next = self.companion();
         let line = self.line.as_mut()?;

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::world::{World, until};
 use chrono::Utc;
 use rebound_sandbox::Settings;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A lease, and what it may take beyond it.
@@ -21,6 +22,34 @@ async fn a_dead_workers_mail_goes_on_within_a_lease_and_two_seconds() {
     eprintln!("a dead worker's mail goes on after {killed:.1?} (killed) and {hung:.1?} (hung)");
     assert!(killed < Duration::from_secs(3), "its lock is free at once: {killed:?}");
     assert!(hung < SOON, "{hung:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_sleeps_between_mark_and_final_dot_hands_nothing_over_when_it_wakes() {
+    let world = World::forgetful(Engine::Postgres.database(), Settings::default(), "").await;
+    let everybody: Vec<String> = (0..400).map(|place| format!("p{place}@orchard.sandbox.test")).collect();
+    world.import(&format!("email\n{}\n", everybody.join("\n"))).await;
+    history::note(world.database());
+    until("the server has been there for a while", async || history::knows_locks(world.database()).then_some(())).await;
+    // It is nearly always there.
+    let mut sleeper = Node::start(&world, 0, Settings::default(), Kind { waits: Some("after-mark@500"), ..SLOW }).await;
+    let other = Node::start(&world, 1, Settings { latency: Duration::from_millis(60), ..Settings::default() }, SLOW);
+    let mut other = other.await;
+    world.launch("Spring").await;
+    until("it sends", async || (sleeper.accepted() > 8).then_some(())).await;
+
+    sleeper.hang().await;
+    world.reaches("Spring", "sent").await;
+    let before = sleeper.accepted();
+    sleeper.come_back().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(sleeper.accepted(), before, "it handed over what others had sent meanwhile");
+    let in_doubt: BTreeMap<_, _> =
+        world.ledger("Spring").await.into_iter().map(|(who, line)| (who, line.in_doubt)).collect();
+    let taken = [(0, sleeper.taken()), (1, other.taken())];
+    let found = history::check(world.database(), &taken, &in_doubt);
+    assert_eq!((found.late, found.unexplained, found.double), (0, 0, 0), "{found:?}");
+    assert!(in_doubt.values().sum::<i64>() > 0, "it slept where it was meant to: {found:?}");
 }
 
 /// How long it takes from the end of one of two workers until the other hands over the first letter that it had.
