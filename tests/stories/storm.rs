@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const CONNECTIONS: u64 = 8;
 
 /// Without a word about it, a storm starts its last campaign after so many seconds.
-const SECONDS: u64 = 12;
+const SECONDS: u64 = 25;
 
 #[tokio::test]
 async fn nobody_is_lost_in_a_crash_storm_on_sqlite() {
