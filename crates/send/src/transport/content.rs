@@ -6,7 +6,8 @@ use crate::{Composer, Relay, Sender};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use rebound_domain::{
-    Campaign, CampaignId, CampaignState, Contact, ContactId, DeliveryId, DoubtPolicy, Draft, Fields, Keys, ListId,
+    Campaign, CampaignId, CampaignState, Contact, ContactId, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields,
+    Keys, ListId,
 };
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -82,13 +83,13 @@ fn headers(message: &[u8]) -> usize {
         .count()
 }
 
-fn campaign(subject: &str, html: &str, text: &str, from_name: &str) -> Campaign {
+fn campaign(subject: &str, html: &str, text: &str, from_name: &str, reply_to: Option<EmailAddress>) -> Campaign {
     let draft = Draft {
         name: "Spring".into(),
         list: ListId(1),
         from_name: from_name.into(),
         from: "news@fernhill.example".parse().unwrap(),
-        reply_to: None,
+        reply_to,
         subject: subject.into(),
         html: html.into(),
         text: text.into(),
@@ -111,20 +112,32 @@ fn campaign(subject: &str, html: &str, text: &str, from_name: &str) -> Campaign 
     }
 }
 
-fn composed(campaign: Campaign, name: &str, number: i64) -> Option<String> {
+fn composed(campaign: Campaign, contact: &Contact, number: i64) -> Option<String> {
     let sender = Sender {
         keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
         return_domain: "bounce.fernhill.example".into(),
         public_url: "https://news.fernhill.example".into(),
     };
-    let contact = Contact {
-        id: ContactId(1),
-        address: "ada@orchard.example".parse().unwrap(),
-        fields: Fields::from([("first_name".into(), name.into())]),
-    };
     let composer = Composer::new(campaign, "News", sender).ok()?;
     let delivery = DeliveryId::new(CampaignId(1), number).unwrap();
-    Some(composer.compose(delivery, &contact, DateTime::<Utc>::UNIX_EPOCH).unwrap())
+    Some(composer.compose(delivery, contact, DateTime::<Utc>::UNIX_EPOCH).unwrap())
+}
+
+fn contact(address: EmailAddress, name: &str, note: &str) -> Contact {
+    let fields = Fields::from([("first_name".into(), name.into()), ("note".into(), note.into())]);
+    Contact { id: ContactId(1), address, fields }
+}
+
+fn ada() -> Contact {
+    contact("ada@orchard.example".parse().unwrap(), "Ada", "")
+}
+
+/// Addresses with all signs that RFC 5321 §4.1.2 allows without quotes, at domains of any script.
+fn address() -> impl Strategy<Value = EmailAddress> {
+    let domain =
+        prop::sample::select(vec!["orchard.example", "bücher.example", "xn--bcher-kva.example", "a.b-c.d.example"]);
+    ("[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\\.[a-z0-9+_-]{1,10}){0,2}", domain)
+        .prop_filter_map("an address", |(local, domain)| format!("{local}@{domain}").parse().ok())
 }
 
 /// Text as people and attackers write it, without the signs that a template would read.
@@ -164,9 +177,9 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// Sends two messages over one line, the second envelope behind the first message; what the host took.
-async fn sent(relay: &Relay, taken: &Taken, messages: [&str; 2]) -> Vec<Vec<u8>> {
+async fn sent(relay: &Relay, taken: &Taken, to: &EmailAddress, messages: [&str; 2]) -> Vec<Vec<u8>> {
     let mut line = Line::open(relay).await.unwrap();
-    let mail = |message: &str| Mail { from: "b@bounce.example", to: "ada@orchard.example", size: message.len() };
+    let mail = |message: &str| Mail { from: "b@bounce.example", to: to.as_str(), size: message.len() };
     assert!(matches!(line.envelope(&mail(messages[0])).await, Envelope::Ready));
     let (answer, envelope) =
         line.message_and(&Wire::new(messages[0]), &mail(messages[1]), &CancellationToken::new()).await;
@@ -181,14 +194,18 @@ proptest! {
 
     #[test]
     fn a_host_sees_one_message_byte_for_byte(
-        subject in text(), html in text(), plain in text(), from_name in text(), name in text(),
+        subject in text(), html in text(), plain in text(), from_name in text(), name in text(), note in text(),
+        address in address(), reply_to in prop::option::of(address()),
     ) {
-        let html = format!("<p>{{{{ first_name }}}}</p>{html}");
+        let html = format!("<p title=\"{{{{ note }}}}\">{{{{ first_name }}}}</p>{html}");
         let subject = format!("{{{{ first_name }}}} {subject}");
-        let campaign = campaign(&subject, &html, &plain, &from_name);
-        let Some(first) = composed(campaign.clone(), &name, 0) else { return Ok(()) };
-        let second = composed(campaign, "Ada", 1).unwrap();
-        let expected = headers(composed(self::campaign("a", "<p>b</p>", "c", "d"), "Ada", 2).unwrap().as_bytes());
+        let plain = format!("{plain}{{{{ note }}}}");
+        let campaign = campaign(&subject, &html, &plain, &from_name, reply_to.clone());
+        let contact = contact(address, &name, &note);
+        let Some(first) = composed(campaign.clone(), &contact, 0) else { return Ok(()) };
+        let second = composed(campaign, &ada(), 1).unwrap();
+        let plainest = self::campaign("a", "<p>b</p>", "c", "d", reply_to);
+        let expected = headers(composed(plainest, &ada(), 2).unwrap().as_bytes());
         prop_assert_eq!(headers(first.as_bytes()), expected, "{}", first);
         prop_assert!(first.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n', '\0'])));
 
@@ -199,12 +216,14 @@ proptest! {
         for ends in hosts {
             let seen = runtime.block_on(async {
                 let (relay, taken) = host(ends).await;
-                sent(&relay, &taken, [&first, &second]).await
+                sent(&relay, &taken, &contact.address, [&first, &second]).await
             });
             prop_assert_eq!(seen.len(), 2);
             for (seen, message) in seen.iter().zip([&first, &second]) {
-                let seen = String::from_utf8(unstuffed(seen)).unwrap();
-                prop_assert_eq!(seen.trim_end(), message.trim_end());
+                // The line end before the final dot belongs to both.
+                let seen = String::from_utf8(unstuffed(seen)).unwrap() + "\r\n";
+                let whole = if message.ends_with("\r\n") { message.clone() } else { format!("{message}\r\n") };
+                prop_assert_eq!(seen, whole);
             }
         }
     }
