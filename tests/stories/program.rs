@@ -77,7 +77,7 @@ pub(crate) fn command(folder: &Path, environment: &[(String, String)], args: &[&
     command
 }
 
-/// `target/debug/rebound`, beside the folder that holds this test.
+/// `rebound`, as it was built beside the folder that holds this test.
 pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
