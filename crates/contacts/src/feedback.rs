@@ -12,12 +12,14 @@
 //! settles the tries, and the reader of reports records a batch of them at a time. What it all leads to is decided in
 //! `rebound-domain`; twice is the same as once.
 
+mod arrivals;
 mod complaints;
 mod corrections;
 mod fate;
 mod incidents;
 mod standings;
 
+pub use arrivals::record_arrivals;
 pub use complaints::record_complaints;
 pub use corrections::{CORRECTED_AT_ONCE, Corrected, Extent, correct, take_back};
 pub(crate) use corrections::{foreseen, judge_history};
@@ -75,6 +77,7 @@ pub async fn record_bounces(
     let heard = &with_tries(tx, heard).await?;
     let fresh = not_noted_yet(tx, heard).await?;
     let ignored = heard.len() - fresh.len();
+    arrivals::kept(tx, &fresh, policy, now).await?;
     let places = fate::Places::of(tx, &fresh).await?;
     let mut judged = fate::judge(&fresh, &places, policy, jitter, now);
 

@@ -1,7 +1,9 @@
 //! Messages of which nobody knows whether they left: their worker died, or their line broke, after the mark and
 //! before the answer.
 
-use crate::sql::{all, execute, millis, time};
+use crate::deliveries::ids_json;
+use crate::leases::Try;
+use crate::sql::{all, execute, millis, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{CampaignId, ContactId, DeliveryId, DoubtPolicy};
@@ -59,6 +61,33 @@ pub async fn of_campaign(
         unanswered: row.unanswered,
     };
     Ok(rows.into_iter().map(doubt).collect())
+}
+
+/// The last tries of `deliveries` that nobody answered and of which nothing came back, where no worker has them in hand.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn last_tries(db: &impl Connection, deliveries: &[DeliveryId]) -> Result<Vec<Try>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        number: i16,
+    }
+    if deliveries.is_empty() {
+        return Ok(vec![]);
+    }
+    let wanted = rows(db, 1, &[("id", "bigint")]);
+    let sql = format!(
+        "SELECT DISTINCT d.id AS id, d.attempts AS number FROM {wanted} CROSS JOIN deliveries d
+         WHERE d.id = rows.id AND +d.state IN (0, 1, 2, 4)
+           AND EXISTS (SELECT 1 FROM attempts a
+               WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.outcome IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = d.attempts)
+         ORDER BY d.id"
+    );
+    let tries = all::<Row>(db, &sql, [ids_json(deliveries).into()]).await?;
+    let read = |row: Row| Try { id: DeliveryId(row.id), number: u8::try_from(row.number).unwrap_or(u8::MAX) };
+    Ok(tries.into_iter().map(read).collect())
 }
 
 /// Plans those again that were in doubt by `seen`; how many.

@@ -20,7 +20,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use axum::{RequestPartsExt, Router};
 use chrono::{DateTime, Utc};
-use rebound_db::{Pool, campaigns, contacts, deliveries, lists};
+use rebound_contacts::record_arrivals;
+use rebound_db::{Pool, Transaction, campaigns, contacts, deliveries, lists, policies};
 use rebound_domain::{Clock, Contact, DeliveryId, Draft, Keys, List, Scope, UnsubscribeLink};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -102,6 +103,7 @@ struct Desk {
 #[derive(Debug)]
 struct Letter {
     token: String,
+    delivery: DeliveryId,
     from: String,
     postal_address: String,
     address: String,
@@ -110,11 +112,18 @@ struct Letter {
 }
 
 impl Letter {
-    fn new(token: &str, contact: Contact, list: List, draft: Draft) -> Self {
+    fn new(token: &str, delivery: DeliveryId, contact: Contact, list: List, draft: Draft) -> Self {
         let Draft { from_name, from, postal_address, .. } = draft;
         let from = if from_name.trim().is_empty() { from.to_string() } else { from_name };
         let address = contact.address.to_string();
-        Self { token: token.to_owned(), from, postal_address, address, contact, list }
+        Self { token: token.to_owned(), delivery, from, postal_address, address, contact, list }
+    }
+
+    /// Whoever presses a link in it has it, also where we were in doubt.
+    async fn arrived(&self, tx: &Transaction, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        let policy = policies::in_force(tx).await?;
+        record_arrivals(tx, &[self.delivery], "a link in it was followed", &policy, now).await?;
+        Ok(())
     }
 
     fn scope(&self) -> Scope {
@@ -222,7 +231,7 @@ impl Desk {
         let contact = contacts::get(db, delivery.contact).await?.ok_or(Trouble::Nobody)?;
         let draft = campaigns::get(db, id.campaign()).await?.ok_or(Trouble::Nobody)?.draft;
         let list = lists::get(db, draft.list).await?.ok_or(Trouble::Nobody)?;
-        Ok(Letter::new(token, contact, list, draft))
+        Ok(Letter::new(token, id, contact, list, draft))
     }
 
     /// Whether we signed the token for no letter at all.

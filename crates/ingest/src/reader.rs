@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use rebound_classify::{Action, FailedRecipient, Report};
 use rebound_contacts::rules::InForce;
-use rebound_contacts::{RuleBook, record_bounces, record_complaints};
+use rebound_contacts::{RuleBook, record_arrivals, record_bounces, record_complaints};
 use rebound_db::inbox::{self, Arrived, Reading};
 use rebound_db::{Pool, deliveries, fail_point, policies};
 use rebound_domain::{
@@ -114,12 +114,12 @@ impl Reader {
         let complaints: Vec<Complaint> = findings.iter().flat_map(|found| found.complaints.clone()).collect();
         let readings: Vec<Reading> = findings.iter().map(|found| found.reading.clone()).collect();
         let transaction = self.db.begin().await?;
-        if !bounces.is_empty() {
+        if !bounces.is_empty() || !complaints.is_empty() {
             // A policy that was saved since the last batch holds for this one.
             let policy = policies::in_force(&transaction).await?;
+            let complained: Vec<DeliveryId> = complaints.iter().map(|complaint| complaint.delivery).collect();
+            record_arrivals(&transaction, &complained, "it was complained of", &policy, now).await?;
             record_bounces(&transaction, &bounces, &policy, rand::random, now).await?;
-        }
-        if !complaints.is_empty() {
             record_complaints(&transaction, &complaints, now).await?;
         }
         inbox::mark_read(&transaction, &readings, now).await?;

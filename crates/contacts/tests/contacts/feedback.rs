@@ -282,6 +282,39 @@ async fn a_complaint_is_stronger_than_any_bounce() {
 }
 
 #[tokio::test]
+async fn what_was_in_doubt_is_settled_by_whoever_has_it_and_does_not_go_again() {
+    let mailing = Mailing::to(5).await;
+    let (db, now) = (mailing.db(), mailing.now());
+    let campaign = mailing.hand_over("Spring", now).await;
+    let [complains, delayed, refused, silent] = [0, 1, 2, 3].map(|n| delivery(campaign, n));
+    mailing.doubt(&[complains, delayed, refused, silent], now).await;
+    mailing.record(&[by_mail(mailing.gone(refused))], now).await;
+    let arrived = async || {
+        let tx = db.begin().await.unwrap();
+        let ids = [complains, complains, refused, delivery(campaign, 4), delivery(campaign, 99)];
+        let settled = feedback::record_arrivals(&tx, &ids, "it was complained of", &mailing.policy, now).await.unwrap();
+        tx.commit().await.unwrap();
+        settled
+    };
+    assert_eq!((arrived().await, arrived().await), (1, 0), "once, and not what came back or is under way");
+    let delay = |id| Bounce {
+        held: true,
+        ..by_mail(mailing.refused(id, (C::HostUnreachable, Permanence::Soft), Refusal::Transient))
+    };
+    mailing.record(&[delay(delayed), Bounce { attempt: 7, ..delay(silent) }], now).await;
+
+    for (id, expected) in [(complains, StateName::Accepted), (delayed, StateName::Accepted)] {
+        assert_eq!(mailing.state(id).await, expected, "{id:?}");
+    }
+    let again = mailing.try_again(campaign, now).await;
+    assert!(again.contains(&silent) && !again.contains(&complains) && !again.contains(&delayed), "{again:?}");
+    let day = now.date_naive();
+    let counted = statistics::by_day(db, day, day, Some(campaign)).await.unwrap();
+    let accepted = counted.iter().filter(|count| count.kind == Kind::Accepted);
+    assert_eq!(accepted.map(|count| count.count).sum::<i64>(), 2);
+}
+
+#[tokio::test]
 async fn bounces_are_found_by_what_they_have_in_common() {
     let mailing = Mailing::to(40).await;
     let (db, now) = (mailing.db(), mailing.now());

@@ -77,6 +77,13 @@ impl Mailing {
         leases::mark(self.db(), WORKER, &tries, now).await.unwrap()
     }
 
+    /// The line breaks before the answer to the last try at each of `ids`.
+    pub(crate) async fn doubt(&self, ids: &[DeliveryId], now: DateTime<Utc>) {
+        let tx = self.db().begin().await.unwrap();
+        assert_eq!(leases::doubt(&tx, WORKER, ids, now).await.unwrap(), ids.len() as u64);
+        tx.commit().await.unwrap();
+    }
+
     /// The host takes the first try at each of `ids`.
     pub(crate) async fn accept(&self, ids: &[DeliveryId], now: DateTime<Utc>) {
         let tries: Vec<Try> = ids.iter().map(|id| Try { id: *id, number: 1 }).collect();

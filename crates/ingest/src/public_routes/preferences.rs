@@ -52,6 +52,7 @@ pub(super) async fn save(
     desk.answer(&token, peer, async |letter, db, now| {
         let contact = letter.contact.id;
         let transaction = db.begin().await?;
+        letter.arrived(&transaction, now).await?;
         let done = match asked(&body) {
             Asked::Lists(wishes) => {
                 prefer(&transaction, contact, &wishes, SOURCE, now).await?;

@@ -7,7 +7,8 @@ use axum::http::{Method, Request, StatusCode, header};
 use chrono::{TimeDelta, Utc};
 use rebound_db::{events, lists, subscriptions, suppressions};
 use rebound_domain::{
-    Clock, DeliveryId, Keys, ListId, Scope, SubscriptionState, Suppression, SuppressionReason, UnsubscribeLink,
+    Clock, DeliveryId, Keys, ListId, Scope, StateName, SubscriptionState, Suppression, SuppressionReason,
+    UnsubscribeLink,
 };
 use rebound_ingest::{ClientAddress, PublicPages, public_routes};
 use std::net::IpAddr;
@@ -100,6 +101,17 @@ async fn one_click_leaves_the_list_before_it_is_answered_and_twice_is_once() {
     // Mail that is planned from now on leaves them out.
     world.send("Summer", Utc::now() + TimeDelta::hours(1)).await;
     assert_eq!(world.delivery(ADA).await.campaign().0, 1);
+}
+
+#[tokio::test]
+async fn whoever_leaves_by_a_letter_in_doubt_has_it() {
+    let world = World::with(&[ADA]).await;
+    world.send_in_doubt("Summer", world.now).await;
+    let (site, link) = (site(&world), link(&world).await);
+    ask(&site, Method::GET, &link, "", 1).await;
+    assert_ne!(world.state(ADA).await, StateName::Accepted, "a scanner opens links too");
+    ask(&site, Method::POST, &link, ONE_CLICK, 1).await;
+    assert_eq!(world.state(ADA).await, StateName::Accepted);
 }
 
 #[tokio::test]

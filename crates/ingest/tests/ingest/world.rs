@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const DOMAIN: &str = "bounce.example";
 
+const WORKER: WorkerId = WorkerId(1);
+
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) db: Pool,
@@ -53,6 +55,19 @@ impl World {
     }
 
     pub(crate) async fn send(&self, name: &str, sent: DateTime<Utc>) {
+        let tries = self.hand_over(name, sent).await;
+        assert_eq!(leases::accept(&self.db, WORKER, &tries).await.unwrap().len(), tries.len());
+    }
+
+    /// Nobody knows whether it arrived: it waits to be sent again.
+    pub(crate) async fn send_in_doubt(&self, name: &str, sent: DateTime<Utc>) {
+        let ids: Vec<_> = self.hand_over(name, sent).await.into_iter().map(|of| of.id).collect();
+        let transaction = self.db.begin().await.unwrap();
+        leases::doubt(&transaction, WORKER, &ids, sent).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    async fn hand_over(&self, name: &str, sent: DateTime<Utc>) -> Vec<leases::Try> {
         let id = campaigns::create(&self.db, &draft(name, self.list), sent).await.unwrap();
         for (from, to) in
             [(CampaignState::Draft, CampaignState::Planning), (CampaignState::Planning, CampaignState::Sending)]
@@ -63,11 +78,10 @@ impl World {
         let transaction = self.db.begin().await.unwrap();
         while campaigns::plan(&transaction, &campaign, sent).await.unwrap() > 0 {}
         transaction.commit().await.unwrap();
-        let worker = WorkerId(1);
-        let leased = leases::claim(&self.db, worker, id, 1000, sent).await.unwrap();
+        let leased = leases::claim(&self.db, WORKER, id, 1000, sent).await.unwrap();
         let tries: Vec<_> = leased.iter().map(|lease| leases::Try { id: lease.id, number: 1 }).collect();
-        assert_eq!(leases::mark(&self.db, worker, &tries, sent).await.unwrap().len(), tries.len());
-        assert_eq!(leases::accept(&self.db, worker, &tries).await.unwrap().len(), tries.len());
+        assert_eq!(leases::mark(&self.db, WORKER, &tries, sent).await.unwrap().len(), tries.len());
+        tries
     }
 
     pub(crate) async fn contact(&self, address: &str) -> ContactId {
