@@ -157,22 +157,35 @@ async fn look(
     };
     lacking(db, &template, audience, &mut preflight, now).await?;
     let mut trial = Trial::of(&template, draft, sender);
-    let mut after = ContactId(0);
-    loop {
-        let limit = if depth == Depth::Sample { SAMPLE } else { CHUNK };
-        let chunk = people::people(db, audience, after, limit, now).await?;
-        let Some(last) = chunk.last() else { break };
-        after = last.id;
-        chunk.iter().for_each(|contact| trial.add(contact));
-        if depth == Depth::Sample {
-            break;
-        }
-        tokio::task::yield_now().await;
+    if depth == Depth::Sample {
+        let few = people::people(db, audience, ContactId(0), SAMPLE, now).await?;
+        few.iter().for_each(|contact| trial.add(contact));
+    } else {
+        try_all(db, audience, &mut trial, now).await?;
     }
     trial.tell(&mut preflight);
     content::look(draft, &template, sender, &mut preflight);
     letter::look(campaign, &list.name, sender, &mut preflight, now);
     Ok(preflight)
+}
+
+/// Makes the letter to everybody. The next people come from the database meanwhile.
+async fn try_all(db: &Pool, audience: Audience, trial: &mut Trial<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    /// So many are written to before the database is listened to again.
+    const AT_ONCE: usize = 50;
+    let mut chunk = people::people(db, audience, ContactId(0), CHUNK, now).await?;
+    while let Some(last) = chunk.last() {
+        let next = people::people(db, audience, last.id, CHUNK, now);
+        let tries = async {
+            for few in chunk.chunks(AT_ONCE) {
+                few.iter().for_each(|contact| trial.add(contact));
+                tokio::task::yield_now().await;
+            }
+        };
+        let (next, ()) = tokio::join!(next, tries);
+        chunk = next?;
+    }
+    Ok(())
 }
 
 /// Who has no value for a merge field: asked of everybody, whatever the depth.
