@@ -63,7 +63,7 @@ pub async fn of_campaign(
     Ok(rows.into_iter().map(doubt).collect())
 }
 
-/// The last tries of `deliveries` that nobody answered and of which nothing came back, where no worker has them in hand.
+/// The last tries of `deliveries` that nobody answered and of which nothing came back, but for what is being handed over.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -82,7 +82,8 @@ pub async fn last_tries(db: &impl Connection, deliveries: &[DeliveryId]) -> Resu
          WHERE d.id = rows.id AND +d.state IN (0, 1, 2, 4)
            AND EXISTS (SELECT 1 FROM attempts a
                WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.outcome IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = d.attempts)
+           AND NOT EXISTS (
+               SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = d.attempts AND NOT b.held)
          ORDER BY d.id"
     );
     let tries = all::<Row>(db, &sql, [ids_json(deliveries).into()]).await?;

@@ -232,6 +232,39 @@ pub async fn release(
     execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
 
+/// Takes back the doubts that others noted of `tries` when they took `worker` for dead: it woke before it wrote the final
+/// dot. Those that nobody has in hand, nor has sent since, are due now.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn never_left(
+    db: &impl Connection,
+    worker: WorkerId,
+    tries: &[Try],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if tries.is_empty() {
+        return Ok(());
+    }
+    let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
+    let noted = "SELECT 1 FROM attempts a WHERE a.delivery_id = rows.id AND a.number = rows.number
+        AND a.worker = $2 AND a.outcome IS NULL";
+    let sql = format!(
+        "UPDATE deliveries SET attempts = rows.number - 1, due = $3, state = CASE
+             WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
+             WHEN rows.number = 1 THEN 0 ELSE 1 END
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
+             AND +deliveries.state IN (0, 1, 4) AND EXISTS ({noted})"
+    );
+    execute(db, &sql, [tries_json(tries).into(), worker.0.into(), millis(now).into()]).await?;
+    let sql = format!(
+        "DELETE FROM attempts WHERE worker = $2 AND outcome IS NULL AND EXISTS (
+             SELECT 1 FROM {wanted} WHERE rows.id = attempts.delivery_id AND rows.number = attempts.number)"
+    );
+    execute(db, &sql, [tries_json(tries).into(), worker.0.into()]).await?;
+    Ok(())
+}
+
 /// Puts in doubt what was handed over when its line broke after the final dot; where the campaign says so, it is
 /// planned again.
 ///
@@ -361,7 +394,8 @@ fn accepting(wanted: &str, worker: u8) -> String {
          WHERE d.id = rows.id AND d.attempts = rows.number
            AND ((+d.state = 3 AND +d.worker = ${worker})
              OR (+d.state IN (0, 1, 2, 4) AND NOT EXISTS (
-                 SELECT 1 FROM bounces b WHERE b.delivery_id = d.id AND b.attempt = rows.number)))"
+                 SELECT 1 FROM bounces b
+                     WHERE b.delivery_id = d.id AND b.attempt = rows.number AND NOT b.held)))"
     )
 }
 

@@ -22,4 +22,10 @@ impl Complaint {
     pub fn is_wish_to_leave(&self) -> bool {
         !matches!(self.kind.as_str(), "not-spam" | "virus" | "auth-failure" | "dkim")
     }
+
+    /// Whether a person sent it who has the message; a host also tells of what it refused.
+    #[must_use]
+    pub fn is_from_reader(&self) -> bool {
+        self.is_wish_to_leave() || self.kind == "not-spam"
+    }
 }

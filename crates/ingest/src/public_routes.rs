@@ -21,7 +21,7 @@ use axum::routing::{self, MethodRouter};
 use axum::{RequestPartsExt, Router};
 use chrono::{DateTime, Utc};
 use rebound_contacts::record_arrivals;
-use rebound_db::{Pool, Transaction, campaigns, contacts, deliveries, lists, policies};
+use rebound_db::{Pool, campaigns, contacts, deliveries, lists, policies};
 use rebound_domain::{Clock, Contact, DeliveryId, Draft, Keys, List, Scope, UnsubscribeLink};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -119,11 +119,18 @@ impl Letter {
         Self { token: token.to_owned(), delivery, from, postal_address, address, contact, list }
     }
 
-    /// Whoever presses a link in it has it, also where we were in doubt.
-    async fn arrived(&self, tx: &Transaction, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        let policy = policies::in_force(tx).await?;
-        record_arrivals(tx, &[self.delivery], "a link in it was followed", &policy, now).await?;
-        Ok(())
+    /// Whoever presses a button that it leads to has it, also where we were in doubt. What they wanted is done already.
+    async fn arrived(&self, db: &Pool, now: DateTime<Utc>) {
+        let settling = async {
+            let tx = db.begin().await?;
+            let policy = policies::in_force(&tx).await?;
+            record_arrivals(&tx, &[self.delivery], "its link was used", &policy, now).await?;
+            tx.commit().await
+        };
+        if let Err(error) = settling.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a letter whose link was used may be in doubt still");
+        }
     }
 
     fn scope(&self) -> Scope {

@@ -117,8 +117,9 @@ impl Reader {
         if !bounces.is_empty() || !complaints.is_empty() {
             // A policy that was saved since the last batch holds for this one.
             let policy = policies::in_force(&transaction).await?;
-            let complained: Vec<DeliveryId> = complaints.iter().map(|complaint| complaint.delivery).collect();
-            record_arrivals(&transaction, &complained, "it was complained of", &policy, now).await?;
+            let seen = complaints.iter().filter(|complaint| complaint.is_from_reader());
+            let seen: Vec<DeliveryId> = seen.map(|complaint| complaint.delivery).collect();
+            record_arrivals(&transaction, &seen, "its reader sent feedback", &policy, now).await?;
             record_bounces(&transaction, &bounces, &policy, rand::random, now).await?;
             record_complaints(&transaction, &complaints, now).await?;
         }

@@ -7,6 +7,7 @@ use crate::mx::{NoExchange, NoLine};
 use crate::outlet::Outlet;
 use crate::pace::Held;
 use crate::quota::Ticket;
+use crate::tenure::Tenure;
 use crate::transport::Reply;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::rules::InForce;
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     /// Which campaigns may go.
     pub(crate) sending: Arc<Sending>,
+    /// Whether it is still this worker that sends.
+    pub(crate) tenure: Arc<Tenure>,
     /// No more messages are begun: the worker is told to stop, or gives up its name.
     pub(crate) ending: CancellationToken,
     /// What serves the outlets: their lines, and who watches them.

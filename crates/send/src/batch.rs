@@ -16,6 +16,7 @@ pub(crate) struct Batch {
     refused: Vec<Answered>,
     bounces: Vec<Bounce>,
     back: Vec<(DeliveryId, Option<DateTime<Utc>>)>,
+    unsent: Vec<Try>,
     doubts: Vec<DeliveryId>,
     marks: Vec<Try>,
 }
@@ -51,6 +52,10 @@ impl Batch {
             Heard::GivenUp(bounce) => self.bounces.push(*bounce),
             Heard::Doubt(id) => self.doubts.push(id),
             Heard::Back(id, due) => self.back.push((id, due)),
+            Heard::Unsent(of) => {
+                self.back.push((of.id, None));
+                self.unsent.push(of);
+            }
         }
     }
 
@@ -73,6 +78,7 @@ impl Batch {
     ) -> Result<(), rebound_contacts::Error> {
         self.record_bounces(tx, worker, policy, now).await?;
         leases::release(tx, worker, &self.back).await?;
+        leases::never_left(tx, worker, &self.unsent, now).await?;
         leases::doubt(tx, worker, &self.doubts, now).await?;
         Ok(())
     }

@@ -18,15 +18,11 @@ use rebound_db::fail_point;
 use rebound_db::leases::plain::Taken;
 use rebound_domain::BounceCause;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// An answer that takes longer does not keep the last one from being stored.
 const SHORTLY: Duration = Duration::from_millis(50);
-
-/// For so long after a mark was asked for it is certainly ours: nobody is taken for dead before a lease ends, and the last
-/// heartbeat was a moment before.
-const SURE: Duration = Duration::from_secs(8);
 
 /// Tries what is ready for `to` until there is no more.
 pub(crate) async fn connection(shared: Arc<Shared>, to: Arc<Destination>) {
@@ -213,7 +209,6 @@ impl Connection {
     /// when the relay waits for it.
     async fn hand_over(&mut self, mut ready: Ready, message: Message) -> Option<Letter> {
         let heard = self.heard.take();
-        let asked = Instant::now();
         fail_point("before-mark").await;
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
             // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
@@ -223,9 +218,11 @@ impl Connection {
         }
         fail_point("after-mark").await;
         // Whoever slept may have been taken for dead, and the letter be somebody else's now.
-        if asked.elapsed() > SURE {
+        if !self.shared.tenure.holds() {
+            tracing::warn!("a letter was not sent, as others may have taken this worker for dead");
             self.line.iter_mut().for_each(Line::abandon);
-            self.hand_back(&ready).await;
+            self.probe_again(&ready);
+            self.heard = Some(Heard::Unsent(ready.of.clone()));
             return None;
         }
         ready.job.pass.ticket.use_up();

@@ -43,12 +43,14 @@ pub(crate) enum Heard {
     Doubt(DeliveryId),
     /// The line broke before the final dot, or its receiver rests: untried, due then.
     Back(DeliveryId, Option<DateTime<Utc>>),
+    /// It was marked, and its final dot was not written, as others may have taken the worker for dead meanwhile.
+    Unsent(Try),
 }
 
 impl Heard {
     fn delivery(&self) -> Option<DeliveryId> {
         match self {
-            Self::Accepted(Taken { of, .. }) | Self::Refused { of, .. } => Some(of.id),
+            Self::Accepted(Taken { of, .. }) | Self::Refused { of, .. } | Self::Unsent(of) => Some(of.id),
             Self::GivenUp(bounce) => bounce.delivery,
             Self::Doubt(id) | Self::Back(id, _) => Some(*id),
         }

@@ -48,10 +48,9 @@ pub async fn launch(
     }
     let people = ready(db, &campaign, sender, now).await?;
     let tx = db.begin().await?;
+    follow_as_checked(&tx, &campaign, CampaignAct::Launch, actor, now).await?;
     campaigns::expect(&tx, id, people).await?;
     campaigns::schedule(&tx, id, None).await?;
-    follow(&tx, &campaign, CampaignAct::Launch, None, actor, now).await?;
-    must_be_as_checked(&tx, &campaign).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -75,9 +74,8 @@ pub async fn schedule(
     }
     ready(db, &campaign, sender, now).await?;
     let tx = db.begin().await?;
+    follow_as_checked(&tx, &campaign, CampaignAct::Schedule, actor, now).await?;
     campaigns::schedule(&tx, id, Some(at)).await?;
-    follow(&tx, &campaign, CampaignAct::Schedule, None, actor, now).await?;
-    must_be_as_checked(&tx, &campaign).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -97,7 +95,7 @@ pub(crate) async fn launch_due(db: &Pool, sender: &Sender, now: DateTime<Utc>) -
     for campaign in &due {
         match launch(db, campaign.id, sender, SELF, now).await {
             // Another worker, or a person, was faster.
-            Ok(()) | Err(LaunchError::NotNow(_)) => {}
+            Ok(()) | Err(LaunchError::NotNow(_) | LaunchError::Changed) => {}
             Err(LaunchError::Findings(findings)) => {
                 let words: Vec<String> = findings.iter().map(Finding::words).collect();
                 let reason = format!("It could not go at its time. {}", words.join(" "));
@@ -138,10 +136,18 @@ async fn ready(db: &Pool, campaign: &Campaign, sender: &Sender, now: DateTime<Ut
     Err(LaunchError::Findings(preflight.findings.into_iter().filter(Finding::stops).collect()))
 }
 
-/// Refuses what is written otherwise than when it was read. Nobody writes on it any more, as `tx` has moved it on.
-async fn must_be_as_checked(tx: &Transaction, checked: &Campaign) -> Result<(), LaunchError> {
-    let now = campaigns::get(tx, checked.id).await?.ok_or(LaunchError::Unknown)?;
-    if now.draft == checked.draft { Ok(()) } else { Err(LaunchError::Changed) }
+/// Follows an order to what was checked. Once it is followed nobody writes on it any more; what is written otherwise than
+/// when it was read, or is to go at another time, is refused.
+async fn follow_as_checked(
+    tx: &Transaction,
+    checked: &Campaign,
+    act: CampaignAct,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    follow(tx, checked, act, None, actor, now).await?;
+    let is = campaigns::get(tx, checked.id).await?.ok_or(LaunchError::Unknown)?;
+    if (&is.draft, is.scheduled) == (&checked.draft, checked.scheduled) { Ok(()) } else { Err(LaunchError::Changed) }
 }
 
 /// Stops a campaign for now.
@@ -258,8 +264,7 @@ mod tests {
         let checked = campaigns::get(&db, id).await.unwrap().unwrap();
         let order = async || {
             let tx = db.begin().await.unwrap();
-            follow(&tx, &checked, CampaignAct::Launch, None, "ines", now).await?;
-            must_be_as_checked(&tx, &checked).await
+            follow_as_checked(&tx, &checked, CampaignAct::Launch, "ines", now).await
         };
         order().await.unwrap();
         let without = Draft { postal_address: String::new(), ..draft };

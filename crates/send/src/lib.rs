@@ -56,6 +56,7 @@ mod sign;
 mod signing_key;
 mod takeover;
 mod template;
+mod tenure;
 mod test_send;
 mod timer;
 mod transport;

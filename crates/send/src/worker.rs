@@ -12,6 +12,7 @@ use crate::outlet::{Outlet, Takes, ahead, watch};
 use crate::outlets::{Outlets, Way};
 use crate::prepare::Preparer;
 use crate::quota::Quota;
+use crate::tenure::Tenure;
 use crate::{Egress, RelayDown, Sender, Via};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
@@ -20,7 +21,7 @@ use rebound_db::{Pool, campaigns, lanes, policies};
 use rebound_domain::Clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch as channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -129,8 +130,9 @@ impl Worker {
         let held = lanes::held(&self.db).await?;
         let has_waited = campaigns::any_waits_for_relay(&self.db).await?;
         let name = format!("{}:{}", self.hello(), std::process::id());
+        let tenure = Arc::new(Tenure::new(&self.db, Instant::now()));
         let presence = Arc::new(workers::sign_on_to_send(&self.db, &self.url, &name).await?);
-        let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence)));
+        let heart = tokio::spawn(heartbeat(self.db.clone(), Arc::clone(&presence), Arc::clone(&tenure)));
         let bell = Arc::new(Notify::new());
         let beside = tokio::spawn(beside::run(self.clone(), presence.id, Arc::clone(&bell), stop.clone()));
         let sending = Arc::new(Sending::default());
@@ -149,6 +151,7 @@ impl Worker {
             clock: self.clock,
             journal,
             sending,
+            tenure,
             ending: stop.child_token(),
             serving: std::sync::Mutex::default(),
         });
@@ -302,11 +305,12 @@ fn remember_lanes(outlets: &Outlets, held: Vec<lanes::HeldLane>, now: DateTime<U
 }
 
 /// Renews the lease until others took this worker for dead.
-async fn heartbeat(db: Pool, presence: Arc<Presence>) {
+async fn heartbeat(db: Pool, presence: Arc<Presence>, tenure: Arc<Tenure>) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
+        let asked = Instant::now();
         match workers::heartbeat(&db, &presence).await {
-            Ok(true) => {}
+            Ok(true) => tenure.renew(asked),
             Ok(false) => return,
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }

@@ -52,7 +52,6 @@ pub(super) async fn save(
     desk.answer(&token, peer, async |letter, db, now| {
         let contact = letter.contact.id;
         let transaction = db.begin().await?;
-        letter.arrived(&transaction, now).await?;
         let done = match asked(&body) {
             Asked::Lists(wishes) => {
                 prefer(&transaction, contact, &wishes, SOURCE, now).await?;
@@ -64,6 +63,7 @@ pub(super) async fn save(
             }
         };
         transaction.commit().await?;
+        letter.arrived(db, now).await;
         Page::of(&desk, done, letter, db, now).await
     })
     .await

@@ -80,9 +80,9 @@ pub(super) async fn leave(
     }
     desk.answer(&token, peer, async |letter, db, now| {
         let transaction = db.begin().await?;
-        letter.arrived(&transaction, now).await?;
         unsubscribe(&transaction, letter.contact.id, letter.scope(), "unsubscribe link", now).await?;
         transaction.commit().await?;
+        letter.arrived(db, now).await;
         Page::after(&desk, Step::Left, letter, db, now).await
     })
     .await

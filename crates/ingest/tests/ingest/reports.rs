@@ -145,6 +145,17 @@ async fn a_complaint_stops_all_mail() {
 }
 
 #[tokio::test]
+async fn only_a_readers_feedback_says_that_a_letter_in_doubt_arrived() {
+    let world = World::with(&[ADA, BOB]).await;
+    world.send_in_doubt("Summer", world.now).await;
+    world.arrive("fbl@bounce.example", &feedback(&world.message_id(ADA).await, "auth-failure")).await;
+    world.arrive("fbl@bounce.example", &feedback(&world.message_id(BOB).await, "not-spam")).await;
+    world.read_all().await;
+    assert_ne!(world.state(ADA).await, StateName::Accepted, "hosts send such reports of what they refused");
+    assert_eq!(world.state(BOB).await, StateName::Accepted);
+}
+
+#[tokio::test]
 async fn what_is_no_failure_is_only_named() {
     let world = World::with(&[ADA]).await;
     let recipient = world.return_path(ADA).await;
