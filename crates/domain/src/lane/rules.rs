@@ -24,7 +24,7 @@ pub struct Group {
     pub name: String,
     /// For people: “Google”.
     pub title: String,
-    /// The domains of its recipients.
+    /// The domains of its recipients, and the one that its mail hosts are known by.
     pub domains: Vec<String>,
     /// Connections at a time.
     pub connections: u32,

@@ -93,7 +93,13 @@ const PROVIDERS: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use crate::Receiver;
+    use super::PROVIDERS;
+    use crate::{BounceCause, PaceRules, Permanence, Receiver, Verdict};
+
+    /// The group of rules that `name` belongs to.
+    fn group(name: &str) -> Option<&'static str> {
+        PaceRules::built_in().group(&Receiver::of_domain(name)).map(|group| group.name.as_str())
+    }
 
     #[test]
     fn domains_whose_mail_one_provider_takes_are_one_receiver() {
@@ -124,5 +130,39 @@ mod tests {
         ] {
             assert_eq!(Receiver::of_exchange(domain, hosts).as_str(), expected, "{domain} {hosts:?}");
         }
+    }
+
+    #[test]
+    fn a_provider_is_in_the_group_of_its_domains_by_the_name_of_its_hosts_too() {
+        for (suffix, owner) in PROVIDERS {
+            let parents = suffix.match_indices('.').map(|(dot, _)| &suffix[dot + 1..]);
+            let of_domain = std::iter::once(*suffix).chain(parents).find_map(group);
+            assert!(of_domain.is_none() || of_domain == group(owner), "{suffix} is {of_domain:?}, but {owner} is not");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_provider_holds_for_its_domains_and_for_those_of_its_customers() {
+        for (domain, host, name, limits) in [
+            ("gmail.com", "gmail-smtp-in.l.google.com", "google", (5, 50)),
+            ("orchard.example", "aspmx.l.google.com", "google", (5, 50)),
+            ("yahoo.co.uk", "mx-eu.mail.am0.yahoodns.net", "yahoo", (20, 20)),
+            ("aol.com", "mx-aol.mail.gm0.yahoodns.net", "yahoo", (20, 20)),
+            ("hotmail.fr", "eur.olc.protection.outlook.com", "microsoft", (5, 50)),
+            ("fernhill.example", "fernhill-example.mail.protection.outlook.com", "microsoft", (5, 50)),
+            ("me.com", "mx01.mail.icloud.com", "apple", (10, 5)),
+            ("wanadoo.fr", "smtp-in.orange.fr", "orange", (2, 100)),
+            ("comcast.net", "mx1a1.comcast.net", "comcast", (25, 1_000)),
+            ("orchard.example", "mx.orchard.example", "", (1_000, 100)),
+        ] {
+            let receiver = Receiver::of_exchange(domain, &[host]);
+            assert_eq!(group(receiver.as_str()).unwrap_or_default(), name, "{domain} at {host}");
+            assert_eq!(PaceRules::built_in().limits(&receiver), limits, "{domain} at {host}");
+        }
+        let words = "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail from your IP address";
+        let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, words);
+        let customer = Receiver::of_exchange("orchard.example", &["aspmx.l.google.com"]);
+        let found = PaceRules::built_in().find(&customer, &verdict).map(|(_, rule)| rule.id.as_str());
+        assert_eq!(found, Some("google.unusual-rate"));
     }
 }
