@@ -15,6 +15,8 @@ mod campaigns;
 mod contacts;
 #[path = "dashboard/forms.rs"]
 mod forms;
+#[path = "dashboard/incidents.rs"]
+mod incidents;
 #[path = "dashboard/pages.rs"]
 mod pages;
 #[path = "dashboard/people.rs"]

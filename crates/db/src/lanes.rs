@@ -1,12 +1,12 @@
 //! Lanes that are held, kept so that a restart does not storm a host that asked for patience.
 
 use crate::entity::lanes::{ActiveModel, Column, Entity, Model};
-use crate::sql::{execute, millis, number, time};
+use crate::sql::{all, execute, millis, rows, time};
 use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
-use rebound_domain::{BounceCause, Notice, Receiver, ServerId, Slowed};
+use rebound_domain::{BounceCause, Notice, PaceRules, Receiver, ServerId, Slowed};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, QueryOrder, Set};
+use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Set};
 
 /// A receiver that is not written to for a while, or not as fast as could be.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,21 +100,69 @@ impl TryFrom<Model> for HeldLane {
 
 /// Lets a probe go to a receiver that rests, at `now`, with what waits for it; `false` where it does not rest.
 ///
+/// Behind a relay that are the recipients of its domain. Straight to its hosts it may have any domain, which stands
+/// nowhere: there goes, too, whoever is due at the end of the rest, when all come again that it held back. One or another
+/// of those waits for something else; the lanes decide who passes.
+///
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn hurry(tx: &Transaction, receiver: &Receiver, now: DateTime<Utc>) -> Result<bool, Error> {
-    let (name, now) = (receiver.as_str(), millis(now));
-    let sql = "SELECT COALESCE(max(until), 0) FROM lanes
-         WHERE receiver = $1 AND until > $2 AND per_hour IS NULL AND places IS NULL";
-    let until = number(tx, sql, [name.into(), now.into()]).await?;
-    if until == 0 {
-        return Ok(false);
+    #[derive(FromQueryResult)]
+    struct Rest {
+        until: i64,
+        is_direct: bool,
     }
-    execute(tx, "UPDATE lanes SET until = $2 WHERE receiver = $1 AND until > $2", [name.into(), now.into()]).await?;
-    // What was given back because of the rest is due at its end, or a twentieth later; 0 and 1 are planned and deferred.
-    let latest = until + (until - now) / 20 + 1;
-    let sql = "UPDATE deliveries SET due = $2 WHERE state IN (0, 1) AND due > $2 AND due <= $3
-         AND contact_id IN (SELECT id FROM contacts WHERE domain = $1)";
-    execute(tx, sql, [name.into(), now.into(), latest.into()]).await?;
+    let (name, now) = (receiver.as_str(), millis(now));
+    let sql = format!(
+        "SELECT until, COALESCE((SELECT s.is_direct FROM sending_servers s WHERE s.id = server_id), FALSE) AS is_direct
+         FROM lanes WHERE receiver = $1 AND until > $2 AND {RESTS}"
+    );
+    let rests: Vec<Rest> = all(tx, &sql, [name.into(), now.into()]).await?;
+    let ends = || rests.iter().map(|rest| rest.until);
+    let (Some(first), Some(last)) = (ends().min(), ends().max()) else { return Ok(false) };
+    let sql = format!("UPDATE lanes SET until = $2 WHERE receiver = $1 AND until > $2 AND {RESTS}");
+    execute(tx, &sql, [name.into(), now.into()]).await?;
+    let is_direct = rests.iter().any(|rest| rest.is_direct);
+    // What was given back because of the rest is due at its end, or a twentieth later.
+    let due = Due { now, first: if is_direct { first } else { i64::MAX }, latest: last + (last - now) / 20 + 1 };
+    bring_forward(tx, &domains(receiver, is_direct), due).await?;
     Ok(true)
+}
+
+/// A lane that rests, and is not only slowed.
+const RESTS: &str = "per_hour IS NULL AND places IS NULL";
+
+/// The domains of which it is known that a receiver has them.
+fn domains(receiver: &Receiver, is_direct: bool) -> Vec<&str> {
+    let group = PaceRules::built_in().group(receiver).filter(|_| is_direct);
+    let known = group.into_iter().flat_map(|group| group.domains.iter().map(String::as_str));
+    known.chain([receiver.as_str()]).collect()
+}
+
+/// What is brought forward.
+struct Due {
+    /// To when.
+    now: i64,
+    /// From when on, whatever the domain.
+    first: i64,
+    /// Until when.
+    latest: i64,
+}
+
+/// Lets go at `due.now` what waits for a receiver that has these domains. By the time that it is due, of which each
+/// campaign has an index: a receiver may have a million contacts.
+async fn bring_forward(tx: &Transaction, domains: &[&str], due: Due) -> Result<(), Error> {
+    let names: Vec<_> = domains.iter().map(|domain| serde_json::json!({ "domain": domain })).collect();
+    let names = serde_json::Value::from(names).to_string();
+    // 0 and 1 are planned and deferred; of campaigns, those that are launched and not over. With the plus SQLite sees that
+    // the index by campaign and time will do.
+    let sql = format!(
+        "UPDATE deliveries SET due = $2
+         WHERE (id >> 31) IN (SELECT +id FROM campaigns WHERE state IN (2, 3, 4, 5))
+           AND state IN (0, 1) AND due > $2 AND due <= $3
+           AND (due >= $4 OR (SELECT c.domain FROM contacts c WHERE c.id = contact_id) IN (SELECT domain FROM {}))",
+        rows(tx, 1, &[("domain", "TEXT")])
+    );
+    execute(tx, &sql, [names.into(), due.now.into(), due.latest.into(), due.first.into()]).await?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{AddressKey, DeliveryId, Grade, InboxId, Refusal, Verdict};
+use crate::{AddressKey, DeliveryId, Grade, InboxId, Receiver, Refusal, Verdict};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +205,8 @@ pub struct Bounce {
     pub refusal: Refusal,
     /// Whether the other side still holds the message and tries on (a delay notice): noted, and nothing more.
     pub held: bool,
+    /// By whose lane the message went, where that is known: else its domain stands for the receiver. Not kept.
+    pub receiver: Option<Receiver>,
     /// In how many seconds its receiver was found to take such a message: how long its greylist lasts. Not kept.
     pub learned: Option<u32>,
     /// What was said, and what it means.

@@ -37,7 +37,7 @@ pub enum IncidentSubject {
     },
     /// The route to a receiver.
     Route {
-        /// The receiver's domain.
+        /// The receiver, by the name of its lane where that is known, else by the recipient's domain.
         receiver: String,
     },
     /// The domain we send from.

@@ -215,6 +215,7 @@ impl Understood {
             grade,
             refusal: if held { Refusal::Transient } else { refusal(&failed.verdict) },
             held,
+            receiver: None,
             learned: None,
             verdict: failed.verdict.clone(),
             reporting_mta: failed.reporting_mta.clone().or_else(|| failed.remote_mta.clone()),

@@ -130,11 +130,11 @@ impl Claimed {
     }
 }
 
-/// What becomes of a delivery whose lane is `held`; `words` are its receiver's last.
+/// What becomes of a delivery whose lane is `held`.
 pub(crate) fn held_back(
     claimed: &Claimed,
+    (outlet, receiver): (&Outlet, &Receiver),
     held: Held,
-    words: Option<Verdict>,
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Heard {
@@ -144,7 +144,8 @@ pub(crate) fn held_back(
     };
     let end = claimed.lease.since + policy.give_up_after();
     if now >= end {
-        return given_up(claimed.lease.id, claimed.contact.address.key(), words, now);
+        let words = outlet.lanes.words(receiver);
+        return given_up(claimed.lease.id, claimed.contact.address.key(), receiver, words, now);
     }
     // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
@@ -241,7 +242,8 @@ pub(crate) fn plain_verdict(cause: BounceCause, words: &str) -> Verdict {
 }
 
 fn bounce(job: &Job, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {
-    about(job.contact.address.key(), of, verdict, refusal, now)
+    let receiver = Some(job.receiver.clone());
+    Bounce { receiver, ..about(job.contact.address.key(), of, verdict, refusal, now) }
 }
 
 fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now: DateTime<Utc>) -> Bounce {
@@ -252,6 +254,7 @@ fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now:
         grade: Grade::Ours,
         refusal,
         held: false,
+        receiver: None,
         learned: None,
         verdict,
         reporting_mta: None,
@@ -261,11 +264,18 @@ fn about(address: AddressKey, of: &Try, verdict: Verdict, refusal: Refusal, now:
 }
 
 /// A delivery whose time is over while its receiver rested: given up with the receiver's last words.
-pub(crate) fn given_up(id: DeliveryId, key: AddressKey, words: Option<Verdict>, now: DateTime<Utc>) -> Heard {
+pub(crate) fn given_up(
+    id: DeliveryId,
+    key: AddressKey,
+    receiver: &Receiver,
+    words: Option<Verdict>,
+    now: DateTime<Utc>,
+) -> Heard {
     let verdict =
         words.unwrap_or_else(|| plain_verdict(BounceCause::TimeoutExpired, "its server did not answer in time"));
     // No try was made: number 0 keeps it apart from what the last one heard.
-    Heard::GivenUp(Box::new(about(key, &Try { id, number: 0 }, verdict, Refusal::Transient, now)))
+    let about = about(key, &Try { id, number: 0 }, verdict, Refusal::Transient, now);
+    Heard::GivenUp(Box::new(Bounce { receiver: Some(receiver.clone()), ..about }))
 }
 
 /// A delivery to a contact whose row cannot be read: given up, without a try and without blame. Trying again would not

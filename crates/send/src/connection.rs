@@ -307,9 +307,11 @@ impl Connection {
         // A line that was there before may have ended for any reason. Where a new one broke, the relay may drop it for
         // this one recipient; a short wait lets others go first.
         let later = is_fresh.then(|| now + TimeDelta::minutes(1));
-        let key = ready.job.contact.address.key();
-        self.heard =
-            Some(if is_over { given_up(ready.of.id, key, None, now) } else { Heard::Back(ready.of.id, later) });
+        let (key, receiver) = (ready.job.contact.address.key(), &ready.job.receiver);
+        self.heard = Some(match is_over {
+            true => given_up(ready.of.id, key, receiver, None, now),
+            false => Heard::Back(ready.of.id, later),
+        });
     }
 
     /// What cannot be tried goes back as it was.

@@ -107,7 +107,7 @@ impl Direct {
         let receiver = exchange.receiver();
         let now = shared.now();
         if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
-            let heard = held_back(&claimed, held, outlet.lanes.words(&receiver), &shared.policy(), now);
+            let heard = held_back(&claimed, (outlet, &receiver), held, &shared.policy(), now);
             shared.journal.step(Some(heard), None).await;
             return;
         }

@@ -99,8 +99,7 @@ impl Outlets {
             return Ok(None);
         }
         let Some((held, way)) = held else { return Ok(Some(Heard::Back(claimed.lease.id, None))) };
-        let words = self.all[way].outlet.lanes.words(&receiver);
-        Ok(Some(held_back(&claimed, held, words, &shared.policy(), now)))
+        Ok(Some(held_back(&claimed, (&self.all[way].outlet, &receiver), held, &shared.policy(), now)))
     }
 
     /// Those that are open, whoever is owed most first, and their weights together.

@@ -9,7 +9,7 @@ use rebound_db::incidents::{self, Report};
 use rebound_db::{Error, Transaction, campaigns};
 use rebound_domain::{
     AddressKey, Answer, Bounce, BounceCause, Campaign, CampaignId, Consequence, DeliveryId, IncidentId, IncidentScope,
-    IncidentSubject, Policy, WINDOW, burst,
+    IncidentSubject, Policy, Receiver, WINDOW, burst,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -88,7 +88,9 @@ fn subject(
     policy: &Policy,
     repeated: &mut Repeats,
 ) -> Option<IncidentSubject> {
-    let receiver = bounce.address.domain().to_owned();
+    let domain = bounce.address.domain();
+    // By the name of its lane, where it is known: by that a person asks for a probe.
+    let receiver = bounce.receiver.as_ref().map_or(domain, Receiver::as_str).to_owned();
     match consequence(bounce, policy) {
         Consequence::Incident { scope } => Some(match scope {
             IncidentScope::Campaign => IncidentSubject::Campaign { campaign: bounce.delivery?.campaign() },
@@ -98,7 +100,7 @@ fn subject(
             }
         }),
         Consequence::Nothing { repeats } if repeats > 0 => {
-            let count = repeated.entry((receiver.clone(), bounce.verdict.cause)).or_default();
+            let count = repeated.entry((domain.to_owned(), bounce.verdict.cause)).or_default();
             *count += 1;
             (*count >= i64::from(repeats)).then_some(IncidentSubject::Route { receiver })
         }

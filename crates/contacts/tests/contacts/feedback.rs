@@ -7,8 +7,8 @@ use rebound_db::bounces::{self, Filter};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{campaigns, deliveries, events, incidents};
 use rebound_domain::{
-    Bounce, BounceCause as C, CampaignState, Complaint, Grade, IncidentSubject, Permanence, Refusal, StateName,
-    SuppressionReason as Why,
+    Bounce, BounceCause as C, CampaignState, Complaint, Grade, IncidentSubject, Permanence, Receiver, Refusal,
+    StateName, SuppressionReason as Why,
 };
 
 const HARD: Permanence = Permanence::Hard;
@@ -249,6 +249,21 @@ async fn our_own_fault_opens_an_incident_and_counts_against_nobody() {
     assert_eq!((recorded.incidents.len(), recorded.waiting.len()), (0, 1));
     let spam = incidents::open(db).await.unwrap().into_iter().find(|one| one.cause == C::SpamSuspected).unwrap();
     assert_eq!((spam.burst, spam.bounces), (true, 14));
+}
+
+#[tokio::test]
+async fn an_incident_of_a_route_is_one_for_all_domains_behind_it() {
+    let mailing = Mailing::to(80).await;
+    let (db, now) = (mailing.db(), mailing.now());
+    let campaign = mailing.hand_over("Spring", now).await;
+    let refuse = |n| mailing.refused(delivery(campaign, n), (C::ReputationBlock, SOFT), Refusal::Permanent);
+    let behind = |n| Bounce { receiver: Some(Receiver::of_domain("google.com")), ..refuse(n) };
+    mailing.record(&[behind(1), behind(2), behind(10), refuse(3)], now).await;
+    let mut found: Vec<_> =
+        incidents::open(db).await.unwrap().into_iter().map(|one| (one.subject, one.bounces)).collect();
+    found.reverse();
+    let route = |receiver: &str| IncidentSubject::Route { receiver: receiver.to_owned() };
+    assert_eq!(found, [(route("google.com"), 3), (route("d3.example"), 1)]);
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ impl Mailing {
             grade: Grade::Ours,
             refusal,
             held: false,
+            receiver: None,
             learned: None,
             verdict: Verdict {
                 confidence: 90,

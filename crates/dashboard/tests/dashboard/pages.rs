@@ -193,6 +193,7 @@ async fn bounced(world: &World, id: CampaignId, words: &str) {
         grade: Grade::Ours,
         refusal: Refusal::Permanent,
         held: false,
+        receiver: None,
         learned: None,
         verdict: rebound_classify::reply(answer.as_bytes()).unwrap(),
         reporting_mta: Some(words.to_owned()),

@@ -103,6 +103,7 @@ async fn answer(db: &Pool, id: CampaignId, people: usize, now: DateTime<Utc>) {
             grade: Grade::Ours,
             refusal,
             held: false,
+            receiver: None,
             learned: None,
             verdict: rebound_classify::reply(words.as_bytes()).unwrap(),
             reporting_mta: Some("mx2.larkfield.test".into()),

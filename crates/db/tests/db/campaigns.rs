@@ -126,6 +126,7 @@ async fn noted(db: &Pool, bounced: &[deliveries::Settled]) {
             grade: Grade::Ours,
             refusal: Refusal::Permanent,
             held: false,
+            receiver: None,
             learned: None,
             verdict: Verdict {
                 confidence: 90,

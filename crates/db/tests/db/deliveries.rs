@@ -4,11 +4,12 @@ use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::lanes::{self, HeldLane};
 use rebound_db::leases::{Answered, Try};
-use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, subscriptions, suppressions};
+use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, servers, subscriptions, suppressions};
 use rebound_domain::{
-    BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, ListId, Notice, Receiver,
-    Scope, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
+    BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, Limits, ListId, Notice,
+    Receiver, Route, Scope, Server, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
 };
+use sea_orm::ConnectionTrait;
 
 pub(crate) const WORKER: WorkerId = WorkerId(1);
 pub(crate) const OTHER: WorkerId = WorkerId(2);
@@ -290,5 +291,47 @@ async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else()
         let mut expected = ids[..4].to_vec();
         expected.sort_unstable();
         assert_eq!(due, expected, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_hurried_takes_along_what_waits_at_its_customers_domains() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Hold).await;
+        plan(db, &campaign).await;
+        let server = Server {
+            id: ServerId(0),
+            name: "Straight".into(),
+            route: Route::Direct { sources: vec![] },
+            hello: "out.fernhill.example".into(),
+            connections: 8,
+            weight: 1,
+            limits: Limits::default(),
+            warm_up: None,
+        };
+        let server = servers::create(db, &server, "ines", now()).await.unwrap();
+        let (receiver, until) = (Receiver::of_domain("google.com"), now() + TimeDelta::hours(2));
+        let (why, words) = ("it blocks us".into(), "421".into());
+        let notice = Notice { slowed: Slowed::Rests { rests: 1 }, until, why, cause: C::ReputationBlock, words };
+        lanes::hold(db, &HeldLane { server, receiver: receiver.clone(), notice }).await.unwrap();
+
+        // Given back because of the rest, to its end and a little later; put off for another reason, until before that
+        // and until after it; and so at a domain that is known to be the provider's.
+        let leased = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
+        let gmail = format!("UPDATE contacts SET domain = 'gmail.com' WHERE id = {}", leased[4].contact);
+        db.execute_unprepared(&gmail).await.unwrap();
+        let minutes = [0, 6, -60, 7, -60, 60, -1];
+        let later = |at: usize| Some(until + TimeDelta::minutes(minutes[at]));
+        let back: Vec<_> = leased.iter().enumerate().map(|(at, lease)| (lease.id, later(at))).collect();
+        assert_eq!(leases::release(db, WORKER, &back).await.unwrap(), 7, "{engine}");
+
+        let tx = db.begin().await.unwrap();
+        assert!(lanes::hurry(&tx, &receiver, now()).await.unwrap(), "{engine}");
+        tx.commit().await.unwrap();
+        let due = leases::claim(db, OTHER, campaign.id, 100, now()).await.unwrap();
+        let mut due: Vec<_> = due.iter().map(|lease| lease.id).collect();
+        due.sort_unstable();
+        assert_eq!(due, [leased[0].id, leased[1].id, leased[4].id], "{engine}");
     }
 }

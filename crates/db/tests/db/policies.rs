@@ -53,6 +53,7 @@ async fn failed(db: &Pool) -> Vec<BounceId> {
             grade: Grade::Ours,
             refusal: Refusal::Permanent,
             held: false,
+            receiver: None,
             learned: None,
             verdict: Verdict {
                 confidence: 90,

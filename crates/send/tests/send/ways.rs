@@ -3,9 +3,10 @@
 use crate::campaigns::{campaign, furnish, sender, work_by};
 use crate::relay::{self, Relayed};
 use chrono::{TimeDelta, Utc};
-use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, subscriptions};
+use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, incidents, subscriptions};
 use rebound_domain::{
-    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, Limits, Permanence, ServerId, StateName, WarmUp,
+    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, IncidentSubject, Limits, Permanence, ServerId,
+    StateName, WarmUp,
 };
 use rebound_sandbox::names::NameServer;
 use rebound_send::mx::DirectSettings;
@@ -277,4 +278,21 @@ async fn a_line_that_has_carried_its_share_leaves_no_letter_behind() {
     stop.cancel();
     worker.await.unwrap();
     assert_eq!((count(&orchard), accepted(&db, id).await), (45, 45));
+}
+
+#[tokio::test]
+async fn an_incident_has_the_name_of_the_lane_that_the_mail_went_by() {
+    let people = ["gone@hosted.example", "w1@hosted.example"].map(str::to_owned);
+    let (db, id, folder) = launched(&people).await;
+    let blocked = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org";
+    let orchard = relay::start_at("127.0.0.11:0", "250-host\r\n250 SIZE\r\n", &[blocked]).await;
+    let names = NameServer::default();
+    names.mx("hosted.example", 10, "mx.orchard.example").address("mx.orchard.example", Ipv4Addr::new(127, 0, 0, 11));
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, orchard.relay.port).await], sender());
+    sent(&db, id).await;
+    stop.cancel();
+    worker.await.unwrap();
+    let incident = incidents::open(&db).await.unwrap().pop().unwrap();
+    assert_eq!(incident.cause, BounceCause::ReputationBlock);
+    assert_eq!(incident.subject, IncidentSubject::Route { receiver: "orchard.example".into() });
 }
