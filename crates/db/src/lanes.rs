@@ -1,12 +1,11 @@
 //! Lanes that are held, kept so that a restart does not storm a host that asked for patience.
 
-use crate::entity::lanes::{ActiveModel, Column, Entity, Model};
+use crate::entity::lanes::{Column, Entity, Model};
 use crate::sql::{all, execute, millis, rows, time};
 use crate::{Connection, Error, Transaction};
 use chrono::{DateTime, Utc};
 use rebound_domain::{BounceCause, Notice, PaceRules, Receiver, ServerId, Slowed};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Set};
+use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Value};
 
 /// A receiver that is not written to for a while, or not as fast as could be.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +18,12 @@ pub struct HeldLane {
     pub notice: Notice,
 }
 
-/// Keeps what holds a lane, in place of what held it before.
+/// Keeps what holds a lane at `now`, in place of what held it before. Another worker may have been told of more: a rest
+/// that is not over stays, unless this one is longer, and so does what slows it for longer.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
+pub async fn hold(db: &impl Connection, lane: &HeldLane, now: DateTime<Utc>) -> Result<(), Error> {
     let notice = &lane.notice;
     let cause = BounceCause::ALL.iter().position(|cause| *cause == notice.cause).unwrap_or_default();
     let (rests, per_hour, places) = match notice.slowed {
@@ -31,30 +31,43 @@ pub async fn hold(db: &impl Connection, lane: &HeldLane) -> Result<(), Error> {
         Slowed::PerHour(rate) => (0, Some(rate), None),
         Slowed::Connections(most) => (0, None, Some(most)),
     };
-    let row = ActiveModel {
-        server_id: Set(lane.server.0),
-        receiver: Set(lane.receiver.as_str().to_owned()),
-        until: Set(millis(notice.until)),
-        rests: Set(rests.into()),
-        cause: Set(i16::try_from(cause).unwrap_or(i16::MAX)),
-        words: Set(notice.words.clone()),
-        per_hour: Set(per_hour.map(i64::from)),
-        places: Set(places.map(i64::from)),
-        why: Set(notice.why.clone()),
-    };
-    let all =
-        [Column::Until, Column::Rests, Column::Cause, Column::Words, Column::PerHour, Column::Places, Column::Why];
-    let newer = OnConflict::columns([Column::ServerId, Column::Receiver]).update_columns(all).to_owned();
-    Entity::insert(row).on_conflict(newer).exec_without_returning(db).await?;
+    let sql = "INSERT INTO lanes (server_id, receiver, until, rests, cause, words, per_hour, places, why)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (server_id, receiver) DO UPDATE SET until = excluded.until, rests = excluded.rests,
+             cause = excluded.cause, words = excluded.words, per_hour = excluded.per_hour, places = excluded.places,
+             why = excluded.why
+         WHERE lanes.until <= $10
+             OR (excluded.per_hour IS NULL AND excluded.places IS NULL, excluded.until)
+                 >= (lanes.per_hour IS NULL AND lanes.places IS NULL, lanes.until)";
+    let values: [Value; 10] = [
+        lane.server.0.into(),
+        lane.receiver.as_str().into(),
+        millis(notice.until).into(),
+        i64::from(rests).into(),
+        i16::try_from(cause).unwrap_or(i16::MAX).into(),
+        notice.words.as_str().into(),
+        per_hour.map(i64::from).into(),
+        places.map(i64::from).into(),
+        notice.why.as_str().into(),
+        millis(now).into(),
+    ];
+    execute(db, sql, values).await?;
     Ok(())
 }
 
-/// Forgets what held a lane: the receiver takes our mail again.
+/// Forgets what held a lane until `now` or before: the receiver takes our mail again. What holds it for longer stays:
+/// another worker was told so meanwhile.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn open(db: &impl Connection, server: ServerId, receiver: &Receiver) -> Result<(), Error> {
-    Entity::delete_by_id((server.0, receiver.as_str().to_owned())).exec(db).await?;
+pub async fn open(
+    db: &impl Connection,
+    server: ServerId,
+    receiver: &Receiver,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let sql = "DELETE FROM lanes WHERE server_id = $1 AND receiver = $2 AND until <= $3";
+    execute(db, sql, [server.0.into(), receiver.as_str().into(), millis(now).into()]).await?;
     Ok(())
 }
 

@@ -214,13 +214,14 @@ async fn learn_of(
     id: DeliveryId,
     verdict: Option<&Verdict>,
 ) -> Option<u32> {
-    let learned = outlet.lanes.learn(receiver, id, verdict, &shared.policy(), shared.now());
+    let now = shared.now();
+    let learned = outlet.lanes.learn(receiver, id, verdict, &shared.policy(), now);
     let (server, held) =
         (outlet.id, |notice| lanes::HeldLane { server: outlet.id, receiver: receiver.clone(), notice });
     let stored = match learned.change {
         None => return learned.wait,
-        Some(Change::Opened) => lanes::open(&shared.db, server, receiver).await,
-        Some(Change::Held(notice)) => lanes::hold(&shared.db, &held(notice)).await,
+        Some(Change::Opened) => lanes::open(&shared.db, server, receiver, now).await,
+        Some(Change::Held(notice)) => lanes::hold(&shared.db, &held(notice), now).await,
     };
     if let Err(error) = stored {
         // The lane is held all the same; only a restart would not know of it.

@@ -56,7 +56,7 @@ async fn rests(world: &World, until: chrono::DateTime<Utc>) {
     let (why, words) = ("it blocks our server".into(), "421".into());
     let notice = Notice { slowed: Slowed::Rests { rests: 1 }, until, why, cause: BounceCause::ReputationBlock, words };
     let lane = HeldLane { server, receiver: Receiver::of_domain(RECEIVER), notice };
-    lanes::hold(&world.db, &lane).await.unwrap();
+    lanes::hold(&world.db, &lane, world.now).await.unwrap();
 }
 
 /// It sends back what it took for one of its customers; which incident that is.

@@ -235,7 +235,7 @@ async fn what_slows_a_lane_is_kept_until_it_is_open_again() {
             let until = now() + TimeDelta::hours(1);
             let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
             let lane = HeldLane { server: ServerId(3), receiver: receiver.clone(), notice };
-            lanes::hold(db, &lane).await.unwrap();
+            lanes::hold(db, &lane, now()).await.unwrap();
             assert_eq!(lanes::held(db).await.unwrap(), [lane], "{engine}");
             let rests = matches!(slowed, Slowed::Rests { .. });
             assert_eq!(lanes::resting(db).await.unwrap().len(), usize::from(rests), "{engine}");
@@ -243,10 +243,53 @@ async fn what_slows_a_lane_is_kept_until_it_is_open_again() {
             assert_eq!(lanes::hurry(&tx, &receiver, now()).await.unwrap(), rests, "{engine}: only a rest is ended");
             tx.commit().await.unwrap();
         }
-        lanes::open(db, ServerId(4), &receiver).await.unwrap();
+        let over = now() + TimeDelta::hours(1);
+        lanes::open(db, ServerId(4), &receiver, over).await.unwrap();
         assert_eq!(lanes::held(db).await.unwrap().len(), 1, "{engine}: that was another way to it");
-        lanes::open(db, ServerId(3), &receiver).await.unwrap();
+        lanes::open(db, ServerId(3), &receiver, over).await.unwrap();
         assert_eq!(lanes::held(db).await.unwrap(), [], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_worker_was_told_of_a_lane_is_not_erased() {
+    let (rests, slowed, places) = (Slowed::Rests { rests: 1 }, Slowed::PerHour(600), Slowed::Connections(1));
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        // What one was told until when, in minutes; what the other is told, after so many; and what holds then.
+        for (one, other, after, expected) in [
+            ((rests, 120), (slowed, 5), 0, (rests, 120)),
+            ((rests, 120), (slowed, 240), 0, (rests, 120)),
+            ((rests, 120), (rests, 10), 0, (rests, 120)),
+            ((rests, 10), (rests, 120), 0, (rests, 120)),
+            ((rests, 120), (Slowed::Rests { rests: 2 }, 120), 0, (Slowed::Rests { rests: 2 }, 120)),
+            ((rests, 120), (rests, 125), 120, (rests, 125)),
+            ((rests, 120), (slowed, 121), 120, (slowed, 121)),
+            ((slowed, 30), (rests, 1), 0, (rests, 1)),
+            ((slowed, 30), (places, 1), 0, (slowed, 30)),
+            ((slowed, 30), (places, 60), 0, (places, 60)),
+        ] {
+            let receiver = Receiver::of_domain("orchard.example");
+            let at = |minutes: i64| now() + TimeDelta::minutes(minutes);
+            let told = |(slowed, until)| {
+                let (why, words) = ("it asks for less".into(), "421".into());
+                let notice = Notice { slowed, until: at(until), why, cause: C::RateLimited, words };
+                HeldLane { server: ServerId(3), receiver: receiver.clone(), notice }
+            };
+            let case = format!("{engine}: {one:?}, after {after} {other:?}");
+            lanes::hold(db, &told(one), now()).await.unwrap();
+            // Twice is once.
+            for _ in 0..2 {
+                lanes::hold(db, &told(other), at(after)).await.unwrap();
+                assert_eq!(lanes::held(db).await.unwrap(), [told(expected)], "{case}");
+            }
+            lanes::open(db, ServerId(3), &receiver, at(expected.1 - 1)).await.unwrap();
+            assert_eq!(lanes::held(db).await.unwrap(), [told(expected)], "{case}: what one knew was over");
+            for _ in 0..2 {
+                lanes::open(db, ServerId(3), &receiver, at(expected.1)).await.unwrap();
+                assert_eq!(lanes::held(db).await.unwrap(), [], "{case}");
+            }
+        }
     }
 }
 
@@ -271,7 +314,7 @@ async fn a_lane_that_is_hurried_takes_along_what_waits_for_it_and_nothing_else()
         let (why, words) = ("it asks for less".into(), "421".into());
         let notice = Notice { slowed, until, why, cause: C::RateLimited, words };
         let lane = HeldLane { server: ServerId(3), receiver: receiver.clone(), notice };
-        lanes::hold(db, &lane).await.unwrap();
+        lanes::hold(db, &lane, now()).await.unwrap();
         let leased = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
         let ids: Vec<_> = leased.iter().map(|lease| lease.id).collect();
         let later = |at| if at < 4 { until } else { until + TimeDelta::hours(1) };
@@ -314,7 +357,7 @@ async fn a_provider_that_is_hurried_takes_along_what_waits_at_its_customers_doma
         let (receiver, until) = (Receiver::of_domain("google.com"), now() + TimeDelta::hours(2));
         let (why, words) = ("it blocks us".into(), "421".into());
         let notice = Notice { slowed: Slowed::Rests { rests: 1 }, until, why, cause: C::ReputationBlock, words };
-        lanes::hold(db, &HeldLane { server, receiver: receiver.clone(), notice }).await.unwrap();
+        lanes::hold(db, &HeldLane { server, receiver: receiver.clone(), notice }, now()).await.unwrap();
 
         // Given back because of the rest, to its end and a little later; put off for another reason, until before that
         // and until after it; and so at a domain that is known to be the provider's.
