@@ -5,6 +5,7 @@
 
 mod failover;
 mod history;
+mod lanes;
 mod link;
 mod node;
 mod rate;

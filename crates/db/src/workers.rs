@@ -164,6 +164,15 @@ pub(crate) fn able(db: &impl ConnectionTrait) -> String {
     format!("SELECT 1 FROM workers WHERE can_send AND until >= {}", clock(db))
 }
 
+/// How many workers can send, and are there as far as is known.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn able_count(db: &impl Connection) -> Result<u32, Error> {
+    let count = number(db, &format!("SELECT COUNT(*) FROM ({}) AS able", able(db)), []).await?;
+    Ok(u32::try_from(count).unwrap_or(0))
+}
+
 /// Whether a worker is signed on still, and stays so until `tx` ends: one that was taken for dead must not claim.
 ///
 /// # Errors

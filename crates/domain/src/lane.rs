@@ -71,6 +71,8 @@ pub struct Lane {
     budget: Budget,
     flow: Flow,
     per_connection: u32,
+    /// How many write to the receiver, each with a lane of its own: what it bears, and what it says, is for all of them.
+    workers: u32,
     /// Lane replies since one that took a message.
     in_a_row: u32,
     /// Throttle replies since one that took a message, to mail that went after the last cut.
@@ -112,6 +114,7 @@ impl Lane {
             budget: Budget::default(),
             flow: Flow::default(),
             per_connection,
+            workers: 1,
             in_a_row: 0,
             in_vain: 0,
             counted: Vec::new(),
@@ -121,6 +124,14 @@ impl Lane {
             queue: None,
             asks: Flow::default(),
         }
+    }
+
+    /// So many workers write to the receiver from now on, this one included: it has its part of the connections that the
+    /// receiver is known to bear, and of a rate or a number of connections that holds.
+    pub fn share(&mut self, workers: u32) {
+        self.workers = workers.max(1);
+        self.window.share(self.workers);
+        self.speed.share(self.workers);
     }
 
     /// Takes up what was known before a restart.
@@ -133,6 +144,18 @@ impl Lane {
             Slowed::Connections(most) => self.window.hold(most, notice.until),
         }
         self.notice = Some(notice);
+    }
+
+    /// Takes up what another worker was told at `now`, unless nothing goes in any case.
+    pub fn heed(&mut self, notice: &Notice, now: DateTime<Utc>) {
+        if self.rests() || self.notice.as_ref() == Some(notice) {
+            return;
+        }
+        let before = self.speed.limit(now);
+        self.remember(notice.clone(), now);
+        if self.speed.limit(now) != before {
+            self.slowings = self.slowings.wrapping_add(1);
+        }
     }
 
     /// Whether a message may go at `now`.
@@ -273,7 +296,7 @@ impl Lane {
             Action::Halve | Action::FewerConnections if is_late => None,
             Action::FewerConnections => {
                 let (most, until) = self.window.cut(now);
-                self.note(Slowed::Connections(most), until, rule, verdict)
+                self.note(Slowed::Connections(most.saturating_mul(self.workers)), until, rule, verdict)
             }
             Action::Halve => {
                 self.in_vain += 1;
@@ -283,7 +306,7 @@ impl Lane {
                 let (rate, until) = self.speed.cut(&self.flow, now);
                 self.slowings = self.slowings.wrapping_add(1);
                 self.window.cut_if_wanted();
-                self.note(Slowed::per_second(rate), until, rule, verdict)
+                self.note(Slowed::per_second(rate * f64::from(self.workers)), until, rule, verdict)
             }
             Action::PerMinute(most) => {
                 let until = now + TimeDelta::minutes(rule.minutes.into());

@@ -13,7 +13,7 @@ use crate::mx::{Exchange, Exchanges};
 use crate::outlet::{Outlet, ahead};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
-use rebound_domain::{PaceRules, Receiver};
+use rebound_domain::Receiver;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ pub(crate) struct Direct {
     /// By the hosts they lead to.
     destinations: Mutex<HashMap<String, Arc<Destination>>>,
     /// Connections that a receiver may still be given.
-    receivers: Mutex<HashMap<Receiver, Arc<Semaphore>>>,
+    receivers: Mutex<HashMap<Receiver, Places>>,
     /// Connections over all.
     connections: Arc<Semaphore>,
     /// Somebody waits for a connection: one that only lingers shall be closed.
@@ -144,8 +144,7 @@ impl Direct {
 
     /// Sees to it that a line comes, unless there are as many as there are messages.
     fn serve(self: &Arc<Self>, shared: &Arc<Shared>, to: &Arc<Destination>, receiver: &Receiver, wanted: usize) {
-        let (most, _) = PaceRules::built_in().limits(receiver);
-        let enough = wanted.min(usize::try_from(most).unwrap_or(usize::MAX));
+        let enough = wanted.min(self.outlet.lanes.connections(receiver));
         let more =
             to.lines.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lines| (lines < enough).then_some(lines + 1));
         if more.is_ok() {
@@ -160,9 +159,10 @@ impl Direct {
             let one = self.of_receiver(&receiver).acquire_owned().await.ok()?;
             Some((one, self.of_all().await?))
         };
-        if let Some(Some(place)) = shared.ending.run_until_cancelled(place).await {
+        if let Some(Some((one, of_all))) = shared.ending.run_until_cancelled(place).await {
             Box::pin(connection(Arc::clone(&shared), Arc::clone(&to))).await;
-            drop(place);
+            drop(of_all);
+            self.leave(&receiver, one);
         }
         to.lines.fetch_sub(1, Ordering::SeqCst);
         // A message that came while this line was leaving.
@@ -177,11 +177,21 @@ impl Direct {
     fn of_receiver(&self, receiver: &Receiver) -> Arc<Semaphore> {
         let mut receivers = lock(&self.receivers);
         if receivers.len() >= MANY && receivers.len().is_power_of_two() {
-            receivers.retain(|_, places| Arc::strong_count(places) > 1);
+            receivers.retain(|_, places| Arc::strong_count(&places.free) > 1);
         }
-        let (most, _) = PaceRules::built_in().limits(receiver);
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Arc::clone(receivers.entry(receiver.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))))
+        let places = receivers.entry(receiver.clone()).or_default();
+        places.keep_to(self.outlet.lanes.connections(receiver));
+        Arc::clone(&places.free)
+    }
+
+    /// A line has left its place to another, unless there are fewer by now, as more workers share them.
+    fn leave(&self, receiver: &Receiver, place: OwnedSemaphorePermit) {
+        if let Some(places) = lock(&self.receivers).get_mut(receiver)
+            && places.all > self.outlet.lanes.connections(receiver)
+        {
+            place.forget();
+            places.all -= 1;
+        }
     }
 
     async fn of_all(&self) -> Option<OwnedSemaphorePermit> {
@@ -192,6 +202,31 @@ impl Direct {
                 let _waiting = self.wants.one();
                 connections.acquire_owned().await.ok()
             }
+        }
+    }
+}
+
+/// Connections that a receiver may be given.
+struct Places {
+    free: Arc<Semaphore>,
+    /// Those that are in use included.
+    all: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { free: Arc::new(Semaphore::new(0)), all: 0 }
+    }
+}
+
+impl Places {
+    /// Has so many from now on; those that are in use leave later.
+    fn keep_to(&mut self, most: usize) {
+        if most > self.all {
+            self.free.add_permits(most - self.all);
+            self.all = most;
+        } else {
+            self.all -= self.free.forget_permits(self.all - most);
         }
     }
 }

@@ -3,16 +3,17 @@
 use crate::attempt::{Claimed, Shared, plain_verdict, unwritable};
 use crate::compose::Composer;
 use crate::journal::Heard;
-use crate::outlet::Closed;
+use crate::outlet::{Closed, Outlet};
 use crate::outlets::Outlets;
 use crate::quota::Quota;
 use crate::sending_domains::{self, DomainError};
 use crate::worker::{HEARTBEAT, LOOK, Worker};
 use chrono::{DateTime, TimeDelta, Utc};
+use rebound_db::lanes::{self, HeldLane};
 use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lanes, lists, policies, servers, workers};
-use rebound_domain::{Campaign, CampaignState, ContactId, ServerId, Unsealed, WorkerId};
+use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lists, policies, servers, workers};
+use rebound_domain::{Campaign, CampaignState, ContactId, ServerId, Slowed, Unsealed, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,6 +84,7 @@ impl<'a> Dispatch<'a> {
             self.mind_the_outlets(now).await?;
             self.tell_of_the_outlets(now).await?;
             self.mind_what_people_changed().await?;
+            self.mind_the_others().await?;
             self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
             self.minded = Some(Instant::now());
@@ -159,8 +161,8 @@ impl<'a> Dispatch<'a> {
         Ok(())
     }
 
-    /// A policy and rules that were saved, lanes that somebody wants to be asked again, and rests that other workers were
-    /// told to keep, hold from now on.
+    /// A policy and rules that were saved, lanes that somebody wants to be asked again, and what other workers were told
+    /// of a lane, hold from now on.
     async fn mind_what_people_changed(&self) -> Result<(), rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
         if let Some(newer) = policies::newer(db, self.shared.policy().version).await? {
@@ -172,16 +174,18 @@ impl<'a> Dispatch<'a> {
             tracing::info!(rules.version = rules.version, "new rules are in force");
             self.shared.rules.send_replace(rules);
         }
-        for lane in lanes::resting(db).await? {
+        for lane in lanes::held(db).await? {
             for outlet in self.outlets.iter().filter(|outlet| outlet.id == lane.server) {
-                outlet.lanes.shorten(&lane.receiver, lane.notice.until);
-                if !outlet.lanes.rests(&lane.receiver) && lane.notice.until > now {
-                    // Another worker was told so.
-                    let words = plain_verdict(lane.notice.cause, &lane.notice.words);
-                    outlet.lanes.remember(lane.receiver.clone(), lane.notice.clone(), words, now);
-                }
+                heed(outlet, &lane, now);
             }
         }
+        Ok(())
+    }
+
+    /// What a receiver bears, all workers that can send share.
+    async fn mind_the_others(&self) -> Result<(), rebound_contacts::Error> {
+        let workers = workers::able_count(&self.worker.db).await?;
+        self.outlets.iter().for_each(|outlet| outlet.lanes.share(workers));
         Ok(())
     }
 
@@ -287,6 +291,23 @@ impl<'a> Dispatch<'a> {
     /// What its outlets may still be given.
     pub(crate) fn quotas(&self) -> Vec<Arc<Quota>> {
         self.outlets.iter().map(|outlet| Arc::clone(&outlet.quota)).collect()
+    }
+}
+
+/// Takes up what another worker was told of a lane, or that somebody wants it to be asked again.
+fn heed(outlet: &Outlet, HeldLane { receiver, notice, .. }: &HeldLane, now: DateTime<Utc>) {
+    let is_rest = matches!(notice.slowed, Slowed::Rests { .. });
+    if is_rest {
+        outlet.lanes.shorten(receiver, notice.until);
+    }
+    if notice.until <= now || outlet.lanes.rests(receiver) {
+        return;
+    }
+    if is_rest {
+        let words = plain_verdict(notice.cause, &notice.words);
+        outlet.lanes.remember(receiver.clone(), notice.clone(), words, now);
+    } else {
+        outlet.lanes.heed(receiver, notice, now);
     }
 }
 

@@ -1,8 +1,11 @@
 //! How fast: a lane per outlet and receiver.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_domain::{BounceCause, Change, DeliveryId, Greylist, Lane, Notice, Pass, Policy, Receiver, Turn, Verdict};
+use rebound_domain::{
+    BounceCause, Change, DeliveryId, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Turn, Verdict,
+};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The lanes of one outlet, by receiver.
@@ -13,6 +16,8 @@ pub(crate) struct Lanes {
     places: u32,
     /// Whether connections to receivers are ours, and not a relay's.
     is_direct: bool,
+    /// Workers that can send, this one included: they share what a receiver bears.
+    workers: AtomicU32,
 }
 
 /// Lanes that are as good as new are forgotten when there are so many.
@@ -54,11 +59,25 @@ impl Held {
 
 impl Lanes {
     pub(crate) fn behind_relay(places: u32) -> Self {
-        Self { map: Mutex::default(), places, is_direct: false }
+        Self { map: Mutex::default(), places, is_direct: false, workers: AtomicU32::new(1) }
     }
 
     pub(crate) fn to_receivers(places: u32) -> Self {
-        Self { map: Mutex::default(), places, is_direct: true }
+        Self { map: Mutex::default(), places, is_direct: true, workers: AtomicU32::new(1) }
+    }
+
+    /// So many workers can send from now on.
+    pub(crate) fn share(&self, workers: u32) {
+        let workers = workers.max(1);
+        if self.workers.swap(workers, Ordering::Relaxed) != workers {
+            self.map().values_mut().for_each(|state| state.lane.share(workers));
+        }
+    }
+
+    /// Connections that this worker may have to `receiver`, straight to its hosts.
+    pub(crate) fn connections(&self, receiver: &Receiver) -> usize {
+        let (most, _) = PaceRules::built_in().limits(receiver);
+        usize::try_from(most / self.workers.load(Ordering::Relaxed)).unwrap_or(usize::MAX).max(1)
     }
 
     /// Messages that one connection to `receiver` may carry.
@@ -72,6 +91,14 @@ impl Lanes {
         state.lane.remember(notice, now);
         state.words = Some(words);
         self.map().insert(receiver, state);
+    }
+
+    /// Takes up what another worker was told to keep to, where the receiver set a number. What a worker has found for
+    /// itself is its own.
+    pub(crate) fn heed(&self, receiver: &Receiver, notice: &Notice, now: DateTime<Utc>) {
+        if PaceRules::built_in().sets(notice) {
+            self.with(receiver, now, |state| state.lane.heed(notice, now));
+        }
     }
 
     /// Somebody wants the receiver to be asked again sooner.
@@ -165,10 +192,11 @@ impl Lanes {
     }
 
     fn fresh(&self, receiver: &Receiver) -> State {
-        let lane = match self.is_direct {
+        let mut lane = match self.is_direct {
             true => Lane::to(receiver, self.places),
             false => Lane::behind_relay(receiver, self.places),
         };
+        lane.share(self.workers.load(Ordering::Relaxed));
         State { lane, greylist: Greylist::default(), words: None }
     }
 
@@ -278,6 +306,91 @@ mod tests {
         };
         assert_eq!(went(0, 600), 100, "ten a minute");
         assert!(went(1_800, 1_860) == 60, "then as before");
+    }
+
+    #[test]
+    fn workers_share_what_a_receiver_bears() {
+        let (lanes, receiver) = (Lanes::to_receivers(64), Receiver::of_domain("google.com"));
+        let went = |at: i64| {
+            let now = start() + TimeDelta::seconds(at);
+            (0..20).filter(|_| lanes.pass(&receiver, Turn::First, now).is_ok()).count()
+        };
+        assert_eq!((lanes.connections(&receiver), went(0)), (5, 5), "alone");
+        lanes.share(2);
+        (0..5).for_each(|_| lanes.probe_again(&receiver, start()));
+        assert_eq!((lanes.connections(&receiver), went(1)), (2, 2), "one of two");
+        lanes.share(9);
+        (0..2).for_each(|_| lanes.probe_again(&receiver, start()));
+        assert_eq!((lanes.connections(&receiver), went(2)), (1, 1), "nobody has none");
+        let other = Receiver::of_domain("outlook.com");
+        assert!(lanes.pass(&other, Turn::First, start()).is_ok() && lanes.pass(&other, Turn::First, start()).is_err());
+        lanes.share(0);
+        assert_eq!((lanes.connections(&receiver), went(3)), (5, 4), "alone again, and one is under way");
+    }
+
+    #[test]
+    fn a_rate_that_holds_is_of_all_workers_together() {
+        let lanes = Lanes::behind_relay(64);
+        let receiver = Receiver::of_domain("yahoo.com");
+        let (until, why, words) = (start() + TimeDelta::hours(1), String::new(), String::new());
+        let notice = Notice { slowed: Slowed::PerHour(600), until, why, cause: BounceCause::ReputationBlock, words };
+        let verdict = Verdict::known(BounceCause::ReputationBlock, Permanence::Soft, "");
+        lanes.remember(receiver.clone(), notice, verdict, start());
+        let went = |from: i64, to: i64| {
+            let times = (from..to).map(|second| start() + TimeDelta::seconds(second));
+            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+        };
+        lanes.share(2);
+        assert_eq!(went(0, 600), 50, "five a minute, and five by the other");
+        lanes.share(1);
+        assert!((99..=101).contains(&went(600, 1_200)), "the other has gone");
+    }
+
+    #[test]
+    fn a_rate_that_another_worker_was_told_is_kept_and_one_that_it_found_is_not() {
+        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
+        let (receiver, policy) = (Receiver::of_domain("yahoo.com"), Policy::default());
+        let rules = rebound_classify::Rules::built_in();
+        let told = |reply: &str| {
+            let lanes = Lanes::behind_relay(64);
+            assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(()));
+            let verdict = rules.reply(reply.as_bytes()).unwrap();
+            match lanes.learn(&receiver, id, Some(&verdict), &policy, start()).change {
+                Some(Change::Held(notice)) => notice,
+                other => panic!("{other:?}"),
+            }
+        };
+        let went = |notice: &Notice| {
+            let lanes = Lanes::behind_relay(64);
+            lanes.share(2);
+            (0..2).for_each(|_| lanes.heed(&receiver, notice, start()));
+            let times = (0..600).map(|second| start() + TimeDelta::seconds(second));
+            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+        };
+        let set = told("421 4.7.1 [TS03] All messages from 192.0.2.1 will be permanently deferred");
+        assert_eq!((set.slowed, went(&set)), (Slowed::PerHour(600), 50), "half of ten a minute");
+        let found = told("451 4.7.1 Ratelimit \"to\" exceeded: ratelimit exceeded");
+        assert!(matches!(found.slowed, Slowed::PerHour(_)) && went(&found) == 600, "{found:?}");
+    }
+
+    #[test]
+    fn a_rate_that_one_worker_halved_is_noted_as_that_of_all() {
+        let halved = |workers: u32| {
+            let lanes = Lanes::behind_relay(64);
+            lanes.share(workers);
+            let (receiver, id) = (Receiver::of_domain("slow.example"), DeliveryId::new(CampaignId(1), 0).unwrap());
+            let (second, policy) = (|at| start() + TimeDelta::seconds(at), Policy::default());
+            for at in 0..20 {
+                assert_eq!(lanes.pass(&receiver, Turn::First, second(at)), Ok(()));
+                lanes.learn(&receiver, id, None, &policy, second(at));
+            }
+            let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 too many messages");
+            assert_eq!(lanes.pass(&receiver, Turn::First, second(20)), Ok(()));
+            let change = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20)).change;
+            let Some(Change::Held(Notice { slowed: Slowed::PerHour(rate), .. })) = change else { panic!("{change:?}") };
+            rate
+        };
+        assert!(halved(2).abs_diff(2 * halved(1)) <= 1, "{} and {}", halved(2), halved(1));
     }
 
     #[test]

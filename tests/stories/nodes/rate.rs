@@ -50,6 +50,6 @@ async fn workers_that_come_and_go_keep_a_rate_together() {
 }
 
 /// How many come within ten seconds of the first.
-fn in_window(times: &[i64]) -> usize {
+pub(super) fn in_window(times: &[i64]) -> usize {
     times.partition_point(|time| *time < times[0] + WINDOW)
 }

@@ -19,7 +19,7 @@ pub struct Notice {
     pub words: String,
 }
 
-/// What holds a lane.
+/// What holds a lane, of all workers together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slowed {
     /// Nothing goes.

@@ -1,5 +1,6 @@
 //! What replies do to a lane: rules as data, `rules/pace.toml`.
 
+use super::{Notice, Slowed};
 use crate::{BounceCause, Receiver, Verdict};
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -146,6 +147,14 @@ impl PaceRules {
     pub fn limits(&self, receiver: &Receiver) -> (u32, u32) {
         self.group(receiver)
             .map_or((CONNECTIONS, PER_CONNECTION), |group| (group.connections.max(1), group.per_connection.max(1)))
+    }
+
+    /// Whether what slows a lane is a number that a rule sets, and not one that a worker has found for itself.
+    #[must_use]
+    pub fn sets(&self, notice: &Notice) -> bool {
+        let is_slowed = !matches!(notice.slowed, Slowed::Rests { .. });
+        let sets = |rule: &PaceRule| matches!(rule.action, Action::PerMinute(_) | Action::Connections(_));
+        is_slowed && self.rule.iter().any(|rule| sets(rule) && rule.why == notice.why)
     }
 
     /// The first rule that is for such a reply, and its place; `None` where the reply does not speak for the lane.

@@ -22,12 +22,23 @@ const CATCH_UP: f64 = 1.15;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Speed {
     found: Option<Curve>,
-    /// Messages per second at most, until when.
+    /// Messages per second at most, of all workers together, until when.
     held: Option<(f64, DateTime<Utc>)>,
     bucket: Option<Bucket>,
+    /// Workers beside this one that share what is held.
+    others: u32,
 }
 
 impl Speed {
+    /// So many workers write to the receiver, this one included.
+    pub(super) fn share(&mut self, workers: u32) {
+        self.others = workers.saturating_sub(1);
+    }
+
+    fn workers(&self) -> f64 {
+        f64::from(self.others) + 1.0
+    }
+
     /// Takes a place; or tells when there will be one.
     pub(super) fn take(&mut self, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
         let Some(limit) = self.limit(now) else {
@@ -40,7 +51,7 @@ impl Speed {
     /// Messages per second at `now`; `None` for as many as there are.
     pub(super) fn limit(&self, now: DateTime<Utc>) -> Option<f64> {
         let found = self.found.filter(|curve| !curve.is_forgotten(now)).map(|curve| curve.at(now));
-        let held = self.held.filter(|(_, until)| now < *until).map(|(rate, _)| rate);
+        let held = self.held.filter(|(_, until)| now < *until).map(|(rate, _)| rate / self.workers());
         match (found, held) {
             (Some(found), Some(held)) => Some(found.min(held)),
             (found, held) => found.or(held),
@@ -62,7 +73,7 @@ impl Speed {
         (curve.at(now), curve.back())
     }
 
-    /// No more than so many per second until then; a slower hold that lasts stays.
+    /// No more than so many per second, of all workers, until then; a slower hold that lasts stays.
     pub(super) fn hold(&mut self, rate: f64, until: DateTime<Utc>) {
         self.held = Some(match self.held {
             Some((slower, later)) if slower < rate && later > until => (slower, later),
@@ -80,7 +91,8 @@ impl Speed {
         self.bucket = Some(Bucket::new(now));
         if is_measured {
             let rested = rested.clamp(TimeDelta::minutes(1), TimeDelta::days(1));
-            self.hold(normal * CATCH_UP, now + rested);
+            // It was measured here, and the others have their own.
+            self.hold(normal * CATCH_UP * self.workers(), now + rested);
         }
     }
 }

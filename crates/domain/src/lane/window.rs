@@ -16,13 +16,17 @@ const CLIMB: f64 = 60.0;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     most: f64,
+    /// What the receiver is known to bear, of all workers together.
+    bears: f64,
+    /// Workers that share that, and what is set.
+    workers: f64,
     size: f64,
     /// Whether it holds anybody back. Behind a relay whose connections are its own affair it does not, until a receiver
     /// has complained of too many.
     is_bound: bool,
     /// Where it was refused.
     found: Option<Curve>,
-    /// A number that was set, until when.
+    /// A number that was set, for all workers together, until when.
     held: Option<(u32, DateTime<Utc>)>,
     under_way: u32,
     /// Those under way when somebody had to wait: a window that is not used up need not grow.
@@ -36,10 +40,12 @@ pub(super) struct Window {
 impl Window {
     /// At most `most` at a time, of `places` that all receivers share.
     pub(super) fn new(most: u32, places: u32) -> Self {
-        let places = f64::from(places.max(1));
-        let most = f64::from(most.max(1)).min(places);
+        let (places, bears) = (f64::from(places.max(1)), f64::from(most.max(1)));
+        let most = bears.min(places);
         Self {
             most,
+            bears,
+            workers: 1.0,
             size: most.min(START).min((places / 4.0).ceil()),
             is_bound: true,
             turn: None,
@@ -54,7 +60,12 @@ impl Window {
     /// The same for a receiver behind a relay.
     pub(super) fn behind_relay(places: u32) -> Self {
         let most = f64::from(places.max(1));
-        Self { size: most, is_bound: false, ..Self::new(places, places) }
+        Self { size: most, bears: f64::INFINITY, is_bound: false, ..Self::new(places, places) }
+    }
+
+    /// So many workers write to the receiver, this one included.
+    pub(super) fn share(&mut self, workers: u32) {
+        self.workers = f64::from(workers.max(1));
     }
 
     /// Whether another one has to wait.
@@ -138,7 +149,7 @@ impl Window {
         (size, curve.back())
     }
 
-    /// No more than so many until then.
+    /// No more than so many, of all workers, until then.
     pub(super) fn hold(&mut self, most: u32, until: DateTime<Utc>) {
         self.is_bound = true;
         self.held = Some((most.max(1), until));
@@ -147,7 +158,7 @@ impl Window {
     fn places(&self, now: DateTime<Utc>) -> f64 {
         let held = self.held.filter(|(_, until)| now < *until).map_or(f64::INFINITY, |(most, _)| f64::from(most));
         // Half a place is none.
-        self.size.min(held).floor().max(1.0)
+        self.size.min(held.min(self.bears) / self.workers).floor().max(1.0)
     }
 
     fn found(&self, now: DateTime<Utc>) -> f64 {
