@@ -185,6 +185,9 @@ fn with_crlf(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::markup::INLINED;
+    use mail_parser::MessageParser;
+    use rebound_domain::{CampaignId, CampaignState, ContactId, DoubtPolicy, Draft, Fields, Keys, ListId};
 
     #[test]
     fn lines_end_in_one_way() {
@@ -200,5 +203,97 @@ mod tests {
             assert_eq!(with_crlf(message), expected, "{message:?}");
             assert_eq!(on_the_wire(message.into()), expected, "{message:?}");
         }
+    }
+
+    const LETTER: &str = r#"<mjml>
+  <mj-head><mj-style>
+    .name { color: green }
+    @media (max-width: 480px) { .name { color: black !important } }
+  </mj-style></mj-head>
+  <mj-body><mj-section><mj-column>
+    <mj-text><p class="name">Hello {{ first_name }}</p></mj-text>
+    {% if town %}<mj-button href="https://fernhill.example/bulbs?for={{ first_name|lower }}">To {{ town }}</mj-button>{% endif %}
+    <mj-text><a href="{{ unsubscribe_url }}">Leave</a> {{ postal_address }}</mj-text>
+  </mj-column></mj-section></mj-body>
+</mjml>"#;
+
+    fn composer(html: &str) -> Composer {
+        let draft = Draft {
+            name: "Spring".into(),
+            list: ListId(1),
+            from_name: "Fernhill".into(),
+            from: "news@fernhill.example".parse().unwrap(),
+            reply_to: None,
+            subject: "For {{ first_name }}".into(),
+            html: html.into(),
+            text: String::new(),
+            postal_address: "1 Garden Row".into(),
+            defaults: Fields::from([("town".into(), String::new())]),
+            doubt: DoubtPolicy::Resend,
+        };
+        let campaign = Campaign {
+            id: CampaignId(1),
+            draft,
+            state: CampaignState::Sending,
+            reason: None,
+            created: DateTime::UNIX_EPOCH,
+            launched: None,
+            finished: None,
+            planned: 0,
+            expected: 0,
+            scheduled: None,
+            resend: None,
+        };
+        let sender = Sender {
+            keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
+            return_domain: "bounce.fernhill.example".into(),
+            public_url: "https://news.fernhill.example".into(),
+        };
+        Composer::new(campaign, "News", sender).unwrap()
+    }
+
+    fn contact(name: &str, town: &str) -> Contact {
+        let fields = Fields::from([("first_name".into(), name.into()), ("town".into(), town.into())]);
+        Contact { id: ContactId(1), address: "ada@orchard.example".parse().unwrap(), fields }
+    }
+
+    #[test]
+    fn a_letter_in_mjml_goes_out_laid_out_styled_and_personal() {
+        let composer = composer(LETTER);
+        for (number, name, town) in [(1, "Ada", "Ulmen & Au"), (2, "Zoë <b>", "")] {
+            let delivery = DeliveryId::new(CampaignId(1), number).unwrap();
+            let message = composer.compose(delivery, &contact(name, town), DateTime::UNIX_EPOCH).unwrap();
+            let message = MessageParser::default().parse(message.as_bytes()).unwrap();
+            let (html, text) = (message.body_html(0).unwrap(), message.body_text(0).unwrap());
+            let link = composer.sender.unsubscribe_url(delivery);
+            let escaped = minijinja::HtmlEscape(name).to_string();
+            for expected in [
+                format!("<p style=\"display:block;margin:13px 0;color:green\" class=\"name\">Hello {escaped}</p>"),
+                format!("<a href=\"{link}\">Leave</a> 1 Garden Row"),
+                "@media (max-width: 480px) { .name { color: black !important } }".to_owned(),
+            ] {
+                assert!(html.contains(&expected), "{expected} in {html}");
+            }
+            assert_eq!(
+                html.contains("bulbs?for=ada\"") && html.contains("To Ulmen &amp; Au</a>"),
+                !town.is_empty(),
+                "{html}"
+            );
+            assert_eq!(text.contains("Ulmen & Au"), !town.is_empty(), "{text}");
+            assert!(text.contains(&format!("Hello {name}")) && text.contains(&link), "{text}");
+            assert!(!html.contains("{{") && !html.contains("{%") && !html.contains("mj-text"), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_campaign_is_laid_out_and_styled_once() {
+        let before = INLINED.get();
+        let composer = composer(LETTER);
+        assert_eq!(INLINED.get(), before + 1);
+        for number in 0..1_000 {
+            let delivery = DeliveryId::new(CampaignId(1), number).unwrap();
+            composer.compose(delivery, &contact("Ada", "Ulmen"), DateTime::UNIX_EPOCH).unwrap();
+        }
+        assert_eq!(INLINED.get(), before + 1);
     }
 }

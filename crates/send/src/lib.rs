@@ -5,6 +5,9 @@
 //!           one per contact            lease          merge      MAIL RCPT   durable              durable
 //! ```
 //!
+//! The author's words are laid out (MJML), their styles said at each element and their template compiled once for a campaign
+//! ([`Template`]); composing only fills it.
+//!
 //! A hand-over has two phases: the mark is on the disk before the final dot is written, so that after a crash it
 //! is known by name whose message may have left. The crate speaks to a relay, to the mail hosts of
 //! receivers ([`mx`]) and to the database; it opens no port and reads no report.
@@ -37,6 +40,7 @@ mod dispatch;
 mod dns;
 mod journal;
 mod launch;
+mod markup;
 pub mod mx;
 mod outlet;
 mod outlets;
@@ -75,7 +79,7 @@ pub use resend::{ResendError, Version, hurry, leave_doubts, pictures_inside, res
 pub use settings::{Egress, Relay, Sender, Via};
 pub use sign::{SignError, Signer};
 pub use signing_key::{NotMade, Secret, make_key};
-pub use template::{Rendered, Template, TemplateError};
+pub use template::{Rendered, Template, TemplateError, letter_size};
 pub use test_send::{Outcome, TestError, Tested, test_send};
 pub use transport::{RelayDown, probe};
 pub use trial::{Step, Trial, trial};

@@ -188,8 +188,9 @@ async fn note(
     events::add(db, &event).await
 }
 
-static INSIDE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?is)<img\b[^>]*\bsrc\s*=\s*["']?data:[^>]*>"#).ok());
+static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?is)<(?:mj-image|img)\b[^>]*\bsrc\s*=\s*["']?data:[^>]*>(?:\s*</mj-image>)?"#).ok()
+});
 static ALT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?is)\balt\s*=\s*"([^"]*)""#).ok());
 
 /// How many pictures are inside the message itself.
@@ -206,7 +207,8 @@ fn lighten(draft: &Draft) -> Draft {
     }
     let words = |found: &regex::Captures<'_>| {
         let alt = ALT.as_ref().and_then(|alt| alt.captures(&found[0]));
-        alt.map(|alt| alt[1].to_owned()).unwrap_or_default()
+        let alt = alt.map(|alt| alt[1].to_owned()).unwrap_or_default();
+        if found[0].starts_with("<mj-image") { format!("<mj-text>{alt}</mj-text>") } else { alt }
     };
     let html =
         INSIDE.as_ref().map_or_else(|| draft.html.clone(), |inside| inside.replace_all(&draft.html, words).into());
@@ -250,6 +252,9 @@ mod tests {
         );
         assert_eq!(pictures_inside(&heavy), 1);
         assert_eq!(lighten(&heavy).html, r#"<p>Hi {{ town }}</p>A bulb<img src="https://a.example/b.png">"#);
+        let heavy =
+            draft(r#"<mjml><mj-image alt="A bulb" src="data:x"></mj-image><mj-image src="data:x" /></mjml>"#, "");
+        assert_eq!(lighten(&heavy).html, "<mjml><mj-text>A bulb</mj-text><mj-text></mj-text></mjml>");
         let light = lighten(&draft("<p>Hi {{ town }}</p>", ""));
         assert_eq!((light.html.as_str(), light.text.trim()), ("", "Hi {{ town }}"));
         assert_eq!(lighten(&draft("<p>Hi</p>", "Hello")).text, "Hello");

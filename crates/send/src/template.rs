@@ -3,15 +3,20 @@
 //! What people write is data: it can name merge fields, choose (`if`), repeat (`for`) and fall back
 //! (`default`), and runs on a budget. Contact values are never expanded again.
 
+use crate::markup::{self, Lines, Markup};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use rebound_domain::{Draft, Fields};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Steps that one part may take: some thousand times what a newsletter needs.
 const FUEL: u64 = 200_000;
 
 /// The longest part that is compiled, in bytes.
-const LONGEST: usize = 2 * 1024 * 1024;
+pub(crate) const LONGEST: usize = 2 * 1024 * 1024;
+
+/// Elements that may lie inside one another where a text part is made from them.
+const DEEPEST: usize = 1_000;
 
 /// Names that are always there.
 pub(crate) const BUILT_IN: [&str; 6] =
@@ -19,7 +24,7 @@ pub(crate) const BUILT_IN: [&str; 6] =
 
 /// Why a template cannot be used, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{part}, line {line}: {why}")]
+#[error("{part}{}: {why}", place(*line))]
 pub struct TemplateError {
     /// `Subject`, `HTML` or `Text`.
     pub part: &'static str,
@@ -29,10 +34,16 @@ pub struct TemplateError {
     pub why: String,
 }
 
+fn place(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
+}
+
 /// The three parts of a message, compiled.
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
+    /// Where the lines of the HTML part were in what the author wrote.
+    lines: Lines,
     defaults: Fields,
     postal_address: String,
     campaign: String,
@@ -53,8 +64,8 @@ pub struct Rendered {
 const PARTS: [(&str, &str); 3] = [("subject", "Subject"), ("html.html", "HTML"), ("text", "Text")];
 
 impl Template {
-    /// Compiles what the author wrote; adds the footer where they left it out, and makes the text part from the
-    /// HTML where there is none.
+    /// Compiles what the author wrote: lays MJML out, says style sheets at their elements, adds the footer where it was left out,
+    /// and makes the text part from the HTML where there is none.
     ///
     /// # Errors
     /// [`TemplateError`] naming part and line.
@@ -64,18 +75,26 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment
             .set_auto_escape_callback(|name| if name == "html.html" { AutoEscape::Html } else { AutoEscape::None });
-        let text = if draft.text.trim().is_empty() { text_of(&draft.html)? } else { draft.text.clone() };
+        not_too_long("HTML", &draft.html)?;
+        // What is wrong in the author's own words is told by their own lines.
+        if markup::is_changed(&draft.html) {
+            let written = environment.add_template_owned("html.html", draft.html.clone());
+            written.map_err(|error| named("HTML", &error, &Lines::default()))?;
+        }
+        let laid_out = markup::laid_out(&draft.html)?;
+        let text = if draft.text.trim().is_empty() { text_from(&laid_out)? } else { draft.text.clone() };
         // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
-        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&draft.html) };
-        let sources = [draft.subject.clone(), html, text_with_footer(&text)];
+        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out.html) };
+        let Markup { html, lines } = markup::inlined(&html)?;
+        let lines = lines.after(&laid_out.lines);
+        let sources = [draft.subject.clone(), html.into_owned(), text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
-            if source.len() > LONGEST {
-                return Err(TemplateError { part, line: 0, why: "it is longer than 2 MB".to_owned() });
-            }
-            environment.add_template_owned(name, source).map_err(|error| named(part, &error))?;
+            not_too_long(part, &source)?;
+            environment.add_template_owned(name, source).map_err(|error| named(part, &error, &lines))?;
         }
         Ok(Self {
             environment,
+            lines,
             defaults: draft.defaults.clone(),
             postal_address: draft.postal_address.clone(),
             campaign: draft.name.clone(),
@@ -112,8 +131,8 @@ impl Template {
         let values = values.into_iter().map(|(name, value)| (name, Value::from(value)));
         let values = Value::from_pairs(values.chain(links));
         let fill = |(name, part): (&str, &'static str)| {
-            let template = self.environment.get_template(name).map_err(|error| named(part, &error))?;
-            template.render(values.clone()).map_err(|error| named(part, &error))
+            let template = self.environment.get_template(name).map_err(|error| named(part, &error, &self.lines))?;
+            template.render(values.clone()).map_err(|error| named(part, &error, &self.lines))
         };
         let [subject, html, text] = PARTS;
         Ok(Rendered { subject: one_line(&fill(subject)?), html: fill(html)?, text: fill(text)? })
@@ -131,12 +150,20 @@ fn one_line(subject: &str) -> String {
         .to_owned()
 }
 
-fn named(part: &'static str, error: &minijinja::Error) -> TemplateError {
+fn not_too_long(part: &'static str, source: &str) -> Result<(), TemplateError> {
+    if source.len() > LONGEST {
+        return Err(TemplateError { part, line: 0, why: "it is longer than 2 MB".to_owned() });
+    }
+    Ok(())
+}
+
+fn named(part: &'static str, error: &minijinja::Error, lines: &Lines) -> TemplateError {
     let why = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps; a loop may be endless".to_owned(),
         _ => error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind())),
     };
-    TemplateError { part, line: error.line().unwrap_or(0), why }
+    let line = error.line().unwrap_or(0);
+    TemplateError { part, line: if part == "HTML" { lines.before(line) } else { line }, why }
 }
 
 fn mentions(source: &str, field: &str) -> bool {
@@ -175,8 +202,28 @@ fn text_with_footer(text: &str) -> String {
     whole
 }
 
-/// The text part of an HTML message. Merge tags stay as they are: they are text too.
-pub(crate) fn text_of(html: &str) -> Result<String, TemplateError> {
+/// How long a letter is, in bytes: as it is sent, but for the footer and what is merged into it.
+#[must_use]
+pub fn letter_size(draft: &Draft) -> usize {
+    let html = markup::laid_out(&draft.html).and_then(|laid_out| Ok(markup::inlined(&laid_out.html)?.html.len()));
+    html.unwrap_or(draft.html.len()) + draft.text.len()
+}
+
+/// The text part of what somebody wrote. Merge tags stay as they are: they are text too.
+pub(crate) fn text_of(source: &str) -> Result<String, TemplateError> {
+    text_from(&markup::laid_out(source)?)
+}
+
+fn text_from(laid_out: &Markup<'_>) -> Result<String, TemplateError> {
+    let html = match &laid_out.html {
+        Cow::Borrowed(html) => Cow::Borrowed(*html),
+        Cow::Owned(html) => Cow::Owned(markup::as_blocks(html)),
+    };
+    // What makes the text looks at all elements around each.
+    if markup::depth(&html) > DEEPEST {
+        let why = format!("more than {DEEPEST} elements lie inside one another; close them, or write a text part");
+        return Err(TemplateError { part: "HTML", line: 0, why });
+    }
     html2text::from_read(html.as_bytes(), 78).map_err(|error| TemplateError {
         part: "HTML",
         line: 0,
@@ -236,5 +283,78 @@ mod tests {
         let template = Template::compile(&draft("x", endless), "News").unwrap();
         let error = template.render("a@b.example", &Fields::new(), "u").unwrap_err();
         assert!(error.why.contains("too many steps"), "{error}");
+    }
+
+    const LETTER: &str = r#"<mjml>
+  <mj-head><mj-style>.price { color: green } @media print { .price { color: black } }</mj-style></mj-head>
+  <mj-body><mj-section><mj-column>
+    {% if city %}
+    <mj-text><p class="price">{{ first_name|title }} in {{ city }}: {{ 1 < 2 }}</p></mj-text>
+    {% endif %}
+    <mj-button href="{{ unsubscribe_url }}?a=1&amp;b=2">Leave</mj-button>
+  </mj-column></mj-section></mj-body>
+</mjml>"#;
+
+    #[test]
+    fn mjml_becomes_html_and_text() {
+        let template = Template::compile(&draft("x", LETTER), "News").unwrap();
+        assert_eq!(template.needed_fields(), BTreeSet::from(["city".to_owned()]));
+        let fields = Fields::from([("city".into(), "Fern & Hill".into())]);
+        let rendered = template.render("ada@orchard.example", &fields, "https://x.example/u/1").unwrap();
+        for expected in [
+            r#"<p style="display:block;margin:13px 0;color:green" class="price">Reader in Fern &amp; Hill: True</p>"#,
+            r#"href="https://x.example/u/1?a=1&amp;b=2""#,
+            "@media print { .price { color: black } }",
+            "<p style=\"display:block;margin:13px 0\">1 Garden Row</p>",
+        ] {
+            assert!(rendered.html.contains(expected), "{expected} in {}", rendered.html);
+        }
+        assert!(!rendered.html.contains("mergetag") && !rendered.html.contains("{%"), "{}", rendered.html);
+        assert!(rendered.text.trim_start().starts_with("Reader in Fern & Hill: True"), "{}", rendered.text);
+        assert!(rendered.text.contains("[Leave]"), "{}", rendered.text);
+        let nowhere = template.render("ada@orchard.example", &Fields::new(), "u").unwrap();
+        assert!(!nowhere.html.contains("Reader") && !nowhere.text.contains("Reader"), "{}", nowhere.text);
+    }
+
+    #[test]
+    fn html_without_styles_goes_as_it_was_written() {
+        let odd = "<P class=a>{{ 'x' }}<table>{% if 1 %}<tr><td>&nbsp;\\</table>{% endif %}\r\n{{ postal_address }} {{ unsubscribe_url }}";
+        assert_eq!(markup::inlined(&markup::laid_out(odd).unwrap().html).unwrap().html, odd);
+        assert!(!markup::is_changed(odd));
+    }
+
+    #[test]
+    fn a_mistake_in_what_was_made_is_told_by_the_line_of_the_author() {
+        let wrong = LETTER.replace("{{ 1 < 2 }}", "{{ 1 < }}");
+        let styled = "<style>p{a:b}\n\n\n</style>\n<p>{{ city|round }}</p>";
+        let error = Template::compile(&draft("x", &wrong), "News").unwrap_err();
+        assert_eq!((error.part, error.line), ("HTML", 5), "{error}");
+        for (html, line) in [(styled, 5), (&LETTER.replace("1 < 2", "city|round"), 5)] {
+            let template = Template::compile(&draft("x", html), "News").unwrap();
+            let fields = Fields::from([("city".into(), "Fernhill".into())]);
+            let error = template.render("a@b.example", &fields, "u").unwrap_err();
+            assert_eq!((error.part, error.line), ("HTML", line), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_written_takes_for_ever() {
+        let mjml = |body: &str| format!("<mjml><mj-body>{body}</mj-body></mjml>");
+        let section = "<mj-section><mj-column><mj-text>a</mj-text><mj-image src=\"b\" /></mj-column></mj-section>";
+        for html in [
+            mjml(&section.repeat(2_000)),
+            mjml(&format!("<mj-section>{}</mj-section>", "<mj-column></mj-column>".repeat(10_000))),
+            mjml(&format!("<mj-text>{}</mj-text>", "{{ a }} ".repeat(50_000))),
+            format!("<mjml><mj-head>{}</mj-head></mjml>", "<mj-style>p{a:b}</mj-style>".repeat(30_000)),
+            "<div>".repeat(100_000),
+            format!("<style>p{{a:b}}</style>{}", "<div>".repeat(100_000)),
+            "{{".repeat(500_000),
+            "{% raw %}".repeat(100_000),
+            "<!--[if mso]>".repeat(80_000),
+        ] {
+            let begun = std::time::Instant::now();
+            let compiled = Template::compile(&draft("x", &html), "News").map(|_| ());
+            assert!(begun.elapsed().as_secs() < 20, "{compiled:?} {}", &html[..40]);
+        }
     }
 }

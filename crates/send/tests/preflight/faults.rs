@@ -39,8 +39,12 @@ const LETTERS: &[Fault] = &[
     ("address_missing", Stops, |s| s.draft.postal_address = String::new()),
     ("address_hidden", Stops, |s| html(s, "<!-- {{ postal_address }} -->")),
     ("unsubscribe_hidden", Stops, |s| html(s, r#"<p style="display:none"><a href="{{ unsubscribe_url }}">x</a></p>"#)),
+    ("unsubscribe_hidden", Stops, |s| {
+        html(s, r#"<style>.x{display:none}</style><p class="x"><a href="{{ unsubscribe_url }}">x</a></p>"#);
+    }),
     ("field_empty", Stops, |s| html(s, "<p>Dear {{ first_name }}</p>")),
     ("cannot_be_made", Stops, |s| html(s, "<p>{{ first_name</p>")),
+    ("cannot_be_made", Stops, |s| s.draft.html = "<mjml>\n<mj-body><mj-txt></mj-body></mjml>".into()),
     ("text_empty", Warns, |s| s.draft.text = "This is an HTML email. {{ unsubscribe_url }}".into()),
     ("text_empty", Warns, |s| s.draft.text = "Unsubscribe: {{ unsubscribe_url }}".into()),
     ("clipped", Warns, |s| html(s, &"<p>Tulips, crocuses and snowdrops</p>\n".repeat(1_600))),

@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use rebound_db::outcomes;
 use rebound_domain::{BounceCause, Campaign, CampaignId, Remedy, StateName};
-use rebound_send::{ResendError, Version, hurry, pictures_inside, resend, resendable};
+use rebound_send::{ResendError, Version, hurry, letter_size, pictures_inside, resend, resendable};
 use serde::Deserialize;
 
 /// What can be done for those of one cause: a page, or the row that opens below theirs.
@@ -89,7 +89,7 @@ async fn inset(app: &App, campaign: &Campaign, cause: BounceCause, frame: &Frame
         remedy: Remedy::of(cause),
         change: cause.advice().marketer,
         people: Count(people),
-        size: bytes(campaign.draft.html.len() + campaign.draft.text.len()),
+        size: bytes(letter_size(&campaign.draft)),
         pictures: pictures_inside(&campaign.draft),
     })
 }

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use rebound_db::{Audience, Pool, audience, campaigns, events};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId};
 use rebound_send::{
-    Depth, Finding, Level, Mend, Part as Of, Preflight, Template as Message, pictures_inside, preflight,
+    Depth, Finding, Level, Mend, Part as Of, Preflight, Template as Message, letter_size, pictures_inside, preflight,
 };
 use serde::Deserialize;
 
@@ -191,7 +191,7 @@ async fn tests(db: &Pool, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec
 async fn before(db: &Pool, campaign: &Campaign) -> Result<Option<Before>, PageError> {
     let Some(resend) = campaign.resend else { return Ok(None) };
     let Some(first) = campaigns::get(db, resend.of).await? else { return Ok(None) };
-    let size = |one: &Campaign| crate::words::bytes(one.draft.html.len() + one.draft.text.len());
+    let size = |one: &Campaign| crate::words::bytes(letter_size(&one.draft));
     Ok(Some(Before {
         id: first.id.0,
         cause: resend.cause.title(),

@@ -281,6 +281,12 @@ mod tests {
         assert_eq!(fields(Written::default()), ["name", "list", "from_name", "from"]);
         assert_eq!(fields(Written { list: "2".into(), reply_to: "x".into(), ..written() }), ["list", "reply_to"]);
         assert_eq!(fields(Written { html: "{{ open".into(), ..written() }), ["html"]);
+        let mjml = "<mjml>\n<mj-body><mj-text>{{ town }}</mj-body></mjml>";
+        let faults = Written { html: mjml.into(), ..written() }.draft(&lists).err().unwrap();
+        assert_eq!(
+            (faults[0].field, faults[0].words.as_str()),
+            ("html", "HTML, line 2: </mj-body> stands where <mj-text> is still open.")
+        );
         assert_eq!(fields(Written { defaults: "no value".into(), ..written() }), ["defaults"]);
     }
 }
