@@ -84,7 +84,7 @@ impl Template {
         let laid_out = markup::laid_out(&draft.html)?;
         let text = if draft.text.trim().is_empty() { text_from(&laid_out)? } else { draft.text.clone() };
         // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
-        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out.html) };
+        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out) };
         let Markup { html, lines } = markup::inlined(&html)?;
         let lines = lines.after(&laid_out.lines);
         let sources = [draft.subject.clone(), html.into_owned(), text_with_footer(&text)];
@@ -170,8 +170,13 @@ fn mentions(source: &str, field: &str) -> bool {
     source.contains(field)
 }
 
-/// The footer that the law asks for, where the author left it out.
-fn html_with_footer(html: &str) -> String {
+/// 600 pixels with its padding, as MJML's own.
+const COLUMN: &str = "max-width:550px;margin:0 auto;padding:10px 25px;font-family:Helvetica,Arial,sans-serif";
+
+/// The footer that the law asks for, where the author left it out. Below a letter in MJML it stands in a column as wide as
+/// most of them.
+fn html_with_footer(letter: &Markup<'_>) -> String {
+    let html = &letter.html;
     let mut footer = String::new();
     if !mentions(html, "postal_address") {
         footer.push_str("<p>{{ postal_address }}</p>");
@@ -180,9 +185,12 @@ fn html_with_footer(html: &str) -> String {
         footer.push_str(r#"<p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>"#);
     }
     if footer.is_empty() {
-        return html.to_owned();
+        return html.to_string();
     }
-    let footer = format!("<hr>\n<div style=\"font-size:13px;color:#5a5a5a\">{footer}</div>\n");
+    let footer = match html {
+        Cow::Borrowed(_) => format!("<hr>\n<div style=\"font-size:13px;color:#5a5a5a\">{footer}</div>\n"),
+        Cow::Owned(_) => format!("<div style=\"{COLUMN};font-size:13px;color:#5a5a5a\"><hr>\n{footer}</div>\n"),
+    };
     let end = html.to_ascii_lowercase().rfind("</body>").unwrap_or(html.len());
     let (before, after) = html.split_at(end);
     format!("{before}{footer}{after}")
