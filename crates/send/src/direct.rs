@@ -156,8 +156,8 @@ impl Direct {
     /// One line after its connection is free.
     async fn line(self: Arc<Self>, shared: Arc<Shared>, to: Arc<Destination>, receiver: Receiver) {
         let place = async {
-            let one = self.of_receiver(&receiver).acquire_owned().await.ok()?;
-            Some((one, self.of_all().await?))
+            let one = self.place(self.of_receiver(&receiver)).await?;
+            Some((one, self.place(Arc::clone(&self.connections)).await?))
         };
         if let Some(Some((one, of_all))) = shared.ending.run_until_cancelled(place).await {
             Box::pin(connection(Arc::clone(&shared), Arc::clone(&to))).await;
@@ -194,13 +194,13 @@ impl Direct {
         }
     }
 
-    async fn of_all(&self) -> Option<OwnedSemaphorePermit> {
-        let connections = Arc::clone(&self.connections);
-        match Arc::clone(&connections).try_acquire_owned() {
+    /// A place of these; where none is free, lines that only linger are asked for theirs.
+    async fn place(&self, places: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => Some(place),
             Err(_) => {
                 let _waiting = self.wants.one();
-                connections.acquire_owned().await.ok()
+                places.acquire_owned().await.ok()
             }
         }
     }

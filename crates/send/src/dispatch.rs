@@ -99,8 +99,12 @@ impl<'a> Dispatch<'a> {
         Ok(busy)
     }
 
-    /// Takes what is due, unless others took this worker for dead: then the next heartbeat ends it.
+    /// Takes what is due, unless others took this worker for dead, or may have: then the next heartbeat ends it, or makes
+    /// sure of it.
     async fn claim(&self, campaign: &Campaign, now: DateTime<Utc>) -> Result<Vec<Lease>, rebound_contacts::Error> {
+        if !self.shared.tenure.holds() {
+            return Ok(Vec::new());
+        }
         let tx = self.worker.db.begin_briefly().await?;
         if !workers::is_known(&tx, self.id).await? {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Whether this worker is certainly not taken for dead.
+//! Whether others have waited long enough to take this worker for dead.
 
 use rebound_db::Pool;
 use rebound_db::workers::LEASE;
@@ -27,7 +27,7 @@ impl Tenure {
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
-    /// Whether it has certainly not ended yet: what this worker marked is still its own.
+    /// Whether it has not ended yet: nobody who goes by the lease has taken what this worker marked.
     pub(crate) fn holds(&self) -> bool {
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         !self.is_shared || renewed.elapsed() + MARGIN < LEASE.to_std().unwrap_or_default()
