@@ -5,8 +5,8 @@
 //!           one per contact            lease          merge      MAIL RCPT   durable              durable
 //! ```
 //!
-//! The author's words are laid out (MJML), their styles said at each element and their template compiled once for a campaign
-//! ([`Template`]); composing only fills it.
+//! The author's words are laid out (MJML) and their template compiled once for a campaign ([`Template`]); composing only
+//! fills it.
 //!
 //! A hand-over has two phases: the mark is on the disk before the final dot is written, so that after a crash it
 //! is known by name whose message may have left. The crate speaks to a relay, to the mail hosts of

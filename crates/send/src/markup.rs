@@ -1,21 +1,13 @@
-//! What an author wrote, as HTML that mail programs understand: MJML laid out, style sheets said at their elements.
+//! What an author wrote, as HTML that mail programs understand: MJML laid out, HTML as it is.
 //!
-//! ```text
-//! MJML ─▶ laid_out ─▶ HTML ─▶ (footer) ─▶ inlined ─▶ template
-//! HTML ────────────────┘
-//! ```
-//!
-//! It is done once for a campaign, before its template is compiled. HTML that has no style sheet goes through as it is.
+//! It is done once for a campaign, before its template is compiled.
 
-mod css;
 mod html;
-mod inline;
 mod mjml;
 mod tags;
 
-use crate::template::{LONGEST, TemplateError};
-use html::{Document, Piece, pieces};
-use inline::Refusal;
+use crate::template::TemplateError;
+use html::{Piece, depths, pieces};
 use std::borrow::Cow;
 use tags::{Restored, Tags};
 
@@ -37,14 +29,6 @@ impl Lines {
         let near = self.0.get(behind).filter(|(now, _)| *now == line).or_else(|| self.0.get(behind.checked_sub(1)?));
         near.map_or(line, |(_, before)| *before)
     }
-
-    /// The same, where `earlier` went before.
-    pub(crate) fn after(self, earlier: &Self) -> Self {
-        if self.0.is_empty() {
-            return earlier.clone();
-        }
-        Self(self.0.into_iter().map(|(now, before)| (now, earlier.before(before))).collect())
-    }
 }
 
 impl<'a> Markup<'a> {
@@ -59,10 +43,13 @@ impl From<Restored> for Markup<'_> {
     }
 }
 
-/// Whether something is made of `source` before it is sent.
-pub(crate) fn is_changed(source: &str) -> bool {
-    let tags = Tags::out_of(source);
-    mjml::place(&tags.text).is_some() || has_style(&tags.text)
+/// Whether it is MJML.
+pub(crate) fn is_mjml(source: &str) -> bool {
+    may_be_mjml(source) && mjml::place(&Tags::out_of(source).text).is_some()
+}
+
+fn may_be_mjml(source: &str) -> bool {
+    source.to_ascii_lowercase().contains("<mjml")
 }
 
 /// MJML as HTML, and HTML as it is.
@@ -70,6 +57,11 @@ pub(crate) fn is_changed(source: &str) -> bool {
 /// # Errors
 /// [`TemplateError`] naming the line.
 pub(crate) fn laid_out(source: &str) -> Result<Markup<'_>, TemplateError> {
+    if !may_be_mjml(source) {
+        return Ok(Markup::as_written(source));
+    }
+    #[cfg(test)]
+    LAID_OUT.set(LAID_OUT.get() + 1);
     let tags = Tags::out_of(source);
     match mjml::place(&tags.text) {
         None => Ok(Markup::as_written(source)),
@@ -77,44 +69,15 @@ pub(crate) fn laid_out(source: &str) -> Result<Markup<'_>, TemplateError> {
     }
 }
 
-/// The HTML with its style sheets said at each element.
-///
-/// # Errors
-/// [`TemplateError`] when it would take too long, or become too long.
-pub(crate) fn inlined(html: &str) -> Result<Markup<'_>, TemplateError> {
-    let tags = Tags::out_of(html);
-    if !has_style(&tags.text) {
-        return Ok(Markup::as_written(html));
-    }
-    #[cfg(test)]
-    INLINED.set(INLINED.get() + 1);
-    let inlined = inline::inline(&tags.text, &tags, LONGEST).map_err(|refusal| {
-        let why = match refusal {
-            Refusal::TooManyRules => "its style sheets have too many rules for so many elements",
-            Refusal::TooLong => "it is longer than 2 MB with the styles at each element",
-        };
-        TemplateError { part: "HTML", line: 0, why: why.to_owned() }
-    })?;
-    Ok(tags.put_back(&inlined).into())
-}
-
 #[cfg(test)]
 thread_local! {
     /// How often it was done on this thread.
-    pub(crate) static INLINED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-fn has_style(html: &str) -> bool {
-    pieces(html).any(|piece| matches!(piece, Piece::Open(tag) if tag.name.eq_ignore_ascii_case("style")))
+    pub(crate) static LAID_OUT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// How many elements lie inside one another where most do.
 pub(crate) fn depth(html: &str) -> usize {
-    let mut depths: Vec<usize> = Vec::new();
-    for element in Document::of(html).elements {
-        depths.push(1 + element.parent.map_or(0, |parent| depths[parent]));
-    }
-    depths.into_iter().max().unwrap_or_default()
+    depths(html).into_iter().max().unwrap_or_default()
 }
 
 /// Tables that only lay out, as plain blocks: from these a text part can be made that reads from top to bottom.

@@ -64,8 +64,8 @@ pub struct Rendered {
 const PARTS: [(&str, &str); 3] = [("subject", "Subject"), ("html.html", "HTML"), ("text", "Text")];
 
 impl Template {
-    /// Compiles what the author wrote: lays MJML out, says style sheets at their elements, adds the footer where it was left out,
-    /// and makes the text part from the HTML where there is none.
+    /// Compiles what the author wrote: lays MJML out, adds the footer where it was left out, and makes the text part from
+    /// the HTML where there is none.
     ///
     /// # Errors
     /// [`TemplateError`] naming part and line.
@@ -77,7 +77,7 @@ impl Template {
             .set_auto_escape_callback(|name| if name == "html.html" { AutoEscape::Html } else { AutoEscape::None });
         not_too_long("HTML", &draft.html)?;
         // What is wrong in the author's own words is told by their own lines.
-        if markup::is_changed(&draft.html) {
+        if markup::is_mjml(&draft.html) {
             let written = environment.add_template_owned("html.html", draft.html.clone());
             written.map_err(|error| named("HTML", &error, &Lines::default()))?;
         }
@@ -85,9 +85,8 @@ impl Template {
         let text = if draft.text.trim().is_empty() { text_from(&laid_out)? } else { draft.text.clone() };
         // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
         let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out) };
-        let Markup { html, lines } = markup::inlined(&html)?;
-        let lines = lines.after(&laid_out.lines);
-        let sources = [draft.subject.clone(), html.into_owned(), text_with_footer(&text)];
+        let lines = laid_out.lines.clone();
+        let sources = [draft.subject.clone(), html, text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
             not_too_long(part, &source)?;
             environment.add_template_owned(name, source).map_err(|error| named(part, &error, &lines))?;
@@ -213,8 +212,7 @@ fn text_with_footer(text: &str) -> String {
 /// How long a letter is, in bytes: as it is sent, but for the footer and what is merged into it.
 #[must_use]
 pub fn letter_size(draft: &Draft) -> usize {
-    let html = markup::laid_out(&draft.html).and_then(|laid_out| Ok(markup::inlined(&laid_out.html)?.html.len()));
-    html.unwrap_or(draft.html.len()) + draft.text.len()
+    markup::laid_out(&draft.html).map_or(draft.html.len(), |laid_out| laid_out.html.len()) + draft.text.len()
 }
 
 /// The text part of what somebody wrote. Merge tags stay as they are: they are text too.
@@ -310,10 +308,11 @@ mod tests {
         let fields = Fields::from([("city".into(), "Fern & Hill".into())]);
         let rendered = template.render("ada@orchard.example", &fields, "https://x.example/u/1").unwrap();
         for expected in [
-            r#"<p style="display:block;margin:13px 0;color:green" class="price">Reader in Fern &amp; Hill: True</p>"#,
+            r#"<p class="price">Reader in Fern &amp; Hill: True</p>"#,
+            ".price { color: green }",
             r#"href="https://x.example/u/1?a=1&amp;b=2""#,
             "@media print { .price { color: black } }",
-            "<p style=\"display:block;margin:13px 0\">1 Garden Row</p>",
+            "<p>1 Garden Row</p>",
         ] {
             assert!(rendered.html.contains(expected), "{expected} in {}", rendered.html);
         }
@@ -325,10 +324,9 @@ mod tests {
     }
 
     #[test]
-    fn html_without_styles_goes_as_it_was_written() {
+    fn html_goes_as_it_was_written() {
         let odd = "<P class=a>{{ 'x' }}<table>{% if 1 %}<tr><td>&nbsp;\\</table>{% endif %}\r\n{{ postal_address }} {{ unsubscribe_url }}";
-        assert_eq!(markup::inlined(&markup::laid_out(odd).unwrap().html).unwrap().html, odd);
-        assert!(!markup::is_changed(odd));
+        assert_eq!(markup::laid_out(odd).unwrap().html, odd);
     }
 
     #[test]

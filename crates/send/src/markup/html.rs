@@ -13,35 +13,10 @@ pub(super) enum Piece<'a> {
     Comment(Range<usize>),
 }
 
-/// A start tag.
-#[derive(Clone)]
+/// A tag.
 pub(super) struct Tag<'a> {
     pub(super) name: &'a str,
-    pub(super) attributes: Vec<Attribute<'a>>,
     pub(super) place: Range<usize>,
-}
-
-/// One of its attributes.
-#[derive(Clone)]
-pub(super) struct Attribute<'a> {
-    pub(super) name: &'a str,
-    /// Without its quotes; empty where there is none.
-    pub(super) value: &'a str,
-    pub(super) place: Range<usize>,
-}
-
-impl<'a> Tag<'a> {
-    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute<'a>> {
-        self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
-    }
-
-    pub(super) fn value(&self, name: &str) -> &'a str {
-        self.attribute(name).map_or("", |attribute| attribute.value)
-    }
-
-    fn is_one_of(&self, names: &[&str]) -> bool {
-        is_one_of(self.name, names)
-    }
 }
 
 fn is_one_of(name: &str, names: &[&str]) -> bool {
@@ -131,7 +106,7 @@ impl<'a> Reader<'a> {
             if rest.starts_with("</") {
                 return Some(Piece::Close(tag.name, tag.place));
             }
-            self.raw = tag.is_one_of(&RAW).then_some(tag.name);
+            self.raw = is_one_of(tag.name, &RAW).then_some(tag.name);
             return Some(Piece::Open(tag));
         }
     }
@@ -149,37 +124,27 @@ impl<'a> Reader<'a> {
     fn tag(&self, open: usize, name: usize) -> Option<Tag<'a>> {
         let mut at = self.skip(name, |b| !ends_name(b))?;
         let name = &self.text[name..at];
-        let mut attributes = Vec::new();
         loop {
             at = self.skip(at, |b| b.is_ascii_whitespace() || b == b'/')?;
             if self.text.as_bytes()[at] == b'>' {
-                return Some(Tag { name, attributes, place: open..at + 1 });
+                return Some(Tag { name, place: open..at + 1 });
             }
-            let attribute = self.attribute(at)?;
-            at = attribute.place.end;
-            attributes.push(attribute);
+            at = self.attribute(at)?;
         }
     }
 
-    fn attribute(&self, start: usize) -> Option<Attribute<'a>> {
+    /// Where the attribute ends that begins at `start`.
+    fn attribute(&self, start: usize) -> Option<usize> {
         let end = self.skip(start + 1, |b| !ends_name(b) && b != b'=')?;
-        let name = &self.text[start..end];
         let equals = self.skip(end, |b| b.is_ascii_whitespace())?;
         if self.text.as_bytes()[equals] != b'=' {
-            return Some(Attribute { name, value: "", place: start..end });
+            return Some(end);
         }
         let begin = self.skip(equals + 1, |b| b.is_ascii_whitespace())?;
-        let (value, end) = match self.text.as_bytes()[begin] {
-            quote @ (b'"' | b'\'') => {
-                let end = self.skip(begin + 1, |b| b != quote)?;
-                (begin + 1..end, end + 1)
-            }
-            _ => {
-                let end = self.skip(begin, |b| !b.is_ascii_whitespace() && b != b'>')?;
-                (begin..end, end)
-            }
-        };
-        Some(Attribute { name, value: &self.text[value], place: start..end })
+        match self.text.as_bytes()[begin] {
+            quote @ (b'"' | b'\'') => Some(self.skip(begin + 1, |b| b != quote)? + 1),
+            _ => self.skip(begin, |b| !b.is_ascii_whitespace() && b != b'>'),
+        }
     }
 
     /// The first place from `at` on whose byte is not so.
@@ -192,89 +157,41 @@ fn ends_name(b: u8) -> bool {
     b.is_ascii_whitespace() || b == b'/' || b == b'>'
 }
 
-/// An element, and in which other it lies.
-pub(super) struct Element<'a> {
-    pub(super) tag: Tag<'a>,
-    pub(super) parent: Option<usize>,
-}
-
-/// A style sheet of the document.
-pub(super) struct Style<'a> {
-    pub(super) tag: Tag<'a>,
-    pub(super) css: &'a str,
-    /// From its start tag to behind its end tag.
-    pub(super) place: Range<usize>,
-}
-
-/// All elements in order, each behind the one it lies in.
-#[derive(Default)]
-pub(super) struct Document<'a> {
-    pub(super) elements: Vec<Element<'a>>,
-    pub(super) styles: Vec<Style<'a>>,
-    /// What only some programs see: the tags in conditional comments.
-    pub(super) hidden: Vec<Tag<'a>>,
-}
-
-impl<'a> Document<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        let mut document = Self::default();
-        let mut open = Open::default();
-        let mut style: Option<Tag<'a>> = None;
-        for piece in pieces(text) {
-            match piece {
-                Piece::Comment(place) => document.hidden.extend(conditional(&text[place])),
-                Piece::Close(name, place) => {
-                    if let Some(tag) = style.take() {
-                        let css = &text[tag.place.end..place.start];
-                        document.styles.push(Style { css, place: tag.place.start..place.end, tag });
-                    }
-                    open.close(name);
-                }
-                Piece::Open(tag) => {
-                    open.end_before(tag.name);
-                    if tag.name.eq_ignore_ascii_case("style") {
-                        style = Some(tag.clone());
-                    }
-                    let (parent, name) = (open.last(), tag.name);
-                    document.elements.push(Element { tag, parent });
-                    if !is_one_of(name, &VOID) {
-                        open.push(document.elements.len() - 1, name);
-                    }
+/// How deep each element lies, in their order: 1 where it lies in none.
+pub(super) fn depths(text: &str) -> Vec<usize> {
+    let (mut depths, mut open) = (Vec::new(), Open::default());
+    for piece in pieces(text) {
+        match piece {
+            Piece::Comment(_) => {}
+            Piece::Close(name, _) => open.close(name),
+            Piece::Open(tag) => {
+                open.end_before(tag.name);
+                depths.push(1 + open.stack.len());
+                if !is_one_of(tag.name, &VOID) {
+                    open.push(tag.name);
                 }
             }
         }
-        document
     }
-}
-
-/// The start tags inside a comment such as `<!--[if mso]> … <![endif]-->`.
-fn conditional(comment: &str) -> Vec<Tag<'_>> {
-    let Some((_, inner)) = comment.strip_prefix("<!--[if").and_then(|rest| rest.split_once("]>")) else {
-        return vec![];
-    };
-    pieces(inner).filter_map(|piece| if let Piece::Open(tag) = piece { Some(tag) } else { None }).collect()
+    depths
 }
 
 /// The elements that are open at a place, and how many there are of each name: an end tag without any is passed over
 /// at once, however deep it stands.
 #[derive(Default)]
 struct Open<'a> {
-    stack: Vec<(usize, &'a str)>,
+    stack: Vec<&'a str>,
     counts: HashMap<String, usize>,
 }
 
 impl<'a> Open<'a> {
-    fn last(&self) -> Option<usize> {
-        self.stack.last().map(|(element, _)| *element)
-    }
-
-    fn push(&mut self, element: usize, name: &'a str) {
-        self.stack.push((element, name));
+    fn push(&mut self, name: &'a str) {
+        self.stack.push(name);
         *self.counts.entry(name.to_ascii_lowercase()).or_default() += 1;
     }
 
     fn pop(&mut self) -> Option<&'a str> {
-        let (_, name) = self.stack.pop()?;
+        let name = self.stack.pop()?;
         if let Some(count) = self.counts.get_mut(&name.to_ascii_lowercase()) {
             *count -= 1;
         }
@@ -289,7 +206,7 @@ impl<'a> Open<'a> {
 
     fn end_before(&mut self, name: &str) {
         let ended = ENDS.iter().find(|(begin, _)| is_one_of(name, begin)).map_or(&[][..], |(_, ended)| ended);
-        while self.stack.last().is_some_and(|(_, last)| is_one_of(last, ended)) {
+        while self.stack.last().is_some_and(|last| is_one_of(last, ended)) {
             self.pop();
         }
     }
@@ -299,57 +216,28 @@ impl<'a> Open<'a> {
 mod tests {
     use super::*;
 
-    /// Each element with the way to it.
-    fn paths(html: &str) -> Vec<String> {
-        let document = Document::of(html);
-        let mut paths: Vec<String> = vec![];
-        for element in &document.elements {
-            let parent = element.parent.map(|parent| format!("{} ", paths[parent])).unwrap_or_default();
-            paths.push(format!("{parent}{}", element.tag.name));
-        }
-        paths
-    }
-
     #[test]
-    fn each_element_lies_where_a_browser_puts_it() {
+    fn each_element_lies_as_deep_as_in_a_browser() {
         for (html, expected) in [
-            ("<div><p>a<br>b</p><p>c</div><b>d</b>", vec!["div", "div p", "div p br", "div p", "b"]),
-            ("<ul><li>a<li>b</ul>", vec!["ul", "ul li", "ul li"]),
-            (
-                "<table><tr><td>a<td>b<tr><td>c</table><i>",
-                vec!["table", "table tr", "table tr td", "table tr td", "table tr", "table tr td", "i"],
-            ),
-            ("<p>a<p>b<div>c", vec!["p", "p", "div"]),
-            ("<title><b></title><!-- <b> --><i a='>'></i></b>", vec!["title", "i"]),
+            ("<div><p>a<br>b</p><p>c</div><b>d</b>", vec![1, 2, 3, 2, 1]),
+            ("<ul><li>a<li>b</ul>", vec![1, 2, 2]),
+            ("<table><tr><td>a<td>b<tr><td>c</table><i>", vec![1, 2, 3, 3, 2, 3, 1]),
+            ("<p>a<p>b<div>c", vec![1, 1, 1]),
+            ("<title><b></title><!-- <b> --><i a='>'></i></b>", vec![1, 1]),
             ("1 < 2 </ <", vec![]),
             ("<a href", vec![]),
-            ("<style>p > a", vec!["style"]),
-            ("<!--><b>", vec!["b"]),
+            ("<style>p > a", vec![1]),
+            ("<!--><b>", vec![1]),
         ] {
-            assert_eq!(paths(html), expected, "{html}");
+            assert_eq!(depths(html), expected, "{html}");
         }
     }
 
     #[test]
-    fn attributes_are_read_as_they_stand() {
-        let html = r#"<TD Class = "a b" x=1 y='"' nowrap style=color:red/>"#;
-        let Some(Piece::Open(tag)) = pieces(html).next() else { panic!("no tag") };
-        let found: Vec<_> = tag.attributes.iter().map(|one| (one.name, one.value, &html[one.place.clone()])).collect();
-        let expected = [
-            ("Class", "a b", r#"Class = "a b""#),
-            ("x", "1", "x=1"),
-            ("y", "\"", "y='\"'"),
-            ("nowrap", "", "nowrap"),
-            ("style", "color:red/", "style=color:red/"),
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn what_some_programs_see_is_seen() {
-        let html = r#"<!--[if mso]><table class="x"><tr><![endif]--><!--[if !mso]><!--><b></b><!--<![endif]-->"#;
-        let document = Document::of(html);
-        let hidden: Vec<&str> = document.hidden.iter().map(|tag| tag.name).collect();
-        assert_eq!((hidden, document.elements.len()), (vec!["table", "tr"], 1));
+    fn a_tag_ends_behind_its_attributes() {
+        for html in [r#"<TD Class = "a b" x=1 y='">' nowrap style=color:red/>"#, "<br/>", "<a b=>"] {
+            let Some(Piece::Open(tag)) = pieces(html).next() else { panic!("no tag") };
+            assert_eq!(&html[tag.place], html);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) struct Tags<'a> {
     source: &'a str,
     tags: Vec<Range<usize>>,
-    /// How each word begins; the source has it nowhere.
+    /// How each word begins: by chance something that the source has nowhere.
     mark: String,
     /// The source with words for tags.
     pub(super) text: String,
@@ -24,10 +24,12 @@ pub(super) struct Restored {
 impl<'a> Tags<'a> {
     /// Takes the tags out of `source`, whose syntax was found well.
     pub(super) fn out_of(source: &'a str) -> Self {
-        let mut mark = "mergetag".to_owned();
-        while source.contains(&mark) {
-            mark.push('q');
-        }
+        let mark = loop {
+            let mark = format!("mergetag{:016x}x", rand::random::<u64>());
+            if !source.contains(&mark) {
+                break mark;
+            }
+        };
         let tags = find(source);
         let mut text = String::with_capacity(source.len());
         let mut after = 0;
@@ -70,40 +72,6 @@ impl<'a> Tags<'a> {
         self.words(text).for_each(|(number, _)| seen[number] = true);
         let lost = &self.tags[seen.iter().position(|seen| !seen)?];
         Some((&self.source[lost.clone()], 1 + newlines(&self.source[..lost.start])))
-    }
-
-    /// Whether `text` holds a tag.
-    pub(super) fn are_in(&self, text: &str) -> bool {
-        text.contains(&self.mark)
-    }
-
-    /// Whether `text` holds a tag that says nothing by itself: `{% … %}` or `{# … #}`.
-    pub(super) fn steer(&self, text: &str) -> bool {
-        self.words(text).any(|(number, _)| !self.source[self.tags[number].clone()].starts_with("{{"))
-    }
-
-    /// The parts of `text` inside blocks, such as from `{% if … %}` to `{% endif %}`.
-    pub(super) fn blocks(&self, text: &str) -> Vec<Range<usize>> {
-        let (mut blocks, mut depth) = (Vec::<Range<usize>>::new(), 0_usize);
-        for (number, word) in self.words(text) {
-            match self.name(number) {
-                "if" | "for" | "macro" | "call" | "block" | "filter" | "with" | "autoescape" => depth += 1,
-                name if name.starts_with("end") && name != "endset" => depth = depth.saturating_sub(1),
-                _ => continue,
-            }
-            match blocks.last_mut() {
-                Some(last) if last.end == usize::MAX && depth == 0 => last.end = word.start,
-                Some(last) if last.end == usize::MAX => {}
-                _ => blocks.push(word.start..usize::MAX),
-            }
-        }
-        blocks
-    }
-
-    /// `if` of `{%- if x %}`.
-    fn name(&self, number: usize) -> &'a str {
-        let inner = self.source[self.tags[number].clone()].strip_prefix("{%").unwrap_or_default();
-        inner.trim_start_matches(['-', '+']).split_whitespace().next().unwrap_or_default()
     }
 
     /// The line of the source that holds the `offset` of the text, counted from 1.
