@@ -39,9 +39,6 @@ const LETTERS: &[Fault] = &[
     ("address_missing", Stops, |s| s.draft.postal_address = String::new()),
     ("address_hidden", Stops, |s| html(s, "<!-- {{ postal_address }} -->")),
     ("unsubscribe_hidden", Stops, |s| html(s, r#"<p style="display:none"><a href="{{ unsubscribe_url }}">x</a></p>"#)),
-    ("unsubscribe_hidden", Stops, |s| {
-        html(s, r#"<style>.x{display:none}</style><p class="x"><a href="{{ unsubscribe_url }}">x</a></p>"#);
-    }),
     ("field_empty", Stops, |s| html(s, "<p>Dear {{ first_name }}</p>")),
     ("cannot_be_made", Stops, |s| html(s, "<p>{{ first_name</p>")),
     ("cannot_be_made", Stops, |s| s.draft.html = "<mjml>\n<mj-body><mj-txt></mj-body></mjml>".into()),
