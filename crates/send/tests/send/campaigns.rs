@@ -237,6 +237,8 @@ async fn a_worker_reads_replies_by_rules_that_are_saved_while_it_runs() {
     let rule = "[[rule]]\nid = 'local.no'\ncause = 'greylisted'\nwhy = 'ours'\nwords = ['computer says no']\n\
                 example = '550 computer says no'\nnot = '550 no'";
     rebound_contacts::save_rules(&db, rule, 0, (ME, ""), Utc::now()).await.unwrap();
+    // It looks for newer ones twice a second; a launch wakes it at once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let draft = Draft { name: "Summer".into(), ..campaign(&db, id).await.draft };
     let next = campaigns::create(&db, &draft, Utc::now()).await.unwrap();
     rebound_send::launch(&db, next, &sender, ME, Utc::now()).await.unwrap();
