@@ -41,10 +41,11 @@ async fn a_host_that_replies_wrongly_holds_up_nobody_else(engine: Engine) {
 
     world.launch("Spring").await;
 
-    let ledger = until("everybody else has it", async || {
+    // One whose line was in use before goes at once over another, and waits then.
+    let ledger = until("everybody else has it, and these wait", async || {
         let ledger = world.ledger("Spring").await;
-        let open = ledger.values().filter(|line| !["accepted", "bounced"].contains(&line.state.as_str())).count();
-        (open == 4).then_some(ledger)
+        let open = || ledger.values().filter(|line| !["accepted", "bounced"].contains(&line.state.as_str()));
+        (open().count() == 4 && open().all(|line| line.state == "planned")).then_some(ledger)
     })
     .await;
     for (recipient, line) in &ledger {
