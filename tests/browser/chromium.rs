@@ -199,8 +199,21 @@ impl Chromium {
 /// How long a page may take to show what is expected of it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// A WebDriver on a port that it chose itself.
+/// A WebDriver on a port that it chose itself. It looks for one that IPv6 leaves free, and ends when another program has
+/// the same one of IPv4: then the next may be luckier.
 async fn driver() -> (Child, u16) {
+    let mut words = String::new();
+    for _ in 0..10 {
+        match try_driver().await {
+            Ok(started) => return started,
+            Err(said) => words = said,
+        }
+    }
+    panic!("chromedriver does not start: {words}")
+}
+
+/// A WebDriver; or what it said before it ended.
+async fn try_driver() -> Result<(Child, u16), String> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -210,15 +223,17 @@ async fn driver() -> (Child, u16) {
         .spawn()
         .expect("chromedriver is missing: scripts/setup test");
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let mut said = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         let port = line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.'));
         if let Some(port) = port.and_then(|port| port.parse().ok()) {
             // It stops when nobody reads what it says.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return (driver, port);
+            return Ok((driver, port));
         }
+        said = line;
     }
-    panic!("chromedriver did not start")
+    Err(said)
 }
 
 fn wishes(profile: &Path) -> Capabilities {
