@@ -18,6 +18,7 @@ mod flow;
 mod greylist;
 mod notice;
 mod rules;
+mod shares;
 mod speed;
 mod window;
 
@@ -25,11 +26,13 @@ pub use budget::{Budget, Turn};
 pub use greylist::Greylist;
 pub use notice::{Notice, Slowed};
 pub use rules::{Action, Example, Group, PaceRule, PaceRules};
+pub use shares::Asker;
 
 use crate::{Permanence, Policy, Receiver, Verdict};
 use breaker::Breaker;
 use chrono::{DateTime, TimeDelta, Utc};
 use flow::Flow;
+use shares::Shares;
 use speed::Speed;
 use window::Window;
 
@@ -69,6 +72,7 @@ pub struct Lane {
     window: Window,
     speed: Speed,
     budget: Budget,
+    shares: Shares,
     flow: Flow,
     per_connection: u32,
     /// How many write to the receiver, each with a lane of its own: what it bears, and what it says, is for all of them.
@@ -85,8 +89,6 @@ pub struct Lane {
     heard: Option<DateTime<Utc>>,
     /// How often it was slowed: fewer a second. Fewer at a time are no reason to turn back whoever is let through.
     slowings: u32,
-    /// Until when those who wait are spread.
-    queue: Option<DateTime<Utc>>,
     /// How often somebody was told to wait.
     asks: Flow,
 }
@@ -112,6 +114,7 @@ impl Lane {
             window,
             speed: Speed::default(),
             budget: Budget::default(),
+            shares: Shares::default(),
             flow: Flow::default(),
             per_connection,
             workers: 1,
@@ -121,7 +124,6 @@ impl Lane {
             notice: None,
             heard: None,
             slowings: 0,
-            queue: None,
             asks: Flow::default(),
         }
     }
@@ -158,8 +160,8 @@ impl Lane {
         }
     }
 
-    /// Whether a message may go at `now`.
-    pub fn pass(&mut self, turn: Turn, now: DateTime<Utc>) -> Pass {
+    /// Whether a message of `asker`'s may go at `now`.
+    pub fn pass(&mut self, asker: Asker, now: DateTime<Utc>) -> Pass {
         if !self.breaker.is_closed() {
             let pass = self.breaker.pass(now);
             if pass == Pass::Go {
@@ -168,29 +170,40 @@ impl Lane {
             return pass;
         }
         if self.window.is_full(now) {
-            self.budget.waits(turn, now);
+            self.budget.waits(asker.turn, now);
             if self.heard.is_some_and(|heard| now - heard > LOST) {
                 self.window.forget();
                 self.heard = Some(now);
             }
             return Pass::AskAgain;
         }
-        if !self.budget.allows(turn, now) {
+        let leaves = self.leaves(asker, now);
+        if self.window.is_left(leaves, now) && self.shares.stays_left(asker, now) {
+            self.budget.waits(asker.turn, now);
             return Pass::AskAgain;
         }
-        if let Err(until) = self.speed.take(now) {
-            self.budget.waits(turn, now);
+        if !self.budget.allows(asker.turn, leaves, now) {
+            return Pass::AskAgain;
+        }
+        if let Err(until) = self.speed.take(leaves, now) {
+            self.budget.waits(asker.turn, now);
             return Pass::Wait(until);
         }
         self.heard.get_or_insert(now);
-        self.budget.went(turn);
+        self.budget.went(asker.turn);
+        self.shares.went(asker, leaves, now);
         self.window.went();
         Pass::Go
     }
 
-    /// When a message that may not go now shall ask again: spread at twice the lane's pace, so that those who wait come
-    /// neither all at once nor too late when it becomes faster. `jitter` in 0..1.
-    pub fn queue(&mut self, jitter: f64, now: DateTime<Utc>) -> DateTime<Utc> {
+    /// The part of what is free that `asker` leaves to others.
+    fn leaves(&self, asker: Asker, now: DateTime<Utc>) -> f64 {
+        self.shares.leaves(asker, self.budget.allows(Turn::Again, 0.0, now), now)
+    }
+
+    /// When a message of `asker`'s that may not go now shall ask again: spread at twice the lane's pace, so that those who
+    /// wait come neither all at once nor too late when it becomes faster. `jitter` in 0..1.
+    pub fn queue(&mut self, asker: Asker, jitter: f64, now: DateTime<Utc>) -> DateTime<Utc> {
         /// Nobody waits longer without asking, however many there are; and nobody longer than the second while few ask:
         /// they would not hear that the lane has become faster.
         const LONGEST: f64 = 600.0;
@@ -199,14 +212,12 @@ impl Lane {
         const FEW: f64 = 100.0;
         self.asks.count(now);
         let longest = (FEW_WAIT * self.asks.per_second() / FEW).clamp(FEW_WAIT, LONGEST);
-        let measured = self.flow.per_second().max(1.0);
+        // A connection carries a message a second, or nearly; before the first ones are through there is nothing to measure.
+        let measured = self.flow.per_second().max(self.window.bound(now).unwrap_or(1.0));
         let pace = self.speed.limit(now).map_or(measured, |limit| limit.max(0.005));
-        let next = self.queue.unwrap_or(now).max(now + TimeDelta::milliseconds(250)) + span(0.5 / pace);
-        if next > now + span(longest) {
-            return now + span(longest * f64::midpoint(1.0, jitter.clamp(0.0, 1.0)));
-        }
-        self.queue = Some(next);
-        next
+        let latest = now + span(longest);
+        let instead = now + span(longest * f64::midpoint(1.0, jitter.clamp(0.0, 1.0)));
+        self.shares.spread(asker, 0.5 / pace, (latest, instead), now)
     }
 
     /// A message got an answer that is not about the lane: it was taken, or refused for its own sake.
@@ -252,12 +263,13 @@ impl Lane {
 
     /// Until when a message waits that was let through after so many slowings and has not gone: the lane began to rest
     /// meanwhile, or became slower and it is not its turn any more. `None`, and it may go. Not for a probe. `jitter` in 0..1.
-    pub fn turn_back(&mut self, slowings: u32, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn turn_back(&mut self, asker: Asker, slowings: u32, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         /// While a probe is under way, until shortly after.
         const PROBING: TimeDelta = TimeDelta::minutes(1);
         let until = match self.breaker {
-            Breaker::Closed if !self.is_closer(slowings) || self.speed.take(now).is_ok() => return None,
-            Breaker::Closed => self.queue(jitter, now),
+            Breaker::Closed if !self.is_closer(slowings) => return None,
+            Breaker::Closed if self.speed.take(self.leaves(asker, now), now).is_ok() => return None,
+            Breaker::Closed => self.queue(asker, jitter, now),
             Breaker::Open { until, .. } => until.max(now),
             Breaker::HalfOpen { .. } => now + PROBING,
         };
@@ -399,7 +411,7 @@ impl Lane {
         self.breaker = Breaker::Closed;
         self.speed.restart(&self.flow, now - since, now);
         self.notice = None;
-        self.queue = None;
+        self.shares.spread_anew();
         (self.in_a_row, self.in_vain) = (0, 0);
         self.slowings = self.slowings.wrapping_add(1);
         self.flow.count(now);

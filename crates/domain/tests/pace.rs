@@ -16,6 +16,8 @@ mod goals;
 mod histories;
 #[path = "pace/receivers.rs"]
 mod receivers;
+#[path = "pace/shares.rs"]
+mod shares;
 #[path = "pace/world.rs"]
 mod world;
 

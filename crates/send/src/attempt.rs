@@ -15,8 +15,8 @@ use rebound_db::contacts::Unfit;
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, lanes};
 use rebound_domain::{
-    AddressKey, Bounce, BounceCause, Change, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver, Refusal,
-    Turn, Verdict,
+    AddressKey, Asker, Bounce, BounceCause, Change, Clock, Contact, DeliveryId, Grade, Permanence, Policy, Receiver,
+    Refusal, Turn, Verdict,
 };
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -119,12 +119,12 @@ impl Shared {
     }
 }
 
-impl Claimed {
-    /// Whether it is a first try.
-    pub(crate) fn turn(&self) -> Turn {
-        if self.lease.attempts > 0 { Turn::Again } else { Turn::First }
-    }
+/// Who asks for a place for it.
+pub(crate) fn asker(lease: &Lease) -> Asker {
+    Asker { campaign: lease.id.campaign(), turn: if lease.attempts > 0 { Turn::Again } else { Turn::First } }
+}
 
+impl Claimed {
     fn next_try(&self) -> Try {
         Try { id: self.lease.id, number: self.lease.attempts.saturating_add(1) }
     }

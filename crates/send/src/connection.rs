@@ -8,7 +8,7 @@
 //!
 //! What one message heard becomes durable together with the mark of the next, or before it.
 
-use crate::attempt::{Shared, given_up, hung_up, learn, no_line, refused, unfit};
+use crate::attempt::{Shared, asker, given_up, hung_up, learn, no_line, refused, unfit};
 use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
@@ -138,7 +138,8 @@ impl Connection {
         if ready.job.is_probe {
             return None;
         }
-        self.to.outlet.lanes.turn_back(&ready.job.receiver, ready.job.slowings, self.shared.now())
+        let (lanes, job) = (&self.to.outlet.lanes, &ready.job);
+        lanes.turn_back(&job.receiver, asker(&job.lease), job.slowings, self.shared.now())
     }
 
     /// Gives the relay the envelope; the letter comes back when the relay waits for it.

@@ -5,7 +5,7 @@
 //!              none: an answer             rests: later           one per set of hosts
 //! ```
 
-use crate::attempt::{Claimed, Job, Pass, Shared, held_back, no_exchange};
+use crate::attempt::{Claimed, Job, Pass, Shared, asker, held_back, no_exchange};
 use crate::connection::connection;
 use crate::destination::{Destination, Wants};
 use crate::journal::Heard;
@@ -106,7 +106,7 @@ impl Direct {
         };
         let receiver = exchange.receiver();
         let now = shared.now();
-        if let Err(held) = outlet.lanes.pass(&receiver, claimed.turn(), now) {
+        if let Err(held) = outlet.lanes.pass(&receiver, asker(&claimed.lease), now) {
             let heard = held_back(&claimed, (outlet, &receiver), held, &shared.policy(), now);
             shared.journal.step(Some(heard), None).await;
             return;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{
-    BounceCause, Change, DeliveryId, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Turn, Verdict,
+    Asker, BounceCause, Change, DeliveryId, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Verdict,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -110,12 +110,12 @@ impl Lanes {
 
     /// Asks to pass; a rested lane lets one probe through. What becomes of who passed is told by [`Self::learn`] or
     /// [`Self::probe_again`].
-    pub(crate) fn pass(&self, receiver: &Receiver, turn: Turn, now: DateTime<Utc>) -> Result<(), Held> {
-        self.with(receiver, now, |state| match state.lane.pass(turn, now) {
+    pub(crate) fn pass(&self, receiver: &Receiver, asker: Asker, now: DateTime<Utc>) -> Result<(), Held> {
+        self.with(receiver, now, |state| match state.lane.pass(asker, now) {
             Pass::Go => Ok(()),
             Pass::Wait(until) if state.lane.rests() => Err(Held::Rests(until)),
             Pass::AskAgain if state.lane.rests() => Err(Held::Rests(now + TimeDelta::minutes(1))),
-            Pass::Wait(_) | Pass::AskAgain => Err(Held::Queues(state.lane.queue(rand::random(), now))),
+            Pass::Wait(_) | Pass::AskAgain => Err(Held::Queues(state.lane.queue(asker, rand::random(), now))),
         })
     }
 
@@ -136,8 +136,14 @@ impl Lanes {
 
     /// Until when a message has to wait that was let through after so many slowings, as its receiver rests or was slowed
     /// since. Not for a probe.
-    pub(crate) fn turn_back(&self, receiver: &Receiver, slowings: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.map().get_mut(receiver).and_then(|state| state.lane.turn_back(slowings, rand::random(), now))
+    pub(crate) fn turn_back(
+        &self,
+        receiver: &Receiver,
+        asker: Asker,
+        slowings: u32,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        self.map().get_mut(receiver).and_then(|state| state.lane.turn_back(asker, slowings, rand::random(), now))
     }
 
     /// What the receiver said last of its lane, while that rests.
@@ -209,7 +215,9 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rebound_domain::{CampaignId, PaceRules, Permanence, Slowed};
+    use rebound_domain::{CampaignId, PaceRules, Permanence, Slowed, Turn};
+
+    const FIRST: Asker = Asker { campaign: CampaignId(1), turn: Turn::First };
 
     fn start() -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
@@ -233,19 +241,19 @@ mod tests {
         let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
         verdict.retry_after = Some(300);
-        assert_eq!(lanes.pass(&slow, Turn::First, start()), Ok(()));
+        assert_eq!(lanes.pass(&slow, FIRST, start()), Ok(()));
         let learned = lanes.learn(&slow, id, Some(&verdict), &policy, start());
         let until = start() + TimeDelta::seconds(300);
         let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
         assert_eq!((notice.slowed, notice.until), (Slowed::Rests { rests: 1 }, until));
-        assert_eq!(lanes.pass(&slow, Turn::First, start()), Err(Held::Rests(until)));
-        assert_eq!(lanes.pass(&other, Turn::First, start()), Ok(()));
+        assert_eq!(lanes.pass(&slow, FIRST, start()), Err(Held::Rests(until)));
+        assert_eq!(lanes.pass(&other, FIRST, start()), Ok(()));
         assert_eq!(lanes.words(&slow), Some(verdict));
 
-        assert_eq!(lanes.pass(&slow, Turn::First, until), Ok(()), "the probe");
-        assert!(matches!(lanes.pass(&slow, Turn::First, until), Err(Held::Rests(_))), "exactly one");
+        assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "the probe");
+        assert!(matches!(lanes.pass(&slow, FIRST, until), Err(Held::Rests(_))), "exactly one");
         lanes.probe_again(&slow, until);
-        assert_eq!(lanes.pass(&slow, Turn::First, until), Ok(()), "it never got there: another");
+        assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "it never got there: another");
         assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
     }
 
@@ -254,22 +262,22 @@ mod tests {
         let (lanes, policy, receiver) =
             (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
         let id = DeliveryId::new(CampaignId(1), 0).unwrap();
-        (0..3).for_each(|_| assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(())));
-        assert_eq!(lanes.turn_back(&receiver, 0, start()), None, "it may go");
+        (0..3).for_each(|_| assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(())));
+        assert_eq!(lanes.turn_back(&receiver, FIRST, 0, start()), None, "it may go");
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
         verdict.retry_after = Some(300);
         lanes.learn(&receiver, id, Some(&verdict), &policy, start());
         let until = start() + TimeDelta::seconds(300);
-        assert_eq!(lanes.turn_back(&receiver, 0, start()), Some(until));
-        assert_eq!(lanes.pass(&receiver, Turn::First, until), Ok(()), "the probe");
+        assert_eq!(lanes.turn_back(&receiver, FIRST, 0, start()), Some(until));
+        assert_eq!(lanes.pass(&receiver, FIRST, until), Ok(()), "the probe");
         assert!(
-            lanes.turn_back(&receiver, 0, until).is_some_and(|later| later > until),
+            lanes.turn_back(&receiver, FIRST, 0, until).is_some_and(|later| later > until),
             "what the probe hears comes first"
         );
-        assert!(matches!(lanes.pass(&receiver, Turn::First, until), Err(Held::Rests(_))), "and no second one goes");
+        assert!(matches!(lanes.pass(&receiver, FIRST, until), Err(Held::Rests(_))), "and no second one goes");
 
         lanes.learn(&receiver, id, None, &policy, until);
-        let went = (0..400).filter(|_| lanes.turn_back(&receiver, 0, until).is_none()).count();
+        let went = (0..400).filter(|_| lanes.turn_back(&receiver, FIRST, 0, until).is_none()).count();
         assert!(went <= 1, "after the rest too they come at the lane's pace, and {went} came at once");
     }
 
@@ -278,14 +286,14 @@ mod tests {
         let (lanes, policy, receiver) =
             (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
         let id = DeliveryId::new(CampaignId(1), 0).unwrap();
-        (0..40).for_each(|_| assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(())));
+        (0..40).for_each(|_| assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(())));
         let second = |seconds| start() + TimeDelta::seconds(seconds);
         (1..=20).for_each(|at| drop(lanes.learn(&receiver, id, None, &policy, second(at))));
         let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 too many messages");
         let learned = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20));
         let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
         assert!(matches!(notice.slowed, Slowed::PerHour(1..3_600)), "{notice:?}");
-        let went = (0..19).filter(|_| lanes.turn_back(&receiver, 0, second(21)).is_none()).count();
+        let went = (0..19).filter(|_| lanes.turn_back(&receiver, FIRST, 0, second(21)).is_none()).count();
         assert!(went <= 1, "{went} went all the same");
         assert!(lanes.is_closer(&receiver, 0) && !lanes.is_closer(&receiver, lanes.slowings(&receiver)));
     }
@@ -302,7 +310,7 @@ mod tests {
         lanes.remember(receiver.clone(), notice, verdict, start());
         let went = |from: i64, to: i64| {
             let times = (from..to).map(|second| start() + TimeDelta::seconds(second));
-            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+            times.filter(|now| lanes.pass(&receiver, FIRST, *now).is_ok()).count()
         };
         assert_eq!(went(0, 600), 100, "ten a minute");
         assert!(went(1_800, 1_860) == 60, "then as before");
@@ -313,7 +321,7 @@ mod tests {
         let (lanes, receiver) = (Lanes::to_receivers(64), Receiver::of_domain("google.com"));
         let went = |at: i64| {
             let now = start() + TimeDelta::seconds(at);
-            (0..20).filter(|_| lanes.pass(&receiver, Turn::First, now).is_ok()).count()
+            (0..20).filter(|_| lanes.pass(&receiver, FIRST, now).is_ok()).count()
         };
         assert_eq!((lanes.connections(&receiver), went(0)), (5, 5), "alone");
         lanes.share(2);
@@ -323,7 +331,7 @@ mod tests {
         (0..2).for_each(|_| lanes.probe_again(&receiver, start()));
         assert_eq!((lanes.connections(&receiver), went(2)), (1, 1), "nobody has none");
         let other = Receiver::of_domain("outlook.com");
-        assert!(lanes.pass(&other, Turn::First, start()).is_ok() && lanes.pass(&other, Turn::First, start()).is_err());
+        assert!(lanes.pass(&other, FIRST, start()).is_ok() && lanes.pass(&other, FIRST, start()).is_err());
         lanes.share(0);
         assert_eq!((lanes.connections(&receiver), went(3)), (5, 4), "alone again, and one is under way");
     }
@@ -338,7 +346,7 @@ mod tests {
         lanes.remember(receiver.clone(), notice, verdict, start());
         let went = |from: i64, to: i64| {
             let times = (from..to).map(|second| start() + TimeDelta::seconds(second));
-            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+            times.filter(|now| lanes.pass(&receiver, FIRST, *now).is_ok()).count()
         };
         lanes.share(2);
         assert_eq!(went(0, 600), 50, "five a minute, and five by the other");
@@ -353,7 +361,7 @@ mod tests {
         let rules = rebound_classify::Rules::built_in();
         let told = |reply: &str| {
             let lanes = Lanes::behind_relay(64);
-            assert_eq!(lanes.pass(&receiver, Turn::First, start()), Ok(()));
+            assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(()));
             let verdict = rules.reply(reply.as_bytes()).unwrap();
             match lanes.learn(&receiver, id, Some(&verdict), &policy, start()).change {
                 Some(Change::Held(notice)) => notice,
@@ -365,7 +373,7 @@ mod tests {
             lanes.share(2);
             (0..2).for_each(|_| lanes.heed(&receiver, notice, start()));
             let times = (0..600).map(|second| start() + TimeDelta::seconds(second));
-            times.filter(|now| lanes.pass(&receiver, Turn::First, *now).is_ok()).count()
+            times.filter(|now| lanes.pass(&receiver, FIRST, *now).is_ok()).count()
         };
         let set = told("421 4.7.1 [TS03] All messages from 192.0.2.1 will be permanently deferred");
         assert_eq!((set.slowed, went(&set)), (Slowed::PerHour(600), 50), "half of ten a minute");
@@ -381,11 +389,11 @@ mod tests {
             let (receiver, id) = (Receiver::of_domain("slow.example"), DeliveryId::new(CampaignId(1), 0).unwrap());
             let (second, policy) = (|at| start() + TimeDelta::seconds(at), Policy::default());
             for at in 0..20 {
-                assert_eq!(lanes.pass(&receiver, Turn::First, second(at)), Ok(()));
+                assert_eq!(lanes.pass(&receiver, FIRST, second(at)), Ok(()));
                 lanes.learn(&receiver, id, None, &policy, second(at));
             }
             let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 too many messages");
-            assert_eq!(lanes.pass(&receiver, Turn::First, second(20)), Ok(()));
+            assert_eq!(lanes.pass(&receiver, FIRST, second(20)), Ok(()));
             let change = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20)).change;
             let Some(Change::Held(Notice { slowed: Slowed::PerHour(rate), .. })) = change else { panic!("{change:?}") };
             rate
@@ -405,7 +413,7 @@ mod tests {
         lanes.remember(receiver.clone(), notice, verdict, start());
         let mut seconds = vec![0; 601];
         for _ in 0..5_000 {
-            if let Err(Held::Queues(until)) = lanes.pass(&receiver, Turn::First, start()) {
+            if let Err(Held::Queues(until)) = lanes.pass(&receiver, FIRST, start()) {
                 seconds[usize::try_from((until - start()).num_seconds()).unwrap()] += 1;
             }
         }

@@ -15,6 +15,8 @@ mod postgres;
 mod receiver;
 #[path = "send/relay.rs"]
 mod relay;
+#[path = "send/shares.rs"]
+mod shares;
 #[path = "send/signed.rs"]
 mod signed;
 #[path = "send/ways.rs"]

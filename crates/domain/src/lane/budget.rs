@@ -29,10 +29,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Whether a message of that turn may go.
+    /// Whether a message of that turn may go, of somebody who `leaves` such a part of what is saved to others.
     #[must_use]
-    pub fn allows(&self, turn: Turn, now: DateTime<Utc>) -> bool {
-        turn == Turn::First || self.saved >= 1.0 || self.first.is_none_or(|first| now - first > WAITS)
+    pub fn allows(&self, turn: Turn, leaves: f64, now: DateTime<Utc>) -> bool {
+        let needed = 1.0 + (SAVED - 1.0) * leaves;
+        turn == Turn::First || self.saved >= needed || self.first.is_none_or(|first| now - first > WAITS)
     }
 
     /// A message of that turn has to wait for a place.
@@ -65,7 +66,7 @@ mod tests {
             if first_wait {
                 budget.waits(Turn::First, now);
             }
-            let turn = if budget.allows(Turn::Again, now) { Turn::Again } else { Turn::First };
+            let turn = if budget.allows(Turn::Again, 0.0, now) { Turn::Again } else { Turn::First };
             budget.went(turn);
             turn
         };
@@ -83,7 +84,7 @@ mod tests {
         let mut budget = Budget::default();
         assert_eq!(second_tries(&mut budget, 100, false, at(30)), 100);
         budget.waits(Turn::First, at(30));
-        assert!(!budget.allows(Turn::Again, at(31)));
-        assert!(budget.allows(Turn::Again, at(30) + WAITS + TimeDelta::seconds(1)), "nobody waits any more");
+        assert!(!budget.allows(Turn::Again, 0.0, at(31)));
+        assert!(budget.allows(Turn::Again, 0.0, at(30) + WAITS + TimeDelta::seconds(1)), "nobody waits any more");
     }
 }

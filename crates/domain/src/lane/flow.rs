@@ -59,17 +59,20 @@ impl Bucket {
         Self { tokens: 1.0, filled: now + TimeDelta::seconds(1) }
     }
 
-    /// Takes one at `rate` per second, of which at most a second's worth are saved; or tells when there will be one.
-    pub(super) fn take(&mut self, rate: f64, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
+    /// Takes one at `rate` per second, of which at most a second's worth are saved, unless less than such a part of that
+    /// would be left; or tells when there will be one.
+    pub(super) fn take(&mut self, rate: f64, leaves: f64, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
         if now < self.filled {
             return Err(self.filled);
         }
         // Whoever asks twice a second comes a little late each time, and shall lose nothing by it.
-        let burst = rate.max(1.5);
+        // Where places are left to somebody, they are there until he comes.
+        let burst = rate.max(1.5) + 2.0 * leaves;
         self.tokens = (self.tokens + seconds(now - self.filled) * rate).min(burst);
         self.filled = now;
-        if self.tokens < 1.0 - 1e-6 {
-            return Err(now + span(((1.0 - self.tokens) / rate).max(0.001)));
+        let needed = 1.0 + (burst - 1.0) * leaves;
+        if self.tokens < needed - 1e-6 {
+            return Err(now + span(((needed - self.tokens) / rate).max(0.001)));
         }
         self.tokens -= 1.0;
         Ok(())
@@ -85,12 +88,12 @@ mod tests {
         let start = DateTime::UNIX_EPOCH;
         let mut bucket = Bucket::new(start);
         let went = |bucket: &mut Bucket, from, to| {
-            (from..to).filter(|milli| bucket.take(20.0, start + TimeDelta::milliseconds(*milli)).is_ok()).count()
+            (from..to).filter(|milli| bucket.take(20.0, 0.0, start + TimeDelta::milliseconds(*milli)).is_ok()).count()
         };
         assert_eq!(went(&mut bucket, 0, 1000), 20);
         assert_eq!(went(&mut bucket, 60_000, 61_000), 39, "a second's worth was saved, not a minute's");
         let end = start + TimeDelta::seconds(61);
-        let waits = (0..2).find_map(|_| bucket.take(20.0, end).err());
+        let waits = (0..2).find_map(|_| bucket.take(20.0, 0.0, end).err());
         assert!(waits.is_some_and(|until| until > end && until <= end + span(0.051)), "{waits:?}");
     }
 

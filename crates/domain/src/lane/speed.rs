@@ -39,13 +39,13 @@ impl Speed {
         f64::from(self.others) + 1.0
     }
 
-    /// Takes a place; or tells when there will be one.
-    pub(super) fn take(&mut self, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
+    /// Takes a place, for somebody who `leaves` such a part of what is saved to others; or tells when there will be one.
+    pub(super) fn take(&mut self, leaves: f64, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
         let Some(limit) = self.limit(now) else {
             self.bucket = None;
             return Ok(());
         };
-        self.bucket.get_or_insert_with(|| Bucket::new(now)).take(limit, now)
+        self.bucket.get_or_insert_with(|| Bucket::new(now)).take(limit, leaves, now)
     }
 
     /// Messages per second at `now`; `None` for as many as there are.

@@ -80,6 +80,16 @@ impl Window {
         is_full
     }
 
+    /// Whether somebody who `leaves` such a part of the places to others has to wait.
+    pub(super) fn is_left(&self, leaves: f64, now: DateTime<Utc>) -> bool {
+        self.is_bound && f64::from(self.under_way) >= (self.places(now) * (1.0 - leaves)).floor()
+    }
+
+    /// Messages that may be under way, where that holds anybody back.
+    pub(super) fn bound(&self, now: DateTime<Utc>) -> Option<f64> {
+        self.is_bound.then(|| self.places(now))
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.under_way == 0
     }

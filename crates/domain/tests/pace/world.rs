@@ -2,7 +2,9 @@
 
 use super::receivers::{Receiver, Reply, Visit};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_domain::{CampaignId, DeliveryId, Greylist, Lane, Next, Pass, Policy, Refusal, Tries, Turn, next_try};
+use rebound_domain::{
+    Asker, CampaignId, DeliveryId, Greylist, Lane, Next, Pass, Policy, Refusal, Tries, Turn, next_try,
+};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -253,7 +255,7 @@ impl World {
             let mut look = due.filter(|due| *due > now);
             // Second tries first, if there is room for them.
             for turn in turns.into_iter().flatten() {
-                match self.sides[side].lane.pass(turn, time(now)) {
+                match self.sides[side].lane.pass(Asker { campaign: CampaignId(1), turn }, time(now)) {
                     Pass::Go => {
                         self.send(side, turn, now);
                         went = true;
