@@ -4,6 +4,7 @@
 //! journey     a marketer and an owner do their whole work
 //! refused     what nobody may do, tried as somebody who tries it
 //! every_page  each address of `rebound_dashboard::routes()`: axe-core, 390 px, the keyboard, no complaint of the browser
+//! styles      letters whose style sheets were said at their elements, beside the same as they were written
 //! payloads    text that would like to be code, in every field that others fill in, on every page
 //! ```
 //!
@@ -44,3 +45,4 @@ mod every_page;
 mod journey;
 mod payloads;
 mod refused;
+mod styles;

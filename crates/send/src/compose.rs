@@ -268,7 +268,7 @@ mod tests {
             let link = composer.sender.unsubscribe_url(delivery);
             let escaped = minijinja::HtmlEscape(name).to_string();
             for expected in [
-                format!("<p class=\"name\">Hello {escaped}</p>"),
+                format!("<p style=\"display:block;margin:13px 0;color:green\" class=\"name\">Hello {escaped}</p>"),
                 format!("<a href=\"{link}\">Leave</a> 1 Garden Row"),
                 "@media (max-width: 480px) { .name { color: black !important } }".to_owned(),
             ] {

@@ -1,10 +1,19 @@
-//! What an author wrote, as HTML that mail programs understand: MJML laid out, HTML as it is.
+//! What an author wrote, as HTML that mail programs understand: MJML laid out, style sheets said at their elements too.
 //!
-//! It is done once for a campaign, before its template is compiled.
+//! ```text
+//! MJML ─▶ laid_out ─▶ HTML ─▶ (footer) ─▶ styled ─▶ template
+//! HTML ────────────────┘
+//! ```
+//!
+//! It is done once for a campaign, before its template is compiled. HTML without a style sheet goes through as it is.
 
+mod css;
 mod html;
+mod inline;
+mod letter;
 mod mjml;
 mod tags;
+mod tree;
 
 use crate::template::TemplateError;
 use html::{Piece, depths, pieces};
@@ -67,6 +76,19 @@ pub(crate) fn laid_out(source: &str) -> Result<Markup<'_>, TemplateError> {
         None => Ok(Markup::as_written(source)),
         Some(place) => Ok(tags.put_back(&mjml::html(&tags, place)?).into()),
     }
+}
+
+/// HTML with what its style sheets say at each element as well. No line moves.
+pub(crate) fn styled(html: &str) -> Cow<'_, str> {
+    if !has_style(html) {
+        return Cow::Borrowed(html);
+    }
+    let tags = Tags::out_of(html);
+    inline::inlined(&tags).map_or(Cow::Borrowed(html), |text| Cow::Owned(tags.put_back(&text).text))
+}
+
+fn has_style(html: &str) -> bool {
+    memchr::memmem::find(html.to_ascii_lowercase().as_bytes(), b"<style").is_some()
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ pub struct Rendered {
 const PARTS: [(&str, &str); 3] = [("subject", "Subject"), ("html.html", "HTML"), ("text", "Text")];
 
 impl Template {
-    /// Compiles what the author wrote: lays MJML out, adds the footer where it was left out, and makes the text part from
-    /// the HTML where there is none.
+    /// Compiles what the author wrote: lays MJML out, adds the footer where it was left out, says style sheets at their
+    /// elements, and makes the text part from the HTML where there is none.
     ///
     /// # Errors
     /// [`TemplateError`] naming part and line.
@@ -86,6 +86,8 @@ impl Template {
         // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
         let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out) };
         let lines = laid_out.lines.clone();
+        not_too_long("HTML", &html)?;
+        let html = markup::styled(&html).into_owned();
         let sources = [draft.subject.clone(), html, text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
             not_too_long(part, &source)?;
@@ -212,7 +214,8 @@ fn text_with_footer(text: &str) -> String {
 /// How long a letter is, in bytes: as it is sent, but for the footer and what is merged into it.
 #[must_use]
 pub fn letter_size(draft: &Draft) -> usize {
-    markup::laid_out(&draft.html).map_or(draft.html.len(), |laid_out| laid_out.html.len()) + draft.text.len()
+    let html = markup::laid_out(&draft.html).map(|laid_out| markup::styled(&laid_out.html).len());
+    html.unwrap_or(draft.html.len()) + draft.text.len()
 }
 
 /// The text part of what somebody wrote. Merge tags stay as they are: they are text too.
@@ -308,11 +311,11 @@ mod tests {
         let fields = Fields::from([("city".into(), "Fern & Hill".into())]);
         let rendered = template.render("ada@orchard.example", &fields, "https://x.example/u/1").unwrap();
         for expected in [
-            r#"<p class="price">Reader in Fern &amp; Hill: True</p>"#,
+            r#"<p style="display:block;margin:13px 0" class="price">Reader in Fern &amp; Hill: True</p>"#,
             ".price { color: green }",
             r#"href="https://x.example/u/1?a=1&amp;b=2""#,
             "@media print { .price { color: black } }",
-            "<p>1 Garden Row</p>",
+            "<p style=\"display:block;margin:13px 0\">1 Garden Row</p>",
         ] {
             assert!(rendered.html.contains(expected), "{expected} in {}", rendered.html);
         }

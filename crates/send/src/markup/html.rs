@@ -16,7 +16,31 @@ pub(super) enum Piece<'a> {
 /// A tag.
 pub(super) struct Tag<'a> {
     pub(super) name: &'a str,
+    pub(super) attributes: Vec<Attribute<'a>>,
     pub(super) place: Range<usize>,
+}
+
+/// One of its attributes.
+pub(super) struct Attribute<'a> {
+    pub(super) name: &'a str,
+    /// Without its quotes; empty where there is none.
+    pub(super) value: &'a str,
+    /// Where that begins.
+    pub(super) value_at: usize,
+}
+
+impl Piece<'_> {
+    pub(super) fn place(&self) -> Range<usize> {
+        match self {
+            Self::Open(Tag { place, .. }) | Self::Close(_, place) | Self::Comment(place) => place.clone(),
+        }
+    }
+}
+
+impl<'a> Tag<'a> {
+    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute<'a>> {
+        self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    }
 }
 
 fn is_one_of(name: &str, names: &[&str]) -> bool {
@@ -124,27 +148,38 @@ impl<'a> Reader<'a> {
     fn tag(&self, open: usize, name: usize) -> Option<Tag<'a>> {
         let mut at = self.skip(name, |b| !ends_name(b))?;
         let name = &self.text[name..at];
+        let mut attributes = Vec::new();
         loop {
             at = self.skip(at, |b| b.is_ascii_whitespace() || b == b'/')?;
             if self.text.as_bytes()[at] == b'>' {
-                return Some(Tag { name, place: open..at + 1 });
+                return Some(Tag { name, attributes, place: open..at + 1 });
             }
-            at = self.attribute(at)?;
+            let (attribute, end) = self.attribute(at)?;
+            attributes.push(attribute);
+            at = end;
         }
     }
 
-    /// Where the attribute ends that begins at `start`.
-    fn attribute(&self, start: usize) -> Option<usize> {
+    /// The attribute that begins at `start`, and where it ends.
+    fn attribute(&self, start: usize) -> Option<(Attribute<'a>, usize)> {
         let end = self.skip(start + 1, |b| !ends_name(b) && b != b'=')?;
+        let name = &self.text[start..end];
         let equals = self.skip(end, |b| b.is_ascii_whitespace())?;
         if self.text.as_bytes()[equals] != b'=' {
-            return Some(end);
+            return Some((Attribute { name, value: "", value_at: end }, end));
         }
         let begin = self.skip(equals + 1, |b| b.is_ascii_whitespace())?;
-        match self.text.as_bytes()[begin] {
-            quote @ (b'"' | b'\'') => Some(self.skip(begin + 1, |b| b != quote)? + 1),
-            _ => self.skip(begin, |b| !b.is_ascii_whitespace() && b != b'>'),
-        }
+        let (value, end) = match self.text.as_bytes()[begin] {
+            quote @ (b'"' | b'\'') => {
+                let end = self.skip(begin + 1, |b| b != quote)?;
+                (begin + 1..end, end + 1)
+            }
+            _ => {
+                let end = self.skip(begin, |b| !b.is_ascii_whitespace() && b != b'>')?;
+                (begin..end, end)
+            }
+        };
+        Some((Attribute { name, value: &self.text[value.clone()], value_at: value.start }, end))
     }
 
     /// The first place from `at` on whose byte is not so.

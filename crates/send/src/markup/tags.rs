@@ -24,12 +24,7 @@ pub(super) struct Restored {
 impl<'a> Tags<'a> {
     /// Takes the tags out of `source`, whose syntax was found well.
     pub(super) fn out_of(source: &'a str) -> Self {
-        let mark = loop {
-            let mark = format!("mergetag{:016x}x", rand::random::<u64>());
-            if !source.contains(&mark) {
-                break mark;
-            }
-        };
+        let mark = unused("mergetag", source);
         let tags = find(source);
         let mut text = String::with_capacity(source.len());
         let mut after = 0;
@@ -79,6 +74,57 @@ impl<'a> Tags<'a> {
         1 + newlines(&self.put_back(&self.text[..self.text.floor_char_boundary(offset)]).text)
     }
 
+    /// A word that the source has nowhere, and the text neither.
+    pub(super) fn unused(&self, begin: &str) -> String {
+        unused(begin, self.source)
+    }
+
+    /// Whether `text` holds a tag.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        text.contains(&self.mark)
+    }
+
+    /// Whether no tag brings markup, and all statements are of the usual kinds.
+    pub(super) fn are_plain(&self) -> bool {
+        (0..self.tags.len()).all(|number| match self.keyword(number) {
+            "" => !self.tag(number).contains("safe"),
+            "if" | "elif" | "else" | "endif" | "for" | "endfor" => true,
+            "set" => self.tag(number).contains('='),
+            _ => false,
+        })
+    }
+
+    /// Whether each block that begins in `text` ends there too.
+    pub(super) fn are_whole(&self, text: &str) -> bool {
+        let mut depth = 0_usize;
+        self.statements(text).all(|(number, _)| {
+            match self.keyword(number) {
+                "if" | "for" => depth += 1,
+                "endif" | "endfor" if depth == 0 => return false,
+                "endif" | "endfor" => depth -= 1,
+                "elif" | "else" => return depth > 0,
+                _ => {}
+            }
+            true
+        }) && depth == 0
+    }
+
+    /// The statements in a part of the text (`{% … %}`): their numbers, and where they stand.
+    pub(super) fn statements<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, Range<usize>)> + 't {
+        self.words(text).filter(|(number, _)| !self.keyword(*number).is_empty())
+    }
+
+    /// `if` of `{%- if x %}`; nothing for what is no statement.
+    pub(super) fn keyword(&self, number: usize) -> &'a str {
+        let inner = self.tag(number).strip_prefix("{%").unwrap_or_default();
+        let inner = inner.trim_start_matches(['-', '+']).trim_start();
+        inner.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
+    }
+
+    fn tag(&self, number: usize) -> &'a str {
+        &self.source[self.tags[number].clone()]
+    }
+
     fn words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, Range<usize>)> + 't {
         text.match_indices(&self.mark).filter_map(|(start, mark)| {
             let rest = &text[start + mark.len()..];
@@ -86,6 +132,16 @@ impl<'a> Tags<'a> {
             let number = digits.parse().ok().filter(|number| *number < self.tags.len())?;
             Some((number, start..start + mark.len() + digits.len() + 1))
         })
+    }
+}
+
+/// A word that begins so and that `text` has nowhere, by chance.
+fn unused(begin: &str, text: &str) -> String {
+    loop {
+        let word = format!("{begin}{:016x}x", rand::random::<u64>());
+        if !text.contains(&word) {
+            return word;
+        }
     }
 }
 
