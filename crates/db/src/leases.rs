@@ -419,7 +419,7 @@ pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Er
 }
 
 /// What a worker that died had: leased ones go back; what it was handing over is in doubt, and goes back too
-/// where the campaign says so. Answers how many were in doubt.
+/// where the campaign says so. Answers how many were in doubt. In one transaction, or a worker that wakes may come between.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -429,6 +429,10 @@ pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -
         WHERE worker = $1 AND state IN (2, 3) AND state = 2";
     execute(db, back, [dead.0.into()]).await?;
     let marked = "deliveries d WHERE d.worker = $1 AND d.state IN (2, 3) AND d.state = 3";
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        // It may live, and be giving one back just now: that is waited for, so that no doubt is noted of what never left.
+        execute(db, &format!("SELECT d.id FROM {marked} ORDER BY d.id FOR UPDATE"), [dead.0.into()]).await?;
+    }
     execute(db, &unanswered(marked), [dead.0.into()]).await?;
     let doubt = format!(
         "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}

@@ -9,7 +9,7 @@ use rebound_domain::{
     BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, Limits, ListId, Notice,
     Receiver, Route, Scope, Server, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 
 pub(crate) const WORKER: WorkerId = WorkerId(1);
 pub(crate) const OTHER: WorkerId = WorkerId(2);
@@ -112,6 +112,39 @@ async fn a_delivery_goes_its_way_and_is_never_lost() {
         let ledger = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
         assert_eq!(ledger.iter().filter(|line| line.in_doubt > 0).count(), 2, "{engine}");
     }
+}
+
+/// A worker was taken for dead, and wakes while what it had is recovered: it gives back a letter whose line broke.
+#[tokio::test]
+async fn no_doubt_is_noted_of_what_its_worker_gives_back_meanwhile() {
+    let engines = engines().await;
+    let db = &engines.postgres; // on SQLite there is one writer at a time
+    let campaign = launched(db, DoubtPolicy::Hold).await;
+    plan(db, &campaign).await;
+    let lease = leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap()[0];
+    leases::mark(db, WORKER, &[Try { id: lease.id, number: 1 }], now()).await.unwrap();
+
+    let waking = db.begin().await.unwrap();
+    assert_eq!(leases::release(&waking, WORKER, &[(lease.id, None)]).await.unwrap(), 1);
+    let recovering = tokio::spawn({
+        let db = db.clone();
+        async move {
+            let tx = db.begin().await.unwrap();
+            let doubts = leases::recover(&tx, WORKER, now()).await.unwrap();
+            tx.commit().await.unwrap();
+            doubts
+        }
+    });
+    let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let waiting = Statement::from_string(db.get_database_backend(), waiting);
+    while db.query_one_raw(waiting.clone()).await.unwrap().is_none() {
+        assert!(!recovering.is_finished(), "it did not wait");
+    }
+    waking.commit().await.unwrap();
+    assert_eq!(recovering.await.unwrap(), 0);
+    let line = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
+    let line = line.into_iter().find(|line| line.delivery == lease.id).unwrap();
+    assert_eq!((line.state, line.attempts, line.in_doubt), (StateName::Planned, 0, 0));
 }
 
 #[tokio::test]
