@@ -35,6 +35,7 @@ mod m20261126_000034_rates;
 mod m20261126_000036_routes;
 mod m20261126_000040_queue;
 mod m20261127_000041_workers;
+mod m20261127_000042_probes;
 
 use sea_orm_migration::prelude::*;
 
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000036_routes::Migration),
             Box::new(m20261126_000040_queue::Migration),
             Box::new(m20261127_000041_workers::Migration),
+            Box::new(m20261127_000042_probes::Migration),
         ]
     }
 }

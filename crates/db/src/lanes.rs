@@ -3,7 +3,7 @@
 use crate::entity::lanes::{Column, Entity, Model};
 use crate::sql::{all, execute, millis, rows, time};
 use crate::{Connection, Error, Transaction};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{BounceCause, Notice, PaceRules, Receiver, ServerId, Slowed};
 use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Value};
 
@@ -35,7 +35,7 @@ pub async fn hold(db: &impl Connection, lane: &HeldLane, now: DateTime<Utc>) -> 
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (server_id, receiver) DO UPDATE SET until = excluded.until, rests = excluded.rests,
              cause = excluded.cause, words = excluded.words, per_hour = excluded.per_hour, places = excluded.places,
-             why = excluded.why
+             why = excluded.why, probing = NULL
          WHERE lanes.until <= $10
              OR (excluded.per_hour IS NULL AND excluded.places IS NULL, excluded.until)
                  >= (lanes.per_hour IS NULL AND lanes.places IS NULL, lanes.until)";
@@ -69,6 +69,35 @@ pub async fn open(
     let sql = "DELETE FROM lanes WHERE server_id = $1 AND receiver = $2 AND until <= $3";
     execute(db, sql, [server.0.into(), receiver.as_str().into(), millis(now).into()]).await?;
     Ok(())
+}
+
+/// Whether a probe may go at `now` to a receiver whose rest seems to be over; where not, when to ask again. Of several workers
+/// one sends it. Another may have been told of a longer rest, or have found the receiver open: then it may go, too.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn probe(
+    db: &impl Connection,
+    server: ServerId,
+    receiver: &Receiver,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    /// A probe of which nothing was heard for so long is not waited for any more.
+    const PATIENCE: TimeDelta = TimeDelta::minutes(1);
+    /// How soon those who wait ask what became of it.
+    const SOON: TimeDelta = TimeDelta::seconds(5);
+    let (of, at) = ([server.0.into(), receiver.as_str().into()], millis(now));
+    let sql = format!(
+        "UPDATE lanes SET probing = $4 WHERE server_id = $1 AND receiver = $2 AND {RESTS}
+             AND until <= $3 AND (probing IS NULL OR probing <= $3)"
+    );
+    let [id, name]: [Value; 2] = of.clone();
+    if execute(db, &sql, [id, name, at.into(), millis(now + PATIENCE).into()]).await? > 0 {
+        return Ok(None);
+    }
+    let rest = Entity::find_by_id((server.0, receiver.as_str().to_owned())).one(db).await?;
+    let rest = rest.filter(|rest| rest.per_hour.is_none() && rest.places.is_none());
+    Ok(rest.map(|rest| if rest.until > at { time(rest.until) } else { now + SOON }))
 }
 
 /// The lanes that are held, those first that end soonest. A slowed one may be over by now: see [`Notice::holds`].

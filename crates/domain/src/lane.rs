@@ -249,6 +249,13 @@ impl Lane {
         self.breaker.probe_again(now);
     }
 
+    /// The probe that was let through does not go, and none does before then: another worker sends one, or was told of a
+    /// longer rest.
+    pub fn put_off(&mut self, until: DateTime<Utc>, now: DateTime<Utc>) {
+        self.window.came_back(false, now);
+        self.breaker.put_off(until);
+    }
+
     /// How often it was slowed so far; kept with a message that it lets through, to tell later whether it has changed.
     #[must_use]
     pub fn slowings(&self) -> u32 {
@@ -264,14 +271,11 @@ impl Lane {
     /// Until when a message waits that was let through after so many slowings and has not gone: the lane began to rest
     /// meanwhile, or became slower and it is not its turn any more. `None`, and it may go. Not for a probe. `jitter` in 0..1.
     pub fn turn_back(&mut self, asker: Asker, slowings: u32, jitter: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        /// While a probe is under way, until shortly after.
-        const PROBING: TimeDelta = TimeDelta::minutes(1);
         let until = match self.breaker {
             Breaker::Closed if !self.is_closer(slowings) => return None,
             Breaker::Closed if self.speed.take(self.leaves(asker, now), now).is_ok() => return None,
-            Breaker::Closed => self.queue(asker, jitter, now),
+            Breaker::Closed | Breaker::HalfOpen { .. } => self.queue(asker, jitter, now),
             Breaker::Open { until, .. } => until.max(now),
-            Breaker::HalfOpen { .. } => now + PROBING,
         };
         self.window.came_back(false, now);
         Some(until)

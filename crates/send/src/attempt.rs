@@ -130,6 +130,22 @@ impl Claimed {
     }
 }
 
+/// Lets a message through that its lane let through, unless it is a probe and another worker sends one.
+pub(crate) async fn alone(shared: &Shared, outlet: &Outlet, receiver: &Receiver) -> Result<(), Held> {
+    if !outlet.lanes.are_shared() || !outlet.lanes.rests(receiver) {
+        return Ok(());
+    }
+    let now = shared.now();
+    let until = lanes::probe(&shared.db, outlet.id, receiver, now).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether another worker sends a probe is not known");
+        None
+    });
+    until.map_or(Ok(()), |until| {
+        outlet.lanes.put_off(receiver, until, now);
+        Err(Held::Rests(until))
+    })
+}
+
 /// What becomes of a delivery whose lane is `held`.
 pub(crate) fn held_back(
     claimed: &Claimed,

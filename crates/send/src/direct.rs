@@ -5,7 +5,7 @@
 //!              none: an answer             rests: later           one per set of hosts
 //! ```
 
-use crate::attempt::{Claimed, Job, Pass, Shared, asker, held_back, no_exchange};
+use crate::attempt::{Claimed, Job, Pass, Shared, alone, asker, held_back, no_exchange};
 use crate::connection::connection;
 use crate::destination::{Destination, Wants};
 use crate::journal::Heard;
@@ -106,7 +106,9 @@ impl Direct {
         };
         let receiver = exchange.receiver();
         let now = shared.now();
-        if let Err(held) = outlet.lanes.pass(&receiver, asker(&claimed.lease), now) {
+        let passes = outlet.lanes.pass(&receiver, asker(&claimed.lease), now);
+        let passes = if passes.is_ok() { alone(shared, outlet, &receiver).await } else { passes };
+        if let Err(held) = passes {
             let heard = held_back(&claimed, (outlet, &receiver), held, &shared.policy(), now);
             shared.journal.step(Some(heard), None).await;
             return;

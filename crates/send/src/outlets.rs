@@ -1,6 +1,6 @@
 //! Which way a message goes: by weight, among those that are open.
 
-use crate::attempt::{Claimed, Job, Pass, Shared, asker, held_back};
+use crate::attempt::{Claimed, Job, Pass, Shared, alone, asker, held_back};
 use crate::journal::Heard;
 use crate::outlet::{Closed, Outlet, Takes};
 use crate::pace::Held;
@@ -84,7 +84,9 @@ impl Outlets {
                 Takes::Nothing => continue,
                 Takes::Direct(direct) => direct.take(claimed, pass).await,
                 Takes::Relay(to) => {
-                    if let Err(why) = outlet.lanes.pass(&receiver, asker(&claimed.lease), shared.now()) {
+                    let passes = outlet.lanes.pass(&receiver, asker(&claimed.lease), shared.now());
+                    let passes = if passes.is_ok() { alone(shared, &outlet, &receiver).await } else { passes };
+                    if let Err(why) = passes {
                         held = sooner(held, (why, way));
                         continue;
                     }

@@ -1,6 +1,6 @@
 //! How fast: a lane per outlet and receiver.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rebound_domain::{
     Asker, BounceCause, Change, DeliveryId, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Verdict,
 };
@@ -114,9 +114,20 @@ impl Lanes {
         self.with(receiver, now, |state| match state.lane.pass(asker, now) {
             Pass::Go => Ok(()),
             Pass::Wait(until) if state.lane.rests() => Err(Held::Rests(until)),
-            Pass::AskAgain if state.lane.rests() => Err(Held::Rests(now + TimeDelta::minutes(1))),
             Pass::Wait(_) | Pass::AskAgain => Err(Held::Queues(state.lane.queue(asker, rand::random(), now))),
         })
+    }
+
+    /// Whether other workers can send, too.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.workers.load(Ordering::Relaxed) > 1
+    }
+
+    /// The probe that was let through does not go, and none does before then.
+    pub(crate) fn put_off(&self, receiver: &Receiver, until: DateTime<Utc>, now: DateTime<Utc>) {
+        if let Some(state) = self.map().get_mut(receiver) {
+            state.lane.put_off(until, now);
+        }
     }
 
     /// Whether nothing goes to the receiver but a probe.
@@ -215,6 +226,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
     use rebound_domain::{CampaignId, PaceRules, Permanence, Slowed, Turn};
 
     const FIRST: Asker = Asker { campaign: CampaignId(1), turn: Turn::First };
@@ -251,7 +263,7 @@ mod tests {
         assert_eq!(lanes.words(&slow), Some(verdict));
 
         assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "the probe");
-        assert!(matches!(lanes.pass(&slow, FIRST, until), Err(Held::Rests(_))), "exactly one");
+        assert!(matches!(lanes.pass(&slow, FIRST, until), Err(Held::Queues(_))), "exactly one");
         lanes.probe_again(&slow, until);
         assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "it never got there: another");
         assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
@@ -274,7 +286,7 @@ mod tests {
             lanes.turn_back(&receiver, FIRST, 0, until).is_some_and(|later| later > until),
             "what the probe hears comes first"
         );
-        assert!(matches!(lanes.pass(&receiver, FIRST, until), Err(Held::Rests(_))), "and no second one goes");
+        assert!(matches!(lanes.pass(&receiver, FIRST, until), Err(Held::Queues(_))), "and no second one goes");
 
         lanes.learn(&receiver, id, None, &policy, until);
         let went = (0..400).filter(|_| lanes.turn_back(&receiver, FIRST, 0, until).is_none()).count();

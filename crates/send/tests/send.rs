@@ -11,6 +11,8 @@ mod offers;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
 #[path = "../../db/tests/db/postgres.rs"]
 mod postgres;
+#[path = "send/probes.rs"]
+mod probes;
 #[path = "send/receiver.rs"]
 mod receiver;
 #[path = "send/relay.rs"]

@@ -16,6 +16,7 @@ pub struct Model {
     pub per_hour: Option<i64>,
     pub places: Option<i64>,
     pub why: String,
+    pub probing: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -69,6 +69,13 @@ impl Breaker {
         }
     }
 
+    /// The probe does not go: another one is under way, or the rest is longer.
+    pub(super) fn put_off(&mut self, until: DateTime<Utc>) {
+        if let Self::HalfOpen { since, rests } = *self {
+            *self = Self::Open { since, until, rests };
+        }
+    }
+
     /// Somebody wants the receiver to be asked sooner.
     pub(super) fn shorten(&mut self, sooner: DateTime<Utc>) {
         if let Self::Open { until, .. } = self

@@ -12,6 +12,11 @@ pub(crate) struct Relayed {
 }
 
 impl Relayed {
+    /// The same, reached by another way.
+    pub(crate) fn at(&self, relay: Relay) -> Self {
+        Self { relay, taken: Arc::clone(&self.taken) }
+    }
+
     pub(crate) fn messages(&self) -> Vec<String> {
         self.taken.lock().unwrap().clone()
     }
