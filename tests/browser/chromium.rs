@@ -231,7 +231,7 @@ async fn try_driver() -> Result<(Child, u16), String> {
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return Ok((driver, port));
         }
-        said = line;
+        said = format!("{said} {line}");
     }
     Err(said)
 }

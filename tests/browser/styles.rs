@@ -98,7 +98,7 @@ fn attributes(chance: &mut Chance) -> String {
         let _ = match chance.below(5) {
             0 => write!(words, " class=\"{{{{ tier }}}} {}\"", chance.of(&["a", "b", "c d"])),
             1 => write!(words, " class='{{% if tier == \"a\" %}}b{{% endif %}} {}'", chance.of(&["a", "c"])),
-            2 => write!(words, " {{% if tier == \"a\" %}}class=b{{% endif %}}"),
+            2 => write!(words, " {{% if tier == \"a\" %}}class='b'{{% endif %}}"),
             _ => write!(words, " class=\"{}\"", chance.of(&["a", "b", "c", "d a", "b c"])),
         };
     }

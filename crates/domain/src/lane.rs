@@ -177,10 +177,13 @@ impl Lane {
             }
             return Pass::AskAgain;
         }
-        let leaves = self.leaves(asker, now);
-        if self.window.is_left(leaves, now) && self.shares.stays_left(asker, now) {
-            self.budget.waits(asker.turn, now);
-            return Pass::AskAgain;
+        let mut leaves = self.leaves(asker, now);
+        if self.window.is_left(leaves, now) {
+            if self.shares.stays_left(asker, now) {
+                self.budget.waits(asker.turn, now);
+                return Pass::AskAgain;
+            }
+            leaves = 0.0;
         }
         if !self.budget.allows(asker.turn, leaves, now) {
             return Pass::AskAgain;

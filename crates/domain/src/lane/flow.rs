@@ -66,11 +66,14 @@ impl Bucket {
             return Err(self.filled);
         }
         // Whoever asks twice a second comes a little late each time, and shall lose nothing by it.
-        // Where places are left to somebody, they are there until he comes.
-        let burst = rate.max(1.5) + 2.0 * leaves;
+        // Where places are left to somebody, they are there until he comes: he asks twice a second, and more than comes in
+        // between is left.
+        let (burst, between) = (rate.max(1.5) + 2.0 * leaves, if leaves > 0.0 { 0.5 * rate + 0.1 } else { 0.0 });
+        let left = ((burst - 1.0) * leaves).max(between);
+        let burst = burst.max(1.0 + left);
         self.tokens = (self.tokens + seconds(now - self.filled) * rate).min(burst);
         self.filled = now;
-        let needed = 1.0 + (burst - 1.0) * leaves;
+        let needed = 1.0 + left;
         if self.tokens < needed - 1e-6 {
             return Err(now + span(((needed - self.tokens) / rate).max(0.001)));
         }

@@ -9,18 +9,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub struct Asker {
     /// Whose message it is.
     pub campaign: CampaignId,
-    /// Whether it goes for the first time. Second tries of campaigns are dealt out among themselves.
+    /// Whether it goes for the first time. The second tries of a campaign wait beside its first ones, as another's do.
     pub turn: Turn,
 }
 
 /// Somebody who was told when to ask comes within so long after that, or does not wait any more.
 const LATE: TimeDelta = TimeDelta::seconds(2);
 
+/// A connection stays free for others for so long.
+const LEFT: TimeDelta = TimeDelta::seconds(1);
+
 /// What those had who do not wait any more is known for so long.
 const KNOWN: TimeDelta = TimeDelta::minutes(1);
 
-/// More are not told apart.
-const MOST: usize = 64;
+/// More have one share together.
+const MOST: usize = 256;
+
+/// The share of all beyond those.
+const BEYOND: CampaignId = CampaignId(0);
 
 /// Those who wait for places of one lane, or did of late.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +57,7 @@ impl Shares {
     /// The part of what is free that `asker` leaves to others, who wait too and have had fewer places: from 0 to below 1.
     /// Second tries may not go where they have had what is theirs, unless `again`.
     pub(super) fn leaves(&self, asker: Asker, again: bool, now: DateTime<Utc>) -> f64 {
+        let asker = self.known(asker);
         let Some(had) = self.of(asker).map(|party| party.had) else { return 0.0 };
         let may_go = |party: &&Party| party.asker.turn == Turn::First || again;
         let others = self.waiting(now).filter(may_go).filter(|party| party.asker != asker);
@@ -60,8 +67,9 @@ impl Shares {
 
     /// Whether what is left to others stays free still: until they have had the time to ask.
     pub(super) fn stays_left(&mut self, asker: Asker, now: DateTime<Utc>) -> bool {
+        let asker = self.known(asker);
         let since = *self.left.get_or_insert(now);
-        if now - since <= LATE {
+        if now - since < LEFT {
             return true;
         }
         self.left = None;
@@ -78,13 +86,11 @@ impl Shares {
         if leaves == 0.0 {
             self.left = None;
         }
-        if let Some(party) = self.party(asker, now) {
-            party.had += 1;
-        }
+        self.party(asker, now).had += 1;
     }
 
     /// Spreads one of `asker`'s that found no place behind the others of it: when it shall ask again, with `every` seconds
-    /// between any two that wait; `None` where that is later than `latest`, and it shall ask at `instead`.
+    /// between any two that wait; at `instead` where that is later than `latest`.
     pub(super) fn spread(
         &mut self,
         asker: Asker,
@@ -93,13 +99,18 @@ impl Shares {
         now: DateTime<Utc>,
     ) -> DateTime<Utc> {
         self.parties.retain(|party| now <= party.asks + KNOWN);
-        let parties = self.waiting(now).filter(|party| party.asker != asker).count() + 1;
+        let asker = self.known(asker);
+        let (parties, least) = (self.waiting(now).filter(|party| party.asker != asker).count() + 1, self.least(now));
         let between = span(every * f64::from(u32::try_from(parties).unwrap_or(u32::MAX)));
-        let Some(party) = self.party(asker, now) else { return instead };
+        let party = self.party(asker, now);
         let next = party.spread.unwrap_or(now).max(now + TimeDelta::milliseconds(250)) + between;
         let asks = if next > latest { instead } else { next };
         if next <= latest {
             party.spread = Some(next);
+        }
+        if !party.waits(now) {
+            // What others had while it did not ask is not owed to it.
+            party.had = party.had.max(least);
         }
         party.asks = party.asks.max(asks);
         asks
@@ -118,16 +129,24 @@ impl Shares {
         self.parties.iter().filter(move |party| party.waits(now))
     }
 
+    /// As whom `asker` is known here.
+    fn known(&self, asker: Asker) -> Asker {
+        let is_told_apart = self.parties.len() < MOST || self.of(asker).is_some();
+        if is_told_apart { asker } else { Asker { campaign: BEYOND, ..asker } }
+    }
+
     /// The party of `asker`: whoever is new has had as many as the one who has had the fewest.
-    fn party(&mut self, asker: Asker, now: DateTime<Utc>) -> Option<&mut Party> {
-        if let Some(place) = self.parties.iter().position(|party| party.asker == asker) {
-            return self.parties.get_mut(place);
-        }
-        if self.parties.len() >= MOST {
-            return None;
-        }
-        let had = self.waiting(now).map(|party| party.had).min().unwrap_or(0);
-        self.parties.push(Party { asker, had, asks: now - LATE * 2, spread: None });
-        self.parties.last_mut()
+    fn party(&mut self, asker: Asker, now: DateTime<Utc>) -> &mut Party {
+        let asker = self.known(asker);
+        let place = self.parties.iter().position(|party| party.asker == asker).unwrap_or_else(|| {
+            self.parties.push(Party { asker, had: self.least(now), asks: now - LATE * 2, spread: None });
+            self.parties.len() - 1
+        });
+        &mut self.parties[place]
+    }
+
+    /// The places of the one who has had the fewest of those who wait.
+    fn least(&self, now: DateTime<Utc>) -> u64 {
+        self.waiting(now).map(|party| party.had).min().unwrap_or(0)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 
 /// So much mail of one campaign, all of it due at once.
 struct Crowd {
+    campaign: i64,
     from: f64,
     messages: u32,
     turn: Turn,
@@ -55,7 +56,8 @@ fn taken_of(mut lane: Lane, crowds: &[Crowd], takes: f64, until: f64) -> Vec<Vec
             lane.answered(time(now));
         }
         for (place, crowd) in crowds.iter().enumerate() {
-            let asker = Asker { campaign: CampaignId(place as i64 + 1), turn: crowd.turn };
+            let campaign = if crowd.campaign > 0 { crowd.campaign } else { place as i64 + 1 };
+            let asker = Asker { campaign: CampaignId(campaign), turn: crowd.turn };
             for _ in 0..BATCH {
                 if !due(&mut waiting[place]) {
                     break;
@@ -82,11 +84,11 @@ fn wait_of(crowd: &Crowd, taken: &[f64]) -> f64 {
 }
 
 fn first_tries(from: f64, messages: u32) -> Crowd {
-    Crowd { from, messages, turn: Turn::First }
+    Crowd { campaign: 0, from, messages, turn: Turn::First }
 }
 
 fn second_tries(from: f64, messages: u32) -> Crowd {
-    Crowd { from, messages, turn: Turn::Again }
+    Crowd { campaign: 0, from, messages, turn: Turn::Again }
 }
 
 /// The part of the lane that was used until then.
@@ -120,6 +122,47 @@ fn of_three_campaigns_each_has_a_third_and_nothing_is_lost_when_one_is_through()
     let (large, medium) = (late(&taken[0]), late(&taken[1]));
     assert!((0.9..1.1).contains(&(large / medium)), "{large} beside {medium}");
     assert!(large + medium >= 0.97 * 1_800.0, "{large} and {medium} of 1,800");
+}
+
+/// How many of each were taken in the last part of the time.
+fn late(taken: &[Vec<f64>], from: f64) -> Vec<usize> {
+    taken.iter().map(|taken| taken.iter().filter(|at| **at >= from).count()).collect()
+}
+
+#[test]
+fn of_many_campaigns_none_starves() {
+    for (per_second, campaigns, until) in [(1.0, 10, 900.0), (2.0, 10, 600.0), (0.1, 10, 3_600.0), (5.0, 80, 600.0)] {
+        let crowds: Vec<Crowd> = (0..campaigns).map(|_| first_tries(0.0, 500)).collect();
+        let taken = taken_of(limited(per_second), &crowds, 0.1, until);
+        let late = late(&taken, until / 3.0);
+        let fair = per_second * until * 2.0 / 3.0 / f64::from(campaigns);
+        let (least, most) = (*late.iter().min().unwrap() as f64, *late.iter().max().unwrap() as f64);
+        assert!(least >= fair * 0.8 - 1.0 && most <= fair * 1.2 + 1.0, "{least} to {most}, fair are {fair}: {late:?}");
+    }
+}
+
+#[test]
+fn many_campaigns_leave_few_connections_idle() {
+    for (connections, takes, campaigns) in [(1, 0.5, 10), (1, 0.5, 4), (1, 2.0, 10), (2, 1.0, 20), (5, 0.5, 10)] {
+        let crowds: Vec<Crowd> = (0..campaigns).map(|_| first_tries(0.0, 1_000)).collect();
+        let taken = taken_of(held(Slowed::Connections(connections)), &crowds, takes, 600.0);
+        let late = late(&taken, 200.0);
+        let used = used(f64::from(connections) / takes, 600.0, &taken);
+        let what = format!("{campaigns} over {connections} connections of {takes} s: {used:.2} used, {late:?}");
+        let (least, most) = (*late.iter().min().unwrap() as f64, *late.iter().max().unwrap() as f64);
+        assert!(used >= 0.85 && least >= most * 0.7 - 1.0, "{what}");
+    }
+}
+
+#[test]
+fn who_comes_back_is_owed_nothing() {
+    let again = Crowd { campaign: 1, ..first_tries(55.0, 1_000) };
+    let crowds =
+        [Crowd { campaign: 1, ..first_tries(0.0, 20) }, Crowd { campaign: 2, ..first_tries(0.0, 3_000) }, again];
+    let taken = taken_of(limited(10.0), &crowds, 0.1, 120.0);
+    let between = |taken: &[f64]| taken.iter().filter(|at| (60.0..100.0).contains(*at)).count();
+    let (back, other) = (between(&taken[2]), between(&taken[1]));
+    assert!((150..=250).contains(&back) && (150..=250).contains(&other), "{back} beside {other} of 400");
 }
 
 #[test]

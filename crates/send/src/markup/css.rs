@@ -19,6 +19,8 @@ pub(super) struct Declaration {
     pub(super) name: String,
     /// Without `!important`, on one line.
     pub(super) value: String,
+    /// Whether it says by itself the same at an element.
+    pub(super) is_plain: bool,
     pub(super) is_important: bool,
 }
 
@@ -44,18 +46,17 @@ pub(super) struct Compound {
 /// Which of several selectors wins: ids, classes, names (Selectors Level 3 §9).
 pub(super) type Specificity = (usize, usize, usize);
 
-impl Rule {
-    /// What its selectors name.
-    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        let compounds = self.selectors.iter().flat_map(|one| &one.compounds);
-        compounds.flat_map(|one| one.name.iter().chain(&one.ids).chain(&one.classes))
-    }
-}
-
 impl Selector {
     /// What it costs to compare it with an element.
     pub(super) fn weight(&self) -> usize {
         1 + self.compounds.iter().map(|one| 1 + one.ids.len() + one.classes.len()).sum::<usize>()
+    }
+}
+
+impl Compound {
+    /// Whether it names more than a kind of element.
+    pub(super) fn is_special(&self) -> bool {
+        !self.ids.is_empty() || !self.classes.is_empty()
     }
 }
 
@@ -75,24 +76,18 @@ impl Declaration {
             family => family,
         }
     }
-
-    /// Whether it says by itself the same at an element.
-    pub(super) fn is_plain(&self) -> bool {
-        let value = &self.value;
-        !self.name.starts_with("--") && !value.contains('\\') && !value.contains("var(") && is_closed(value)
-    }
 }
 
-/// Whether strings and parentheses end that begin in it.
+/// Whether strings, parentheses and brackets end that begin in it.
 fn is_closed(value: &str) -> bool {
     let (mut open, mut string) = (0_i32, None);
     for b in value.bytes() {
         match (string, b) {
             (Some(quote), b) if b == quote => string = None,
             (None, b'"' | b'\'') => string = Some(b),
-            (None, b'(') => open += 1,
-            (None, b')') if open == 0 => return false,
-            (None, b')') => open -= 1,
+            (None, b'(' | b'[') => open += 1,
+            (None, b')' | b']') if open == 0 => return false,
+            (None, b')' | b']') => open -= 1,
             _ => {}
         }
     }
@@ -113,6 +108,11 @@ const BESIDE: [&str; 4] = ["before", "after", "first-line", "first-letter"];
 
 /// The rules of a sheet; `None` for one of which it cannot be told what it says.
 pub(super) fn rules(css: &str, is_certain: bool) -> Option<Vec<Rule>> {
+    // What hides a sheet from programs of 1996.
+    let css = css.trim().trim_start_matches("<!--").trim_end_matches("-->");
+    if has_odd_address(css) {
+        return None;
+    }
     let css = without_comments(css);
     // What is said at an element must not make a rule be for it.
     if css
@@ -125,6 +125,16 @@ pub(super) fn rules(css: &str, is_certain: bool) -> Option<Vec<Rule>> {
     let mut rules = Vec::new();
     read(&css, is_certain, DEEPEST, &mut rules)?;
     Some(rules)
+}
+
+/// Whether it holds an address without quotes that would be read as a string or a comment here.
+fn has_odd_address(css: &str) -> bool {
+    let css = css.to_ascii_lowercase();
+    css.split("url(").skip(1).any(|rest| {
+        let address = rest.split(')').next().unwrap_or(rest).trim();
+        let inner = address.get(1..).unwrap_or_default();
+        !address.starts_with(['"', '\'']) && (address.contains("/*") || inner.contains(['"', '\'', '(']))
+    })
 }
 
 fn read(css: &str, is_certain: bool, deeper: usize, rules: &mut Vec<Rule>) -> Option<()> {
@@ -158,7 +168,7 @@ fn keyword(at: &str) -> &str {
 }
 
 fn holds_rules(at: &str) -> bool {
-    ["media", "supports", "container", "layer"].iter().any(|one| one.eq_ignore_ascii_case(keyword(at)))
+    ["media", "supports", "container"].iter().any(|one| one.eq_ignore_ascii_case(keyword(at)))
 }
 
 fn holds_no_rules(at: &str) -> bool {
@@ -171,7 +181,7 @@ fn holds_no_rules(at: &str) -> bool {
 fn may_be_passed_over(statement: &str) -> bool {
     let word = keyword(statement.trim_start_matches('@')).to_ascii_lowercase();
     match word.as_str() {
-        "charset" | "namespace" | "layer" => true,
+        "charset" | "namespace" => true,
         "import" => brings_fonts(statement),
         _ => false,
     }
@@ -179,7 +189,7 @@ fn may_be_passed_over(statement: &str) -> bool {
 
 /// Whether an address on the web is that of a host which only has fonts.
 pub(super) fn brings_fonts(address: &str) -> bool {
-    address.contains("//fonts.")
+    address.split_once("//").is_some_and(|(_, host)| host.starts_with("fonts."))
 }
 
 /// Nothing for one that says nothing of any element.
@@ -201,9 +211,15 @@ fn declaration(text: &str) -> Option<Declaration> {
     let (name, value) = text.split_once(':')?;
     let (name, value) = (name.trim_end(), value.trim());
     let marked = value.rsplit_once('!').filter(|(_, mark)| mark.trim().eq_ignore_ascii_case("important"));
-    let value = marked.map_or(value, |(value, _)| value).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    let is_one = !name.is_empty() && name.bytes().all(is_ident) && !value.is_empty();
-    is_one.then(|| Declaration { name: name.to_ascii_lowercase(), value, is_important: marked.is_some() })
+    let written = marked.map_or(value, |(value, _)| value.trim_end());
+    let value = written.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    if name.is_empty() || !name.bytes().all(is_ident) || value.is_empty() {
+        return None;
+    }
+    let is_folded = value != written && value.contains(['"', '\'', '(']);
+    let is_plain = !name.starts_with("--") && !is_folded && !value.contains('\\') && !value.contains("var(");
+    let is_plain = is_plain && is_closed(&value);
+    Some(Declaration { name: name.to_ascii_lowercase(), is_plain, value, is_important: marked.is_some() })
 }
 
 /// A selector of something beside the element.
@@ -346,8 +362,8 @@ fn find(css: &str, stops: &[u8]) -> Option<usize> {
             b if open == 0 && stops.contains(&b) => return Some(at),
             quote @ (b'"' | b'\'') => at = end_of_string(bytes, at, quote),
             b'\\' => at += 1,
-            b'(' => open += 1,
-            b')' => open = open.saturating_sub(1),
+            b'(' | b'[' => open += 1,
+            b')' | b']' => open = open.saturating_sub(1),
             _ => {}
         }
         at += 1;

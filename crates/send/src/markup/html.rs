@@ -85,6 +85,9 @@ const BLOCKS: [&str; 27] = [
     "figure",
 ];
 
+/// Elements that need no end tag (HTML §13.1.2.4).
+const UNCLOSED: [&str; 12] = ["html", "head", "body", "p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead"];
+
 /// What begins an element, and which open ones end before it though nobody says so.
 const ENDS: [(&[&str], &[&str]); 6] = [
     (&BLOCKS, &["p"]),
@@ -194,11 +197,21 @@ fn ends_name(b: u8) -> bool {
 
 /// How deep each element lies, in their order: 1 where it lies in none.
 pub(super) fn depths(text: &str) -> Vec<usize> {
-    let (mut depths, mut open) = (Vec::new(), Open::default());
+    nesting(text).0
+}
+
+/// The same, where every element that must have an end tag has one, in turn.
+pub(super) fn depths_in_turn(text: &str) -> Option<Vec<usize>> {
+    let (depths, is_in_turn) = nesting(text);
+    is_in_turn.then_some(depths)
+}
+
+fn nesting(text: &str) -> (Vec<usize>, bool) {
+    let (mut depths, mut open, mut is_in_turn) = (Vec::new(), Open::default(), true);
     for piece in pieces(text) {
         match piece {
             Piece::Comment(_) => {}
-            Piece::Close(name, _) => open.close(name),
+            Piece::Close(name, _) => is_in_turn &= open.close(name),
             Piece::Open(tag) => {
                 open.end_before(tag.name);
                 depths.push(1 + open.stack.len());
@@ -208,7 +221,8 @@ pub(super) fn depths(text: &str) -> Vec<usize> {
             }
         }
     }
-    depths
+    is_in_turn &= open.stack.iter().all(|name| is_one_of(name, &UNCLOSED));
+    (depths, is_in_turn)
 }
 
 /// The elements that are open at a place, and how many there are of each name: an end tag without any is passed over
@@ -233,10 +247,16 @@ impl<'a> Open<'a> {
         Some(name)
     }
 
-    fn close(&mut self, name: &str) {
-        if self.counts.get(&name.to_ascii_lowercase()).is_some_and(|count| *count > 0) {
-            while self.pop().is_some_and(|closed| !closed.eq_ignore_ascii_case(name)) {}
+    /// Whether it was its turn.
+    fn close(&mut self, name: &str) -> bool {
+        if self.counts.get(&name.to_ascii_lowercase()).is_none_or(|count| *count == 0) {
+            return false;
         }
+        let mut is_in_turn = true;
+        while let Some(closed) = self.pop().filter(|closed| !closed.eq_ignore_ascii_case(name)) {
+            is_in_turn &= is_one_of(closed, &UNCLOSED);
+        }
+        is_in_turn
     }
 
     fn end_before(&mut self, name: &str) {
@@ -265,6 +285,18 @@ mod tests {
             ("<!--><b>", vec![1]),
         ] {
             assert_eq!(depths(html), expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn tags_are_closed_in_turn_or_not() {
+        for html in
+            ["<p>a<b>c</b><p>d", "<ul><li>a<li>b</ul>", "<table><tr><td>a<tr><td>b</table><br>", "<html><body>a"]
+        {
+            assert!(depths_in_turn(html).is_some(), "{html}");
+        }
+        for html in ["<p><b>a</p>", "<span><div></span>", "a</b>", "<div>", "<b><i></b></i>"] {
+            assert!(depths_in_turn(html).is_none(), "{html}");
         }
     }
 

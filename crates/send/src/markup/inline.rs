@@ -8,7 +8,7 @@
 //! Whoever reads style sheets sees the same letter as before. The sheets stay, and nothing is said at an element that
 //! would win against what a sheet may say of it at times: on narrow screens, under the mouse, or to some recipients.
 
-use super::css::{Declaration, Rule, Selector, Specificity};
+use super::css::{Compound, Declaration, Rule, Selector, Specificity};
 use super::html::Tag;
 use super::letter::{Called, Letter};
 use super::tags::Tags;
@@ -39,7 +39,7 @@ pub(super) fn inlined(tags: &Tags<'_>) -> Option<String> {
     let (mut edits, mut length) = (Vec::<Edit>::new(), tags.text.len());
     for (node, found) in all_found(&letter, &rules, tags)? {
         let Some(tag) = letter.tag(node, tags) else { continue };
-        let said = said(&found, &rules, tags);
+        let said = said(&found, &rules);
         if let Some(edit) = edit(&tags.text, tag, &said) {
             length += edit.1.len();
             edits.push(edit);
@@ -55,13 +55,14 @@ pub(super) fn inlined(tags: &Tags<'_>) -> Option<String> {
 fn all_found(letter: &Letter<'_>, rules: &[Rule], tags: &Tags<'_>) -> Option<BTreeMap<usize, Vec<Found>>> {
     let called = letter.called(tags);
     let weight: usize = rules.iter().flat_map(|rule| &rule.selectors).map(Selector::weight).sum();
-    let classes: usize = called.iter().flatten().map(Called::weight).sum();
+    let hidden = letter.hidden(tags);
+    let classes = called.iter().flatten().chain(&hidden).map(Called::weight).sum::<usize>() + called.len();
     let mut left = STEPS.checked_sub(weight.checked_mul(classes)?)?;
     let mut found: BTreeMap<usize, Vec<Found>> = BTreeMap::new();
     for (order, rule) in rules.iter().enumerate() {
         for selector in &rule.selectors {
             let rank = (selector.specificity, order);
-            for (node, is_certain) in matching(selector, letter, &called) {
+            for (node, is_certain) in matching(selector, letter, (&called, &hidden)) {
                 left = left.checked_sub(rule.declarations.len())?;
                 let is_certain = is_certain && rule.is_certain && selector.is_certain;
                 found.entry(node).or_default().push(Found { rank, is_certain });
@@ -73,19 +74,31 @@ fn all_found(letter: &Letter<'_>, rules: &[Rule], tags: &Tags<'_>) -> Option<BTr
 
 /// The elements that a selector is for, or may be, and whether it certainly is. Of each two sets of bits are kept: which
 /// beginnings of the selector end at it, and which at one around it.
-fn matching(selector: &Selector, letter: &Letter<'_>, called: &[Option<Called<'_>>]) -> Vec<(usize, bool)> {
+///
+/// Around any may be what only some programs see (`hidden`), and what a program puts around a letter: some know it by a
+/// class of its own, such as `.ExternalClass`.
+fn matching(
+    selector: &Selector,
+    letter: &Letter<'_>,
+    (called, hidden): (&[Option<Called<'_>>], &[Called<'_>]),
+) -> Vec<(usize, bool)> {
     let is_element = |node: &usize| called[*node].is_some();
     let Some(last) = selector.compounds.len().checked_sub(1) else {
         return (0..called.len()).filter(is_element).map(|node| (node, false)).collect();
     };
-    let ends = |surely| {
+    let is_around_any = |compound: &Compound| {
+        let is_nowhere = || !called.iter().flatten().any(|called| called.is(compound, false));
+        hidden.iter().any(|called| called.is(compound, false)) || (compound.is_special() && is_nowhere())
+    };
+    let around_any: Vec<bool> = selector.compounds.iter().map(is_around_any).collect();
+    let ends = |surely: bool| {
         let (mut at, mut around) = (vec![0_u64; called.len()], vec![0_u64; called.len()]);
         for (node, called) in called.iter().enumerate() {
             let (parent, above) = letter.parent(node).map_or((0, 0), |parent| (at[parent], around[parent]));
             around[node] = parent | above;
             for (bit, compound) in selector.compounds.iter().enumerate() {
                 let before = if compound.is_child { parent } else { around[node] };
-                let begins = bit == 0 || before >> (bit - 1) & 1 == 1;
+                let begins = bit == 0 || before >> (bit - 1) & 1 == 1 || (!surely && around_any[bit - 1]);
                 if begins && called.as_ref().is_some_and(|called| called.is(compound, surely)) {
                     at[node] |= 1 << bit;
                 }
@@ -99,13 +112,11 @@ fn matching(selector: &Selector, letter: &Letter<'_>, called: &[Option<Called<'_
 }
 
 /// What can be said at an element of which these rules were found, the weakest first.
-fn said<'r>(found: &[Found], rules: &'r [Rule], tags: &Tags<'_>) -> Vec<&'r Declaration> {
+fn said<'r>(found: &[Found], rules: &'r [Rule]) -> Vec<&'r Declaration> {
     let mut all: Vec<(Rank, bool, &Declaration)> = Vec::new();
     for one in found {
         let declarations = rules[one.rank.1].declarations.iter();
-        all.extend(
-            declarations.map(|said| (one.rank, one.is_certain && said.is_plain() && !tags.are_in(&said.value), said)),
-        );
+        all.extend(declarations.map(|said| (one.rank, one.is_certain && said.is_plain, said)));
     }
     all.sort_by_key(|(rank, ..)| *rank);
     let mut weakest: HashMap<(bool, &str), Rank> = HashMap::new();
@@ -200,16 +211,16 @@ mod tests {
             ),
             (
                 "td > a{top:b} table a{left:d}",
-                "<table><tr><td><a></a><b><a>",
-                "<table><tr><td><a style=\"top:b;left:d\"></a><b><a style=\"left:d\">",
+                "<table><tr><td><a></a><b><a></a></b></table>",
+                "<table><tr><td><a style=\"top:b;left:d\"></a><b><a style=\"left:d\"></a></b></table>",
             ),
             // As a browser reads it: there is a `tbody`, and a `body`.
             (
                 "table > tr{top:1} tbody > tr{left:1} body > table{width:1px}",
-                "<table><tr><td>",
-                "<table style=\"width:1px\"><tr style=\"left:1\"><td>",
+                "<table><tr><td></table>",
+                "<table style=\"width:1px\"><tr style=\"left:1\"><td></table>",
             ),
-            ("*{top:1}", "<title>x</title><i>", "<title>x</title><i style=\"top:1\">"),
+            ("*{top:1}", "<title>x</title><i></i>", "<title>x</title><i style=\"top:1\"></i>"),
             (
                 "p{top:1!important;top:2;left:1}",
                 "<p style=\"top:3\">",
@@ -226,9 +237,9 @@ mod tests {
         for (css, body, expected) in [
             // What is said on narrow screens, under the mouse, for a first child, in one program.
             ("p{color:red;top:1}@media print{p{color:blue}}", "<p>", "<p style=\"top:1\">"),
-            ("a{color:red;top:1}a:hover{color:blue}", "<a>", "<a style=\"top:1\">"),
+            ("a{color:red;top:1}a:hover{color:blue}", "<a></a>", "<a style=\"top:1\"></a>"),
             ("a:hover{color:blue}a{color:red}", "<a>", "<a>"),
-            ("p{color:red;top:1}p+p{color:blue}", "<i><p><p>", "<i><p style=\"top:1\"><p style=\"top:1\">"),
+            ("p{color:red;top:1}p+p{color:blue}", "<i></i><p><p>", "<i></i><p style=\"top:1\"><p style=\"top:1\">"),
             (
                 "p{color:red;top:1}[lang] .x{color:blue}",
                 "<p class=x><p>",
@@ -267,8 +278,8 @@ mod tests {
             // Whether it is an `x` is known for each recipient.
             ("<p class=\"{{ c }}\">", "<p style=\"top:1\" class=\"{{ c }}\">"),
             ("<p class=\"{% if a %}x{% endif %} y\">", "<p style=\"top:1\" class=\"{% if a %}x{% endif %} y\">"),
-            ("<p {% if a %}class=x{% endif %}>", "<p {% if a %}class=x{% endif %}>"),
-            ("<div class=\"{{ c }}\"><p>", "<div class=\"{{ c }}\"><p style=\"color:red;top:1\">"),
+            ("<p {% if a %}class='x'{% endif %}>", "<p {% if a %}class='x'{% endif %}>"),
+            ("<div class=\"{{ c }}\"><p></div>", "<div class=\"{{ c }}\"><p style=\"color:red;top:1\"></div>"),
             ("<p style=\"{% if x %}top:2{% endif %}\">", "<p style=\"color:red;top:1;{% if x %}top:2{% endif %}\">"),
             (
                 "<table>{% for x in y if a < b %}<tr><td class=x><p>{{ x }}</p></td></tr>{% endfor %}</table>{{ \"<p>\" }}",
@@ -297,6 +308,20 @@ mod tests {
             ("<style>p{color:red}</style>{% if a %}<style>p{color:blue}</style>{% endif %}<p>", None),
             ("<style>p{% if a %}{color:red}{% endif %}</style><p>", None),
             ("<style>.{{ a }}{color:red}</style><p>", None),
+            ("<style>p{color:red}.v{ {{ css }} }</style><p class=\"v\">", None),
+            ("<style>p{color:red; {{ css }}}</style><p>", None),
+            // Statements that a comment, a title or an attribute holds a half of.
+            ("<!-- {% if a %} --><style>p{color:red}</style><!-- {% endif %} --><p>", None),
+            ("<style>.x p{color:red}</style><!-- {% if a %} --><div class=x><!-- {% endif %} --><p></div>", None),
+            (
+                "<style>.x p{color:red}</style><title>{% if a %}</title><div class=x><title>{% endif %}</title><p></div>",
+                None,
+            ),
+            ("<style>.z{color:red}</style><p title=y{% if a %} class=\"z\" lang=q{% endif %}>", None),
+            ("<style>.z{color:red}</style><p title=\"x{% if a %}\" class=\"z\" lang=\"{% endif %}y\">", None),
+            ("<style>p{color:red}</style><p {% if a %}class=x{% endif %}>", None),
+            ("<style>p{color:red}</style>{% set w = '<i>'|safe %}{{ w }}<p>", None),
+            ("<style>p{color:red}</style>{% for w in ['<i>'|safe] %}{{ w }}{% endfor %}<p>", None),
             (
                 "<style>p{color:{{ a }};top:1}</style><p>",
                 Some("<style>p{color:{{ a }};top:1}</style><p style=\"top:1\">"),
@@ -329,13 +354,41 @@ mod tests {
             ("<style>p{a{color:red}}</style><p>", None),
             ("<style>p{color:red</style><p>", None),
             ("<style>p{color:red}</style><![if !mso]><p><![endif]>", None),
-            // A browser mends this by two of the first.
+            // A browser mends these.
             ("<style>p{color:red}</style><b><p></b>x</p>", None),
+            ("<style>p{color:red}</style><p><b>x</p>", None),
+            ("<style>.x p{color:red}</style><body><p></p><body class=x>", None),
+            ("<style>p{color:red}</style><svg><style>p{color:blue}</style></svg><p>", None),
+            ("<style>p{color:red}</style><noscript><style>p{color:blue}</style></noscript><p>", None),
+            ("<template><style>p{color:red}</style></template><p>", None),
+            ("<style title=a>p{color:red}</style><p>", None),
+            // In Outlook it lies in a cell, or in no box.
+            ("<style>p{color:red}td p{color:blue}</style><!--[if mso]><td><![endif]--><p>", None),
             (
-                "<style>p{color:red}</style><svg><p/></svg>",
-                Some("<style>p{color:red}</style><svg><p style=\"color:red\"/></svg>"),
+                "<style>.x p{color:red}</style><!--[if !mso]><!--><div class=\"x\"><!--<![endif]--><p></p><!--[if !mso]><!--></div><!--<![endif]-->",
+                None,
             ),
-            ("<style>a{color:red}</style><svg><a/></svg>", None),
+            (
+                "<style>p{color:red}</style><!--[if !mso]><!--><div class=\"x\"><p></div><!--<![endif]-->",
+                Some(
+                    "<style>p{color:red}</style><!--[if !mso]><!--><div class=\"x\"><p style=\"color:red\"></div><!--<![endif]-->",
+                ),
+            ),
+            ("<!--[if mso]><link rel=stylesheet href=a.css><![endif]--><style>p{color:red}</style><p>", None),
+            ("<style>@import url(https://a.test/?//fonts.);p{color:red}</style><p>", None),
+            ("<style>p{color:red}.ExternalClass p{color:blue}</style><p>", None),
+            ("<style>@layer a{p{color:blue!important}}p{color:red!important}</style><p>", None),
+            // What is no value, or is another when it is written otherwise.
+            ("<style>p{color:[;top:1}</style><p style=\"color:green\">", None),
+            ("<style>i{color:[} p{color:red}</style><p>", None),
+            ("<style>p{font-family:\"A\nB\"}</style><p>", None),
+            ("<style>p{background:url(\"a  b\")}</style><p>", None),
+            ("<style>i{background:url(/*)}p{color:red}i{background:url(*/)}</style><p>", None),
+            ("<style>i{background:url(it's)}p{color:red}i{background:url(it's)}</style><p>", None),
+            (
+                "<style><!-- p{color:red} --></style><p>",
+                Some("<style><!-- p{color:red} --></style><p style=\"color:red\">"),
+            ),
         ] {
             assert_eq!(inlined(html).as_deref(), expected, "{html}");
         }
@@ -357,6 +410,13 @@ mod tests {
             format!("{}<style>p{{color:red}}</style>", "<style>".repeat(100_000)),
             format!("<style>p{{{}}}</style><p>", "/*".repeat(200_000)),
             format!("<style>{}</style><p>", "[".repeat(500_000)),
+            format!("<style>p{{color:red}}</style>{}", "<p><b>x</p>".repeat(100_000)),
+            format!("<style>p{{color:red}}</style>{}", "<span><div></span>".repeat(100_000)),
+            format!("<style>{}i{{color:red}}</style>{}<i></i>", "i,".repeat(50_000), "<!>".repeat(50_000)),
+            format!("<style>p{{color:red}}</style><p {}>", (0..100_000).map(|n| format!("a{n} ")).collect::<String>()),
+            format!("<style>p{{color:{})}}</style>{}", "a".repeat(1_000_000), "<p>".repeat(200_000)),
+            format!("<style>p{{color:red}}</style>{}", "<table>".repeat(100_000)),
+            format!("<style>p{{color:red}}</style>{}", "<p>{% if a %}</p>".repeat(50_000)),
         ] {
             let start = std::time::Instant::now();
             assert_eq!(inlined(&html), None, "{}", &html[..30]);

@@ -1,10 +1,10 @@
 //! A letter as its style sheets see it: which elements lie in which, what they are called, and what is only there at times.
 
 use super::css::{self, Compound, Rule};
-use super::html::{Piece, Tag, depths, pieces};
+use super::html::{Attribute, Piece, Tag, depths_in_turn, pieces};
 use super::tags::Tags;
 use super::tree::{Element, Kind, Node, nodes};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -23,9 +23,26 @@ pub(super) struct Letter<'a> {
     sometimes: HashSet<usize>,
     /// The number of the tag of a node.
     numbers: HashMap<usize, usize>,
-    /// An attribute that says the number in the copy that is read; also how comments begin in place of the template's blocks.
+    /// Where blocks begin and end, of the template and of what only some programs see, in their order.
+    edges: Vec<Edge>,
+    /// Conditional comments: what a program that reads them has around anything.
+    conditional: Vec<&'a str>,
+    /// An attribute that says the number of a tag, in the copy that is read; also how a comment begins that says the number
+    /// of an edge.
     mark: String,
 }
+
+/// An edge of a block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Begin,
+    Between,
+    End,
+    None,
+}
+
+/// Attributes that one tag may have.
+const ATTRIBUTES: usize = 100;
 
 /// What an element is called, in the words of a style sheet.
 pub(super) struct Called<'a> {
@@ -44,6 +61,12 @@ impl<'a> Called<'a> {
         Self { name: element.name(), id, classes: class.split_ascii_whitespace().collect(), is_known: !is_merged }
     }
 
+    fn of_tag(tag: &Tag<'a>, tags: &Tags<'_>) -> Self {
+        let [class, id] = ["class", "id"].map(|name| tag.attribute(name).map(|one| one.value).unwrap_or_default());
+        let is_known = !tags.are_in(class) && !tags.are_in(id) && !class.contains('&');
+        Self { name: tag.name, id, classes: class.split_ascii_whitespace().collect(), is_known }
+    }
+
     /// What it costs to compare it with a selector.
     pub(super) fn weight(&self) -> usize {
         1 + self.classes.len()
@@ -59,7 +82,7 @@ impl<'a> Called<'a> {
             true => compound.ids.iter().all(|id| same(self.id, id)) && compound.classes.iter().all(has),
             false => is_plain || !surely,
         };
-        is_called && compound.name.as_ref().is_none_or(|name| name == self.name)
+        is_called && compound.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(self.name))
     }
 }
 
@@ -67,7 +90,7 @@ impl<'a> Letter<'a> {
     /// `None` where it cannot be told what lies in what.
     pub(super) fn of(tags: &'a Tags<'_>) -> Option<Self> {
         let text = &tags.text;
-        if depths(text).into_iter().max()? > DEEPEST || !tags.are_plain() || text.contains("<![if") {
+        if depths_in_turn(text)?.into_iter().max()? > DEEPEST || !tags.are_plain() || text.contains("<![if") {
             return None;
         }
         let mut letter = Self {
@@ -75,15 +98,17 @@ impl<'a> Letter<'a> {
             tags: vec![],
             sometimes: HashSet::new(),
             numbers: HashMap::new(),
+            edges: vec![],
+            conditional: vec![],
             mark: tags.unused("place"),
         };
         let copy = letter.copy(tags)?;
-        letter.nodes = nodes(&copy);
+        letter.nodes = nodes(&copy)?;
         letter.numbers = letter.numbered()?;
-        letter.has_whole_blocks(tags).then_some(letter)
+        letter.has_whole_blocks().then_some(letter)
     }
 
-    /// The text with a number at each start tag, and with comments for the template's blocks.
+    /// The text with a number at each start tag, and with comments for the edges of blocks.
     fn copy(&mut self, tags: &'a Tags<'_>) -> Option<String> {
         let text = &tags.text;
         let (mut copy, mut after, mut depth, mut is_revealed) = (String::with_capacity(text.len() * 2), 0, 0, false);
@@ -94,9 +119,7 @@ impl<'a> Letter<'a> {
             let own = &text[place.clone()];
             match piece {
                 Piece::Open(tag) => {
-                    if tags.are_in(tag.name) || !tags.are_whole(own) {
-                        return None;
-                    }
+                    is_readable(&tag, text, tags).then_some(())?;
                     if depth > 0 || is_revealed {
                         self.sometimes.insert(self.tags.len());
                     }
@@ -108,9 +131,21 @@ impl<'a> Letter<'a> {
                 }
                 Piece::Close(..) if tags.are_in(own) => return None,
                 Piece::Close(..) => copy.push_str(own),
+                Piece::Comment(_) if tags.statements(own).next().is_some() || own.contains("--!>") => return None,
+                // From `<!--[if !mso]><!-->` to `<!--<![endif]-->` is for some programs.
+                Piece::Comment(_) if is_revealed && own.contains("<![endif]") => {
+                    self.edge(&mut copy, Edge::End);
+                    is_revealed = false;
+                }
+                Piece::Comment(_) if own.starts_with("<!--[if") && !own.contains("<![endif]") => {
+                    (!is_revealed).then_some(())?;
+                    self.edge(&mut copy, Edge::Begin);
+                    is_revealed = true;
+                }
                 Piece::Comment(_) => {
-                    // From `<!--[if !mso]><!-->` to `<!--<![endif]-->` is for some programs.
-                    is_revealed = (is_revealed || own.starts_with("<!--[if")) && !own.contains("<![endif]");
+                    self.conditional.extend(
+                        own.strip_prefix("<!--[if").and_then(|rest| rest.split_once("]>")).map(|(_, inner)| inner),
+                    );
                     copy.push_str(own);
                 }
             }
@@ -120,20 +155,31 @@ impl<'a> Letter<'a> {
     }
 
     /// Copies the words between two tags; how many blocks of the template are open then.
-    fn words(&self, copy: &mut String, tags: &Tags<'_>, place: Range<usize>, depth: usize) -> Option<usize> {
+    fn words(&mut self, copy: &mut String, tags: &Tags<'_>, place: Range<usize>, depth: usize) -> Option<usize> {
         let (text, mut after, mut depth) = (&tags.text[place], 0, depth);
         for (number, word) in tags.statements(text) {
-            depth = match tags.keyword(number) {
-                "if" | "for" => depth + 1,
-                "endif" | "endfor" => depth.checked_sub(1)?,
-                _ => depth,
+            let edge = match tags.keyword(number) {
+                "if" | "for" => Edge::Begin,
+                "elif" | "else" => Edge::Between,
+                "endif" | "endfor" => Edge::End,
+                _ => Edge::None,
+            };
+            depth = match edge {
+                Edge::Begin => depth + 1,
+                Edge::End => depth.checked_sub(1)?,
+                Edge::Between | Edge::None => depth,
             };
             copy.push_str(&text[after..word.start]);
-            let _ = write!(copy, "<!--{}{number}-->", self.mark);
+            self.edge(copy, edge);
             after = word.end;
         }
         copy.push_str(&text[after..]);
         Some(depth)
+    }
+
+    fn edge(&mut self, copy: &mut String, edge: Edge) {
+        let _ = write!(copy, "<!--{}{}-->", self.mark, self.edges.len());
+        self.edges.push(edge);
     }
 
     /// Which node has which tag; `None` where one has several, or lies in one that came later: then tags are closed out of
@@ -150,27 +196,29 @@ impl<'a> Letter<'a> {
         Some(numbers)
     }
 
-    /// Whether each block of the template closes what it opens, and nothing else.
-    fn has_whole_blocks(&self, tags: &Tags<'_>) -> bool {
-        let mut parents = BTreeMap::new();
+    /// Whether each block closes what it opens, and nothing else; `false` where one begins or ends in what is no markup.
+    fn has_whole_blocks(&self) -> bool {
+        let mut parents: Vec<Option<Option<usize>>> = vec![None; self.edges.len()];
         for node in &self.nodes {
             if let Kind::Comment(words) = &node.kind
                 && let Some(number) = words.strip_prefix(&self.mark).and_then(|number| number.parse::<usize>().ok())
+                && let Some(parent) = parents.get_mut(number)
             {
-                parents.insert(number, self.written(node.parent));
+                *parent = Some(self.written(node.parent));
             }
         }
         let mut open: Vec<Option<usize>> = Vec::new();
-        let is_whole = |(number, parent): (usize, Option<usize>)| match tags.keyword(number) {
-            "if" | "for" => {
+        let mut is_whole = |(edge, parent): (&Edge, Option<Option<usize>>)| match (edge, parent) {
+            (_, None) => false,
+            (Edge::Begin, Some(parent)) => {
                 open.push(parent);
                 true
             }
-            "elif" | "else" => open.last() == Some(&parent),
-            "endif" | "endfor" => open.pop() == Some(parent),
-            _ => true,
+            (Edge::Between, Some(parent)) => open.last() == Some(&parent),
+            (Edge::End, Some(parent)) => open.pop() == Some(parent),
+            (Edge::None, Some(_)) => true,
         };
-        parents.into_iter().all(is_whole)
+        self.edges.iter().zip(parents).all(&mut is_whole)
     }
 
     /// That node, or the next one around it that somebody has written: a browser adds a `tbody` and the like.
@@ -190,13 +238,14 @@ impl<'a> Letter<'a> {
                     rules.extend(self.of_sheet(&element.css, self.is_for_all(place, element), tags)?);
                 }
                 Kind::Element(element) if element.name() == "link" && is_unknown_sheet(element) => return None,
-                Kind::Comment(words) if words.starts_with("[if") => {
-                    for css in sheets(words) {
-                        rules.extend(self.of_sheet(css, false, tags)?);
-                    }
-                }
                 _ => {}
             }
+        }
+        if self.hidden(tags).iter().any(|one| one.name.eq_ignore_ascii_case("link")) {
+            return None;
+        }
+        for css in self.conditional.iter().flat_map(|comment| sheets(comment)) {
+            rules.extend(self.of_sheet(css, false, tags)?);
         }
         Some(rules)
     }
@@ -204,7 +253,8 @@ impl<'a> Letter<'a> {
     /// Whether everybody gets the sheet, in every program.
     fn is_for_all(&self, place: usize, style: &Element) -> bool {
         let is = |name, usual: &[&str]| style.attribute(name).is_none_or(|value| usual.contains(&value));
-        is("media", &["", "all"])
+        is("title", &[""])
+            && is("media", &["", "all"])
             && is("type", &["", "text/css"])
             && self.numbers.get(&place).is_some_and(|number| !self.sometimes.contains(number))
     }
@@ -213,11 +263,22 @@ impl<'a> Letter<'a> {
         if css.contains(&self.mark) {
             return None;
         }
-        let rules = css::rules(css, is_certain)?;
-        let is_merged = |rule: &Rule| {
-            rule.names().any(|name| tags.are_in(name)) || rule.declarations.iter().any(|one| tags.are_in(&one.name))
-        };
-        (!rules.iter().any(is_merged)).then_some(rules)
+        let mut rules = css::rules(css, is_certain)?;
+        let mut merged = 0;
+        for one in rules.iter_mut().flat_map(|rule| &mut rule.declarations) {
+            let count = tags.count_in(&one.value);
+            one.is_plain &= count == 0;
+            merged += count;
+        }
+        // A value that is merged may be anything; whatever else is merged, the rules may be others.
+        (merged == tags.count_in(css)).then_some(rules)
+    }
+
+    /// What there is in conditional comments.
+    pub(super) fn hidden(&self, tags: &Tags<'_>) -> Vec<Called<'a>> {
+        let open = |piece| if let Piece::Open(tag) = piece { Some(tag) } else { None };
+        let all = self.conditional.iter().flat_map(|comment| pieces(comment)).filter_map(open);
+        all.map(|tag| Called::of_tag(&tag, tags)).collect()
     }
 
     /// What each node is called that is an element.
@@ -237,6 +298,16 @@ impl<'a> Letter<'a> {
         let is_itself = tag.name.eq_ignore_ascii_case(element.name()) && !UNSEEN.contains(&element.name());
         (is_itself && !tag.attributes.iter().any(|one| tags.are_in(one.name))).then_some(tag)
     }
+}
+
+/// Whether it is the same tag for everybody, but for what is between its quotes, and not too much of one.
+fn is_readable(tag: &Tag<'_>, text: &str, tags: &Tags<'_>) -> bool {
+    let is_quoted = |one: &Attribute<'_>| text[..one.value_at].ends_with(['"', '\'']);
+    let is_whole = |one: &Attribute<'_>| !tags.are_in(one.value) || (is_quoted(one) && tags.are_whole(one.value));
+    tag.attributes.len() <= ATTRIBUTES
+        && !tags.are_in(tag.name)
+        && tag.attributes.iter().all(is_whole)
+        && tags.are_whole(&text[tag.place.clone()])
 }
 
 /// Whether it is a style sheet on the web that may say anything.

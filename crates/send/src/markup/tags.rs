@@ -84,12 +84,15 @@ impl<'a> Tags<'a> {
         text.contains(&self.mark)
     }
 
+    /// How many tags `text` holds.
+    pub(super) fn count_in(&self, text: &str) -> usize {
+        self.words(text).count()
+    }
+
     /// Whether no tag brings markup, and all statements are of the usual kinds.
     pub(super) fn are_plain(&self) -> bool {
         (0..self.tags.len()).all(|number| match self.keyword(number) {
-            "" => !self.tag(number).contains("safe"),
-            "if" | "elif" | "else" | "endif" | "for" | "endfor" => true,
-            "set" => self.tag(number).contains('='),
+            "" | "if" | "elif" | "else" | "endif" | "for" | "endfor" => !self.tag(number).contains("safe"),
             _ => false,
         })
     }

@@ -4,7 +4,7 @@ use html5ever::tendril::StrTendril;
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::{Attribute, QualName, local_name, ns};
 use std::borrow::Cow;
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 
 /// A node of the tree. Words are kept of style sheets alone.
 pub(super) struct Node {
@@ -33,9 +33,9 @@ impl Node {
 }
 
 impl Element {
-    /// In lower case; empty for what is not of HTML, such as a drawing.
+    /// In lower case.
     pub(super) fn name(&self) -> &str {
-        if self.name.ns == ns!(html) { &self.name.local } else { "" }
+        &self.name.local
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
@@ -48,31 +48,36 @@ impl Element {
     }
 }
 
-/// The nodes of a document, in the order in which they were made.
-pub(super) fn nodes(html: &str) -> Vec<Node> {
+/// The nodes of a document, in the order in which they were made; `None` where a browser mends it by more than a missing
+/// element, or where not all is HTML.
+pub(super) fn nodes(html: &str) -> Option<Vec<Node>> {
     let parser = html5ever::parse_document(Sink::default(), html5ever::ParseOpts::default());
     html5ever::tendril::TendrilSink::one(parser, StrTendril::from(html))
 }
 
 static NO_NAME: QualName = QualName { prefix: None, ns: ns!(), local: local_name!("") };
 
-struct Sink(RefCell<Vec<Node>>);
+struct Sink {
+    nodes: RefCell<Vec<Node>>,
+    is_odd: Cell<bool>,
+}
 
 impl Default for Sink {
     fn default() -> Self {
-        Self(RefCell::new(vec![Node { parent: None, kind: Kind::Other, children: vec![] }]))
+        let root = Node { parent: None, kind: Kind::Other, children: vec![] };
+        Self { nodes: RefCell::new(vec![root]), is_odd: Cell::new(false) }
     }
 }
 
 impl Sink {
     fn make(&self, kind: Kind) -> usize {
-        let mut nodes = self.0.borrow_mut();
+        let mut nodes = self.nodes.borrow_mut();
         nodes.push(Node { parent: None, kind, children: vec![] });
         nodes.len() - 1
     }
 
     fn put(&self, parent: usize, child: usize) {
-        let mut nodes = self.0.borrow_mut();
+        let mut nodes = self.nodes.borrow_mut();
         nodes[child].parent = Some(parent);
         nodes[parent].children.push(child);
     }
@@ -84,11 +89,11 @@ fn pairs(attributes: Vec<Attribute>) -> impl Iterator<Item = (String, String)> {
 
 impl TreeSink for Sink {
     type Handle = usize;
-    type Output = Vec<Node>;
+    type Output = Option<Vec<Node>>;
     type ElemName<'a> = Ref<'a, QualName>;
 
-    fn finish(self) -> Vec<Node> {
-        self.0.into_inner()
+    fn finish(self) -> Self::Output {
+        (!self.is_odd.get()).then(|| self.nodes.into_inner())
     }
 
     fn parse_error(&self, _: Cow<'static, str>) {}
@@ -98,7 +103,7 @@ impl TreeSink for Sink {
     }
 
     fn elem_name<'a>(&'a self, target: &'a usize) -> Ref<'a, QualName> {
-        Ref::map(self.0.borrow(), |nodes| match &nodes[*target].kind {
+        Ref::map(self.nodes.borrow(), |nodes| match &nodes[*target].kind {
             Kind::Element(element) => &element.name,
             // The builder asks it of elements alone.
             Kind::Comment(_) | Kind::Other => &NO_NAME,
@@ -106,6 +111,8 @@ impl TreeSink for Sink {
     }
 
     fn create_element(&self, name: QualName, attributes: Vec<Attribute>, _: ElementFlags) -> usize {
+        let is_odd = name.ns != ns!(html) || matches!(&*name.local, "template" | "noscript" | "plaintext");
+        self.is_odd.set(self.is_odd.get() || is_odd);
         let attributes = pairs(attributes).collect();
         self.make(Kind::Element(Element { name, attributes, css: String::new() }))
     }
@@ -122,7 +129,7 @@ impl TreeSink for Sink {
         match child {
             NodeOrText::AppendNode(child) => self.put(*parent, child),
             NodeOrText::AppendText(text) => {
-                if let Kind::Element(element) = &mut self.0.borrow_mut()[*parent].kind
+                if let Kind::Element(element) = &mut self.nodes.borrow_mut()[*parent].kind
                     && element.name() == "style"
                 {
                     element.css.push_str(&text);
@@ -132,7 +139,7 @@ impl TreeSink for Sink {
     }
 
     fn append_based_on_parent_node(&self, element: &usize, before: &usize, child: NodeOrText<usize>) {
-        let has_parent = self.0.borrow()[*element].parent.is_some();
+        let has_parent = self.nodes.borrow()[*element].parent.is_some();
         if has_parent {
             self.append_before_sibling(element, child);
         } else {
@@ -153,28 +160,23 @@ impl TreeSink for Sink {
     fn set_quirks_mode(&self, _: QuirksMode) {}
 
     fn append_before_sibling(&self, sibling: &usize, child: NodeOrText<usize>) {
-        let parent = self.0.borrow()[*sibling].parent;
+        let parent = self.nodes.borrow()[*sibling].parent;
         if let (Some(parent), NodeOrText::AppendNode(child)) = (parent, child) {
             self.put(parent, child);
         }
     }
 
-    fn add_attrs_if_missing(&self, target: &usize, attributes: Vec<Attribute>) {
-        if let Kind::Element(element) = &mut self.0.borrow_mut()[*target].kind {
-            for (name, value) in pairs(attributes) {
-                if element.attribute(&name).is_none() {
-                    element.attributes.push((name, value));
-                }
-            }
-        }
+    /// To `html` and `body`, where they come a second time. An attribute of ours is always missing.
+    fn add_attrs_if_missing(&self, _: &usize, _: Vec<Attribute>) {
+        self.is_odd.set(true);
     }
 
     fn remove_from_parent(&self, target: &usize) {
-        self.0.borrow_mut()[*target].parent = None;
+        self.nodes.borrow_mut()[*target].parent = None;
     }
 
     fn reparent_children(&self, node: &usize, new_parent: &usize) {
-        let mut nodes = self.0.borrow_mut();
+        let mut nodes = self.nodes.borrow_mut();
         for child in std::mem::take(&mut nodes[*node].children) {
             if nodes[child].parent == Some(*node) {
                 nodes[child].parent = Some(*new_parent);
