@@ -86,16 +86,16 @@ pub async fn probe(
     const PATIENCE: TimeDelta = TimeDelta::minutes(1);
     /// How soon those who wait ask what became of it.
     const SOON: TimeDelta = TimeDelta::seconds(5);
-    let (of, at) = ([server.0.into(), receiver.as_str().into()], millis(now));
+    let (name, at) = (receiver.as_str(), millis(now));
     let sql = format!(
         "UPDATE lanes SET probing = $4 WHERE server_id = $1 AND receiver = $2 AND {RESTS}
              AND until <= $3 AND (probing IS NULL OR probing <= $3)"
     );
-    let [id, name]: [Value; 2] = of.clone();
-    if execute(db, &sql, [id, name, at.into(), millis(now + PATIENCE).into()]).await? > 0 {
+    let values = [server.0.into(), name.into(), at.into(), millis(now + PATIENCE).into()];
+    if execute(db, &sql, values).await? > 0 {
         return Ok(None);
     }
-    let rest = Entity::find_by_id((server.0, receiver.as_str().to_owned())).one(db).await?;
+    let rest = Entity::find_by_id((server.0, name.to_owned())).one(db).await?;
     let rest = rest.filter(|rest| rest.per_hour.is_none() && rest.places.is_none());
     Ok(rest.map(|rest| if rest.until > at { time(rest.until) } else { now + SOON }))
 }

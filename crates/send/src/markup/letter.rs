@@ -12,7 +12,7 @@ use std::ops::Range;
 const DEEPEST: usize = 500;
 
 /// Elements that show nothing.
-const UNSEEN: [&str; 10] = ["html", "head", "meta", "title", "link", "style", "script", "base", "noscript", "template"];
+const UNSEEN: [&str; 8] = ["html", "head", "meta", "title", "link", "style", "script", "base"];
 
 /// A letter whose elements have the same ones around them for everybody who gets them.
 pub(super) struct Letter<'a> {
@@ -38,7 +38,6 @@ enum Edge {
     Begin,
     Between,
     End,
-    None,
 }
 
 /// Attributes that one tag may have.
@@ -162,12 +161,12 @@ impl<'a> Letter<'a> {
                 "if" | "for" => Edge::Begin,
                 "elif" | "else" => Edge::Between,
                 "endif" | "endfor" => Edge::End,
-                _ => Edge::None,
+                _ => return None,
             };
             depth = match edge {
                 Edge::Begin => depth + 1,
                 Edge::End => depth.checked_sub(1)?,
-                Edge::Between | Edge::None => depth,
+                Edge::Between => depth,
             };
             copy.push_str(&text[after..word.start]);
             self.edge(copy, edge);
@@ -216,9 +215,8 @@ impl<'a> Letter<'a> {
             }
             (Edge::Between, Some(parent)) => open.last() == Some(&parent),
             (Edge::End, Some(parent)) => open.pop() == Some(parent),
-            (Edge::None, Some(_)) => true,
         };
-        self.edges.iter().zip(parents).all(&mut is_whole)
+        self.edges.iter().zip(parents).all(&mut is_whole) && open.is_empty()
     }
 
     /// That node, or the next one around it that somebody has written: a browser adds a `tbody` and the like.
@@ -229,7 +227,8 @@ impl<'a> Letter<'a> {
         node
     }
 
-    /// The rules of all style sheets, in their order; `None` where it cannot be told what they say.
+    /// The rules of all style sheets, in their order; `None` where it cannot be told what they say. Those of conditional
+    /// comments come last, as if they won against all that are as close: they may.
     pub(super) fn rules(&self, tags: &Tags<'_>) -> Option<Vec<Rule>> {
         let mut rules = Vec::new();
         for (place, node) in self.nodes.iter().enumerate() {
