@@ -11,7 +11,7 @@
 )]
 
 use chrono::{DateTime, Utc};
-use rebound_db::leases::plain::{self, Taken};
+use rebound_db::leases::plain::{Settler, Taken};
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, campaigns, deliveries, leases, lists};
 use rebound_domain::{AddressKey, CampaignId, CampaignState, DoubtPolicy, Draft, Fields, ListId, WorkerId};
@@ -152,6 +152,7 @@ async fn plan(db: &Pool, id: CampaignId, size: i64, times: &mut Times) {
 /// Sends `messages`, or all there are.
 async fn send(db: &Pool, id: CampaignId, messages: i64, times: &mut Times) {
     let (mut sent, mut answered) = (0, Vec::new());
+    let settler = Settler::new(db.clone());
     while sent < messages {
         let active = [CampaignState::Planning, CampaignState::Sending];
         assert_eq!(times.of("look", campaigns::in_states(db, &active)).await.unwrap().len(), 1);
@@ -165,13 +166,13 @@ async fn send(db: &Pool, id: CampaignId, messages: i64, times: &mut Times) {
         sent += i64::try_from(leases.len()).unwrap();
         for some in leases.chunks(COMMIT) {
             let tries = some.iter().map(|lease| Try { id: lease.id, number: lease.attempts + 1 }).collect();
-            answered = times.of("commit", commit(db, answered, tries)).await;
+            answered = times.of("commit", commit(&settler, answered, tries)).await;
         }
         if leases.is_empty() {
-            answered = commit(db, answered, Vec::new()).await;
+            answered = commit(&settler, answered, Vec::new()).await;
         }
     }
-    commit(db, answered, Vec::new()).await;
+    commit(&settler, answered, Vec::new()).await;
     times.messages += sent;
 }
 
@@ -183,13 +184,13 @@ async fn claim(db: &Pool, id: CampaignId, times: &mut Times) -> Vec<Lease> {
 }
 
 /// The answers to the last messages and the marks of the next, which are answered.
-async fn commit(db: &Pool, answered: Vec<Try>, next: Vec<Try>) -> Vec<Try> {
+async fn commit(settler: &Settler, answered: Vec<Try>, next: Vec<Try>) -> Vec<Try> {
     let taken = |of: Try| {
         let key = AddressKey::stored(format!("person{}@queue.example", of.id.0));
         Taken { of, key, reply: "250 2.0.0 Ok: queued as 4bXyZ12345".into() }
     };
     let taken: Vec<_> = answered.into_iter().map(taken).collect();
-    assert!(plain::settle_and_mark(db, WORKER, &taken, &next, Utc::now()).await.unwrap().is_some());
+    assert!(settler.settle_and_mark(WORKER, &taken, &next, Utc::now()).await.unwrap().is_some());
     next
 }
 

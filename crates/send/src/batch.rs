@@ -3,9 +3,9 @@
 use crate::journal::{Heard, Step};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::leases::plain::{self, Taken};
+use rebound_db::leases::plain::{Settler, Taken};
 use rebound_db::leases::{self, Answered, Beside, Try};
-use rebound_db::{Pool, Transaction, campaigns};
+use rebound_db::{Transaction, campaigns};
 use rebound_domain::{Bounce, CampaignId, DeliveryId, Policy, WorkerId};
 use std::collections::HashSet;
 
@@ -86,11 +86,11 @@ impl Batch {
     /// Writes what was taken and the marks in one call, and commits it. `None`: something is in the way.
     pub(crate) async fn commit_plain(
         &self,
-        db: &Pool,
+        settler: &Settler,
         worker: WorkerId,
         now: DateTime<Utc>,
     ) -> Result<Option<Written>, rebound_db::Error> {
-        let sending = plain::settle_and_mark(db, worker, &self.taken, &self.marks, now).await?;
+        let sending = settler.settle_and_mark(worker, &self.taken, &self.marks, now).await?;
         Ok(sending.map(|sending| Written { marked: self.marks.iter().map(|of| of.id).collect(), sending }))
     }
 

@@ -14,7 +14,7 @@
 
 use crate::batch::{Batch, Written};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::leases::plain::Taken;
+use rebound_db::leases::plain::{Settler, Taken};
 use rebound_db::leases::{Beside, Try};
 use rebound_db::{Pool, fail_point, leases};
 use rebound_domain::{Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
@@ -126,6 +126,7 @@ impl Journal {
 /// Who writes, and into what.
 pub(crate) struct Writer {
     pub(crate) db: Pool,
+    pub(crate) settler: Settler,
     /// Its address: a connection to PostgreSQL belongs to the thread that waits for it.
     pub(crate) url: String,
     pub(crate) worker: WorkerId,
@@ -137,7 +138,10 @@ pub(crate) struct Writer {
 impl Writer {
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) {
         let own = self.connect().await;
-        self.db = own.clone().unwrap_or(self.db);
+        if let Some(own) = &own {
+            self.db = own.clone();
+            self.settler = Settler::new(own.clone());
+        }
         let mut batch = Vec::new();
         while steps.recv_many(&mut batch, WAITING).await > 0 {
             let marked = self.commit_until_done(&mut batch).await;
@@ -147,6 +151,8 @@ impl Writer {
                 let _ = step.answer.send(go);
             }
         }
+        // It waits for the connection that the settler keeps.
+        drop(self);
         if let Some(own) = own {
             own.close().await;
         }
@@ -236,7 +242,7 @@ impl Writer {
     /// In one call, beside other workers; where something is in the way, statement by statement beside nobody.
     async fn commit_plain(&self, batch: &Batch) -> Result<Written, rebound_contacts::Error> {
         let (now, policy) = self.now();
-        if let Some(written) = batch.commit_plain(&self.db, self.worker, now).await? {
+        if let Some(written) = batch.commit_plain(&self.settler, self.worker, now).await? {
             return Ok(written);
         }
         let tx = leases::begin(&self.db, Beside::Nobody).await?;

@@ -16,6 +16,7 @@ use crate::tenure::Tenure;
 use crate::{Egress, RelayDown, Sender, Via};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
+use rebound_db::leases::plain::Settler;
 use rebound_db::workers::{self, Presence};
 use rebound_db::{Pool, campaigns, lanes, policies};
 use rebound_domain::Clock;
@@ -138,6 +139,7 @@ impl Worker {
         let sending = Arc::new(Sending::default());
         let (journal, writer) = Journal::start(Writer {
             db: self.db.clone(),
+            settler: Settler::new(self.db.clone()),
             url: self.url.clone(),
             worker: presence.id,
             policy: policy.subscribe(),

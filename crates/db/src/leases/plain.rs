@@ -16,9 +16,11 @@ use rebound_domain::{AddressKey, CampaignId, WorkerId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
 use sqlx::query::QueryScalar;
-use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments};
-use std::sync::Once;
+use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments, Postgres};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A message that a host took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,40 +33,96 @@ pub struct Taken {
     pub reply: String,
 }
 
-/// Settles `taken` as accepted, counts them, marks `marks`, and commits; answers which campaigns send. `None`: nothing is
-/// changed, as one of them is not this worker's to settle any more, or is suppressed, has a standing that the acceptance
-/// may change, or its campaign stopped.
-///
-/// It must be waited for to its end: given up in its midst, it may leave a transaction open, which the pool does not see.
-///
-/// # Errors
-/// [`Error::Unavailable`] where there is an [`outage`](Error::outage): whether it was committed is not known.
-pub async fn settle_and_mark(
-    db: &Pool,
-    worker: WorkerId,
-    taken: &[Taken],
-    marks: &[Try],
-    now: DateTime<Utc>,
-) -> Result<Option<Vec<CampaignId>>, Error> {
-    let counts: Vec<Count> =
-        taken.iter().map(|taken| Count::one(now, taken.of.id.campaign(), Kind::Accepted, None)).collect();
-    let sums = statistics::sums(&counts);
-    let (settled, marked, counted) = (length(taken), length(marks), length(&sums));
-    let values: Vec<Value> = vec![
-        worker.0.into(),
-        millis(now).into(),
-        json(taken.iter().map(Line::taken))?.into(),
-        json(marks.iter().map(Line::mark))?.into(),
-        json(sums)?.into(),
-        settled.into(),
-        marked.into(),
-        counted.into(),
-    ];
-    let sends = match db.get_database_backend() {
-        DatabaseBackend::Postgres => on_postgres(db, values).await?,
-        _ => on_sqlite(db, values).await?,
-    };
-    Ok(sends.map(|sends| sends.into_iter().map(CampaignId).collect()))
+/// One who makes the call again and again.
+#[derive(Debug)]
+pub struct Settler {
+    db: Pool,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// A connection that is not given back between two calls: the pool asks each that comes back whether it lives, and that
+/// takes as long as a good part of a call.
+#[derive(Debug)]
+struct Kept {
+    connection: PoolConnection<Postgres>,
+    used: Instant,
+}
+
+/// One that was not used for longer is given back, so that the pool may ask it before it is used.
+const KEPT: Duration = Duration::from_secs(1);
+
+impl Settler {
+    /// Who writes to `db`.
+    #[must_use]
+    pub fn new(db: Pool) -> Self {
+        Self { db, kept: Mutex::default() }
+    }
+
+    /// Settles `taken` as accepted, counts them, marks `marks`, and commits; answers which campaigns send. `None`: nothing
+    /// is changed, as one of them is not this worker's to settle any more, or is suppressed, has a standing that the
+    /// acceptance may change, or its campaign stopped.
+    ///
+    /// It must be waited for to its end: given up in its midst, it may leave a transaction open, which the pool does not see.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where there is an [`outage`](Error::outage): whether it was committed is not known.
+    pub async fn settle_and_mark(
+        &self,
+        worker: WorkerId,
+        taken: &[Taken],
+        marks: &[Try],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<CampaignId>>, Error> {
+        let counts: Vec<Count> =
+            taken.iter().map(|taken| Count::one(now, taken.of.id.campaign(), Kind::Accepted, None)).collect();
+        let sums = statistics::sums(&counts);
+        let (settled, marked, counted) = (length(taken), length(marks), length(&sums));
+        let values: Vec<Value> = vec![
+            worker.0.into(),
+            millis(now).into(),
+            json(taken.iter().map(Line::taken))?.into(),
+            json(marks.iter().map(Line::mark))?.into(),
+            json(sums)?.into(),
+            settled.into(),
+            marked.into(),
+            counted.into(),
+        ];
+        let sends = match self.db.get_database_backend() {
+            DatabaseBackend::Postgres => self.on_postgres(values).await?,
+            _ => on_sqlite(&self.db, values).await?,
+        };
+        Ok(sends.map(|sends| sends.into_iter().map(CampaignId).collect()))
+    }
+
+    async fn on_postgres(&self, values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
+        let question =
+            sql::statement(&self.db, "SELECT pg_temp.settle_and_mark($1, $2, $3, $4, $5, $6, $7, $8)", values);
+        let mut connection = self.connection().await?;
+        let mut answer = query(&question).fetch_all(&mut *connection).await;
+        if answer.as_ref().is_err_and(is_unknown) {
+            answer = match connection.execute(AssertSqlSafe(function(&Pieces::of(&self.db)))).await {
+                Ok(_) => query(&question).fetch_all(&mut *connection).await,
+                Err(error) => Err(error),
+            };
+        }
+        if answer.is_ok() {
+            *self.kept() = Some(Kept { connection, used: Instant::now() });
+        }
+        // A null among them says that something is in the way.
+        answer.map_or_else(refused, |sends| Ok(sends.into_iter().collect()))
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let kept = self.kept().take().filter(|kept| kept.used.elapsed() < KEPT);
+        match kept {
+            Some(kept) => Ok(kept.connection),
+            None => self.db.writer().get_postgres_connection_pool().acquire().await,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
@@ -110,20 +168,6 @@ fn transaction(pieces: &Pieces) -> (String, usize) {
 /// Whether a question of [`transaction`] could not be answered.
 fn is_in_the_way(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.message().starts_with("malformed JSON"))
-}
-
-async fn on_postgres(db: &Pool, values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
-    let question = sql::statement(db, "SELECT pg_temp.settle_and_mark($1, $2, $3, $4, $5, $6, $7, $8)", values);
-    let mut connection = db.writer().get_postgres_connection_pool().acquire().await?;
-    let mut answer = query(&question).fetch_all(&mut *connection).await;
-    if answer.as_ref().is_err_and(is_unknown) {
-        answer = match connection.execute(AssertSqlSafe(function(&Pieces::of(db)))).await {
-            Ok(_) => query(&question).fetch_all(&mut *connection).await,
-            Err(error) => Err(error),
-        };
-    }
-    // A null among them says that something is in the way.
-    answer.map_or_else(refused, |sends| Ok(sends.into_iter().collect()))
 }
 
 /// Nobody has made the function on this connection yet.
@@ -177,7 +221,7 @@ fn refused<T>(error: sqlx::Error) -> Result<Option<T>, Error> {
     Ok(None)
 }
 
-/// The statements, whose parameters are those of [`settle_and_mark`].
+/// The statements, whose parameters are those of [`Settler::settle_and_mark`].
 struct Pieces {
     /// What was taken, where it is unpacked.
     unpacked: String,

@@ -2,7 +2,7 @@
 
 use crate::deliveries::{OTHER, WORKER, launched, now, plan, suppress};
 use crate::{engines, postgres};
-use rebound_db::leases::plain::{Taken, settle_and_mark};
+use rebound_db::leases::plain::{Settler, Taken};
 use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{Pool, campaigns, deliveries, standings};
@@ -25,7 +25,8 @@ async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
 
 /// Commits it where it may be; otherwise nothing is changed.
 async fn write(db: &Pool, worker: WorkerId, taken: &[Taken], marks: &[Try]) -> bool {
-    let Some(sending) = settle_and_mark(db, worker, taken, marks, now()).await.unwrap() else { return false };
+    let settler = Settler::new(db.clone());
+    let Some(sending) = settler.settle_and_mark(worker, taken, marks, now()).await.unwrap() else { return false };
     assert_eq!(sending, campaigns::sending(db).await.unwrap());
     true
 }
@@ -124,7 +125,8 @@ async fn it_goes_on_over_another_connection() {
     let engines = engines().await;
     for (engine, db) in engines.each() {
         let (campaign, taken, next) = under_way(db).await;
-        assert!(write(db, WORKER, &taken[..1], &[]).await, "{engine}");
+        let settler = Settler::new(db.clone());
+        assert!(settler.settle_and_mark(WORKER, &taken[..1], &[], now()).await.unwrap().is_some(), "{engine}");
         if db.get_database_backend() == DatabaseBackend::Postgres {
             let all_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -132,11 +134,11 @@ async fn it_goes_on_over_another_connection() {
         } else {
             // Behind its back, the transaction that it is about to begin is there already: it can only be closed.
             db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
-            assert_eq!(settle_and_mark(db, WORKER, &taken[1..], &next, now()).await.unwrap(), None);
+            assert_eq!(settler.settle_and_mark(WORKER, &taken[1..], &next, now()).await.unwrap(), None);
         }
 
         let mut tries = 0;
-        while settle_and_mark(db, WORKER, &taken[1..], &next, now()).await.is_err() {
+        while settler.settle_and_mark(WORKER, &taken[1..], &next, now()).await.is_err() {
             tries += 1;
             assert!(tries < 20, "{engine}: an end for every connection");
         }
