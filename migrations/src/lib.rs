@@ -36,6 +36,7 @@ mod m20261126_000036_routes;
 mod m20261126_000040_queue;
 mod m20261127_000041_workers;
 mod m20261127_000042_probes;
+mod m20261127_000043_tokens;
 
 use sea_orm_migration::prelude::*;
 
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000040_queue::Migration),
             Box::new(m20261127_000041_workers::Migration),
             Box::new(m20261127_000042_probes::Migration),
+            Box::new(m20261127_000043_tokens::Migration),
         ]
     }
 }

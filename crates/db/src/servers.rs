@@ -3,7 +3,7 @@
 use crate::sql::{all, execute, millis, number, one, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
-use rebound_domain::{Limits, Route, Server, ServerId, Tls, WarmUp};
+use rebound_domain::{Limits, Route, Server, ServerId, Tls, TokenSource, WarmUp};
 use sea_orm::FromQueryResult;
 
 /// A server as it is kept.
@@ -57,9 +57,9 @@ pub async fn in_use(db: &impl Connection) -> Result<Vec<Kept>, Error> {
 pub async fn create(db: &impl Connection, server: &Server, by: &str, now: DateTime<Utc>) -> Result<ServerId, Error> {
     let sql = "INSERT INTO sending_servers (name, host, port, tls, authority, login, connections, per_second, hello,
                    is_direct, sources, weight, per_minute, per_hour, per_day, warm_from, warm_first, warm_growth,
-                   warm_until, changed, changed_by, password, in_use)
+                   warm_until, token_url, token_client, token_scope, changed, changed_by, password, in_use)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                   '', FALSE) ON CONFLICT (name) DO NOTHING";
+                   $22, $23, $24, '', FALSE) ON CONFLICT (name) DO NOTHING";
     if execute(db, sql, values(server).into_iter().chain([millis(now).into(), by.into()])).await? == 0 {
         return Err(Error::Taken { what: "server" });
     }
@@ -79,8 +79,9 @@ pub async fn update(db: &impl Connection, server: &Server, by: &str, now: DateTi
     let sql = "UPDATE sending_servers SET name = $1, host = $2, port = $3, tls = $4, authority = $5, login = $6,
                    connections = $7, per_second = $8, hello = $9, is_direct = $10, sources = $11, weight = $12,
                    per_minute = $13, per_hour = $14, per_day = $15, warm_from = $16, warm_first = $17,
-                   warm_growth = $18, warm_until = $19, changed = $20, changed_by = $21, tested = NULL, fault = NULL
-               WHERE id = $22";
+                   warm_growth = $18, warm_until = $19, token_url = $20, token_client = $21, token_scope = $22,
+                   changed = $23, changed_by = $24, tested = NULL, fault = NULL
+               WHERE id = $25";
     let rest = [millis(now).into(), by.into(), server.id.0.into()];
     execute(db, sql, values(server).into_iter().chain(rest)).await?;
     Ok(())
@@ -130,9 +131,14 @@ pub async fn note_test(
     Ok(())
 }
 
-fn values(server: &Server) -> [sea_orm::Value; 19] {
+fn values(server: &Server) -> [sea_orm::Value; 22] {
+    let token = match &server.route {
+        Route::Relay { token, .. } => token.as_ref(),
+        Route::Direct { .. } => None,
+    };
+    let of_token = |part: fn(&TokenSource) -> &str| sea_orm::Value::from(token.map_or("", part));
     let (host, port, tls, authority, login, addresses) = match &server.route {
-        Route::Relay { host, port, tls, authority, login } => {
+        Route::Relay { host, port, tls, authority, login, token: _ } => {
             (host.as_str(), *port, tls.as_str(), authority.as_str(), login.as_str(), String::new())
         }
         Route::Direct { sources } => ("", 0, "", "", "", sources.iter().map(|a| format!("{a} ")).collect()),
@@ -159,6 +165,9 @@ fn values(server: &Server) -> [sea_orm::Value; 19] {
         most(plan.map(|plan| plan.first)),
         most(plan.map(|plan| plan.growth.into())),
         most(plan.map(|plan| plan.until)),
+        of_token(|token| &token.url),
+        of_token(|token| &token.client),
+        of_token(|token| &token.scope),
     ]
 }
 
@@ -185,6 +194,9 @@ struct Row {
     warm_first: i64,
     warm_growth: i64,
     warm_until: i64,
+    token_url: String,
+    token_client: String,
+    token_scope: String,
     in_use: bool,
     changed: i64,
     changed_by: String,
@@ -224,6 +236,8 @@ impl TryFrom<Row> for Kept {
                 tls: Tls::named(&row.tls).ok_or(wrong("tls"))?,
                 authority: row.authority,
                 login: row.login,
+                token: TokenSource::parse(&row.token_url, &row.token_client, &row.token_scope)
+                    .map_err(|_| wrong("token_url"))?,
             }
         };
         let server = Server {
@@ -257,7 +271,7 @@ mod tests {
         Server {
             id: ServerId(0),
             name: name.into(),
-            route: Route::Relay { host, port: 587, tls: Tls::StartTls, authority: String::new(), login },
+            route: Route::Relay { host, port: 587, tls: Tls::StartTls, authority: String::new(), login, token: None },
             hello: "mail.example.org".into(),
             connections: 8,
             weight: 1,

@@ -90,7 +90,7 @@ pub use resend::{Remedy, Resend};
 pub use retry::{Next, Refusal, Tries, next_try};
 pub use seal::{NONCE, Unsealed, seal, sealed_with, unseal};
 pub use sending_domain::{Alignment, BadDomain, DomainName, SendingDomain, organisational_domain, speaks_for};
-pub use server::{Route, Server, Tls};
+pub use server::{Route, Server, Tls, TokenSource};
 pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
 pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};

@@ -39,6 +39,8 @@ pub enum Route {
         authority: String,
         /// The user to sign in as; empty where it asks for none.
         login: String,
+        /// Where the token comes from that it takes in place of a password.
+        token: Option<TokenSource>,
     },
     /// To the mail hosts of each receiver.
     Direct {
@@ -59,6 +61,39 @@ impl Route {
                 format!("to the mail hosts of each receiver, from {}", sources.join(" and "))
             }
         }
+    }
+}
+
+/// Who gives the tokens that stand for a password, to a client of ours with a secret of its own: OAuth 2.0's client
+/// credentials (RFC 6749 §4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource {
+    /// The address of the token endpoint.
+    pub url: String,
+    /// Our client's identifier there.
+    pub client: String,
+    /// What the token shall be good for.
+    pub scope: String,
+}
+
+impl TokenSource {
+    /// As it is written; `None` where nothing is.
+    ///
+    /// # Errors
+    /// In words, where a part is missing, or the secret would travel open.
+    pub fn parse(url: &str, client: &str, scope: &str) -> Result<Option<Self>, String> {
+        let [url, client, scope] = [url, client, scope].map(|text| text.trim().to_owned());
+        if url.is_empty() && client.is_empty() && scope.is_empty() {
+            return Ok(None);
+        }
+        let here = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+        if !url.starts_with("https://") && !here.iter().any(|here| url.starts_with(here)) {
+            return Err("the tokens’ address must begin with https://".to_owned());
+        }
+        if client.is_empty() {
+            return Err("tokens are given to a client: write its identifier".to_owned());
+        }
+        Ok(Some(Self { url, client, scope }))
     }
 }
 

@@ -5,8 +5,9 @@ mod reading;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use reading::Reading;
+use rebound_domain::TokenSource;
 use rebound_send::mx::DirectSettings;
-use rebound_send::{Egress, Relay, Tls};
+use rebound_send::{Egress, Login, Proof, Relay, Tls, Tokens};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +94,15 @@ fn egress(reading: &mut Reading) -> Option<Egress> {
     let port = reading.number("relay.port", if tls == Tls::Implicit { 465 } else { 587 }, 1..=65_535);
     let user = reading.text("relay.user", "");
     let password = reading.text("relay.password", "");
+    let authority = reading.checked("relay.authority", "", authority);
+    let token = token(reading);
+    if token.is_some() && user.is_empty() {
+        reading.mistake("relay.user is missing: as whom a token signs in");
+    }
+    let proof = match token {
+        Some(source) => Proof::Token(Tokens::new(source, password, authority.clone())),
+        None => Proof::Password(password),
+    };
     let per_second = reading.number("relay.per_second", 0, 0..=1_000_000);
     let connections = usize::try_from(reading.number("relay.connections", 16, 1..=256)).unwrap_or(16);
     let per_second = u32::try_from(per_second).ok().filter(|rate| *rate > 0);
@@ -100,11 +110,22 @@ fn egress(reading: &mut Reading) -> Option<Egress> {
         host: reading.required("relay.host", "the relay's host name"),
         port: u16::try_from(port).unwrap_or(587),
         tls,
-        authority: reading.checked("relay.authority", "", authority),
-        login: (!user.is_empty()).then_some((user, password)),
+        authority,
+        login: (!user.is_empty()).then_some(Login { user, proof }),
         hello: reading.checked("relay.hello", "localhost.localdomain", domain),
     };
     Some(Egress::only(relay, connections, per_second))
+}
+
+/// Who gives the tokens that the relay takes.
+fn token(reading: &mut Reading) -> Option<TokenSource> {
+    let [url, client, scope] =
+        ["relay.token_url", "relay.token_client", "relay.token_scope"].map(|key| reading.text(key, ""));
+    let source = TokenSource::parse(&url, &client, &scope);
+    source.unwrap_or_else(|why| {
+        reading.mistake(&format!("relay.token_url, relay.token_client: {why}"));
+        None
+    })
 }
 
 fn direct(reading: &mut Reading) -> DirectSettings {
@@ -179,7 +200,7 @@ fn public_url(text: String) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn login(config: &Config) -> Option<&(String, String)> {
+    fn login(config: &Config) -> Option<&Login> {
         match &config.egress.as_ref()?.via {
             rebound_send::Via::Relay(relay) => relay.login.as_ref(),
             rebound_send::Via::Direct(_) => None,
@@ -246,6 +267,24 @@ mod tests {
         let environment = [("REBOUND_RELAY_PASSWORD".to_owned(), "secret".to_owned())].into_iter();
         let text = "[relay]\nhost = 'smtp.example.org'\nuser = 'news'\npassword = 'other'";
         let config = Config::parse(text, "rebound.toml", environment).unwrap();
-        assert_eq!(login(&config), Some(&("news".to_owned(), "secret".to_owned())));
+        assert!(login(&config) == Some(&Login::password("news", "secret")));
+    }
+
+    #[test]
+    fn a_relay_may_take_tokens() {
+        let good = "[relay]\nhost = 'smtp.example.org'\nuser = 'news'\npassword = 'secret'
+            token_url = 'https://login.example.org/token'\ntoken_client = '4f1c'";
+        let source = TokenSource::parse("https://login.example.org/token", "4f1c", "").unwrap().unwrap();
+        let proof = Proof::Token(Tokens::new(source, "secret".to_owned(), None));
+        assert!(login(&parse(good).unwrap()) == Some(&Login { user: "news".to_owned(), proof }));
+        for (from, to, word) in [
+            ("https://", "http://", "https://"),
+            ("user = 'news'", "", "relay.user"),
+            ("token_url", "token_scope", "https://"),
+            ("token_client = '4f1c'", "", "identifier"),
+        ] {
+            let told = parse(&good.replace(from, to)).unwrap_err().to_string();
+            assert!(told.contains("1 mistake") && told.contains(word), "{told}");
+        }
     }
 }

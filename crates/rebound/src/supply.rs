@@ -174,6 +174,7 @@ mod tests {
                 tls: Tls::None,
                 authority: String::new(),
                 login: String::new(),
+                token: None,
             },
             hello: "news.fernhill.test".into(),
             connections: 2,

@@ -58,7 +58,7 @@ pub(crate) struct Destination {
 }
 
 enum To {
-    Relay(Relay),
+    Relay(Box<Relay>),
     /// The hosts as they were found last, and whoever wants a line that only lingers.
     Receiver(std::sync::Mutex<Arc<Exchange>>, Arc<Wants>),
 }
@@ -82,7 +82,7 @@ pub(crate) enum Next {
 
 impl Destination {
     pub(crate) fn relay(outlet: Arc<Outlet>, relay: Relay) -> Self {
-        Self::new(outlet, To::Relay(relay))
+        Self::new(outlet, To::Relay(Box::new(relay)))
     }
 
     /// The hosts of `exchange`; lines that linger are closed when somebody else `wants` one.

@@ -2,11 +2,11 @@
 
 use crate::mx::DirectSettings;
 use crate::sending_domains::{self, DomainError};
-use crate::{Egress, Relay, Via};
+use crate::{Egress, Login, Proof, Relay, Tokens, Via};
 use chrono::{DateTime, Utc};
 use rebound_db::servers::{self, Kept};
 use rebound_db::{Connection, Pool, events};
-use rebound_domain::{Keys, Route, Server, ServerId, Unsealed, seal, unseal};
+use rebound_domain::{Keys, Route, Server, ServerId, TokenSource, Unsealed, seal, unseal};
 
 /// Why an order was not followed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -162,12 +162,12 @@ pub fn egress(keys: &Keys, kept: &Kept, direct: &DirectSettings) -> Result<Egres
         sealed => unseal(keys, sealed, &place(server.id))?,
     };
     let via = match server.route {
-        Route::Relay { host, port, tls, authority, login } => Via::Relay(Relay {
+        Route::Relay { host, port, tls, authority, login, token } => Via::Relay(Relay {
+            login: sign_in(login, password, token, &authority),
             host,
             port,
             tls,
-            authority: (!authority.is_empty()).then_some(authority),
-            login: (!login.is_empty()).then_some((login, password)),
+            authority: some(authority),
             hello: server.hello,
         }),
         Route::Direct { sources } => {
@@ -185,10 +185,22 @@ pub fn egress(keys: &Keys, kept: &Kept, direct: &DirectSettings) -> Result<Egres
     })
 }
 
-/// Where a password belongs.
-fn account(route: &Route) -> Option<(&str, &str)> {
+fn sign_in(user: String, secret: String, token: Option<TokenSource>, authority: &str) -> Option<Login> {
+    let proof = match token {
+        Some(source) => Proof::Token(Tokens::new(source, secret, some(authority.to_owned()))),
+        None => Proof::Password(secret),
+    };
+    some(user).map(|user| Login { user, proof })
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Where a password, or a client's secret, belongs.
+fn account(route: &Route) -> Option<(&str, &str, Option<&str>)> {
     match route {
-        Route::Relay { host, login, .. } => Some((host, login)),
+        Route::Relay { host, login, token, .. } => Some((host, login, token.as_ref().map(|token| &*token.url))),
         Route::Direct { .. } => None,
     }
 }

@@ -1,5 +1,6 @@
 //! What sending needs to know, once, from the configuration.
 
+use crate::Tokens;
 use crate::mx::{DirectSettings, Exchanges};
 use crate::transport::{Line, RelayDown};
 use chrono::{DateTime, Utc};
@@ -75,10 +76,36 @@ pub struct Relay {
     pub tls: Tls,
     /// Certificates (PEM) of an authority of one's own that signed the relay's; besides those the web trusts.
     pub authority: Option<String>,
-    /// User and password, if it asks for them.
-    pub login: Option<(String, String)>,
+    /// Who signs in, if it asks for that.
+    pub login: Option<Login>,
     /// How we name ourselves to it.
     pub hello: String,
+}
+
+/// Who signs in to a relay.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// As whom.
+    pub user: String,
+    /// What shows that we are.
+    pub proof: Proof,
+}
+
+/// What shows a relay that we are who we say.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// By `AUTH PLAIN`, or `LOGIN` where there is no other.
+    Password(String),
+    /// A token, by `AUTH XOAUTH2` as Microsoft 365 and Google speak it.
+    Token(Tokens),
+}
+
+impl Login {
+    /// By user and password.
+    #[must_use]
+    pub fn password(user: &str, password: &str) -> Self {
+        Self { user: user.to_owned(), proof: Proof::Password(password.to_owned()) }
+    }
 }
 
 // The password must not reach a log by way of `{:?}`.

@@ -6,20 +6,22 @@
 #[cfg(test)]
 mod content;
 pub(crate) mod direct;
+mod down;
+mod login;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+pub use down::RelayDown;
 pub(crate) use wire::{Mail, Unfit, Wire};
 
-use crate::mx::NotReady;
 use crate::{Relay, Tls};
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Rset;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::{Response, Severity};
+use login::sign_in;
 use rebound_db::fail_point_amid;
 use rebound_domain::SmtpCommand;
 use std::error::Error as _;
@@ -80,57 +82,6 @@ pub(crate) enum Reached {
     Offered(Vec<String>),
 }
 
-/// Why there is no line to the relay, in words for an administrator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RelayDown {
-    /// Nobody answers at its address.
-    #[error("The relay {relay} cannot be reached: {why}.")]
-    Unreachable {
-        /// Host and port.
-        relay: String,
-        /// What the system says.
-        why: String,
-    },
-    /// It answered, and the line could not be protected.
-    #[error("The relay {relay} offers no protected line: {why}.")]
-    Unprotected {
-        /// Host and port.
-        relay: String,
-        /// What went wrong.
-        why: String,
-    },
-    /// It does not take our user and password.
-    #[error("The relay {relay} refused the login: {why}. Check user and password.")]
-    Login {
-        /// Host and port.
-        relay: String,
-        /// Its words.
-        why: String,
-    },
-    /// A receiver gives no line to a message that would go straight.
-    #[error("{words}")]
-    NoHost {
-        /// Which hosts were asked, and what they said.
-        words: String,
-    },
-    /// Mail cannot go straight to receivers from here.
-    #[error("{server} cannot send: {why}.")]
-    NotReady {
-        /// What the way is called.
-        server: String,
-        /// What is missing.
-        why: String,
-    },
-    /// It answered, and does not want mail now.
-    #[error("The relay {relay} takes no mail: {why}.")]
-    Refused {
-        /// Host and port.
-        relay: String,
-        /// Its words.
-        why: String,
-    },
-}
-
 /// What the relay said to the envelope.
 #[derive(Debug)]
 pub(crate) enum Envelope {
@@ -172,34 +123,6 @@ impl Reply {
     }
 }
 
-impl RelayDown {
-    /// It was away, and is yet to be asked again.
-    pub(crate) fn not_asked(relay: &Relay) -> Self {
-        Self::Unreachable { relay: name(relay), why: "it was away, and is being asked again".to_owned() }
-    }
-
-    /// This machine cannot send by itself.
-    pub(crate) fn not_ready(name: &str, why: &NotReady) -> Self {
-        Self::NotReady { server: name.to_owned(), why: why.to_string() }
-    }
-
-    /// What has to happen before mail goes again.
-    pub(crate) fn what_next(&self) -> &'static str {
-        match self {
-            Self::Login { .. } => {
-                "Sending goes on by itself when they are right under Sending servers, or the relay takes them; those of the configuration file are read when Rebound is started."
-            }
-            Self::NotReady { .. } => "Sending goes on when Rebound is started again and can.",
-            Self::Unprotected { .. } => {
-                "Correct its name, port, security or authority under Sending servers, or have it mended. Sending goes on by itself then."
-            }
-            Self::NoHost { .. } | Self::Unreachable { .. } | Self::Refused { .. } => {
-                "Sending goes on by itself when it answers."
-            }
-        }
-    }
-}
-
 type SmtpError = lettre::transport::smtp::Error;
 
 impl Line {
@@ -236,10 +159,8 @@ impl Line {
             connection.starttls(parameters, &hello).await.map_err(|e| unprotected(protected(&e)))?;
         }
         note(Reached::Greeted);
-        if let Some((user, password)) = &relay.login {
-            let credentials = Credentials::new(user.clone(), password.clone());
-            let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
-            login.map_err(|e| RelayDown::Login { relay: name(relay), why: words(&e) })?;
+        if let Some(login) = &relay.login {
+            sign_in(&mut connection, relay, login).await?;
             note(Reached::LoggedIn);
         }
         let words = offers(&mut connection, &hello).await.map_err(|e| refused(&e))?;

@@ -124,7 +124,7 @@ impl Notes {
                 self.pass(name, words.to_owned());
             }
             Reached::LoggedIn => {
-                let user = relay.login.as_ref().map_or("", |(user, _)| user.as_str());
+                let user = relay.login.as_ref().map_or("", |login| login.user.as_str());
                 self.pass("Signed in", format!("as {user}"));
             }
             Reached::Offered(offers) => {
@@ -138,7 +138,7 @@ impl Notes {
         let name = match down {
             RelayDown::Unreachable { .. } | RelayDown::NoHost { .. } | RelayDown::NotReady { .. } => "Connected",
             RelayDown::Unprotected { .. } => "Encrypted",
-            RelayDown::Login { .. } => "Signed in",
+            RelayDown::Login { .. } | RelayDown::NoToken { .. } => "Signed in",
             RelayDown::Refused { .. } => "Ready for mail",
         };
         self.fail(name, down.to_string());

@@ -21,10 +21,12 @@ mod relay;
 mod shares;
 #[path = "send/signed.rs"]
 mod signed;
+#[path = "send/tokens.rs"]
+mod tokens;
 #[path = "send/ways.rs"]
 mod ways;
 
-use rebound_send::{Relay, RelayDown, Tls, probe};
+use rebound_send::{Login, Relay, RelayDown, Tls, probe};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,7 +56,7 @@ async fn relay(tls: Tls) -> Relay {
         port,
         tls,
         authority: Some(made.cert.pem()),
-        login: Some(("news".into(), "secret".into())),
+        login: Some(Login::password("news", "secret")),
         hello: "client.example".into(),
     }
 }
@@ -106,7 +108,7 @@ async fn both_kinds_of_tls_and_a_login_are_spoken() {
         let relay = relay(tls).await;
         assert_eq!(probe(&relay).await, Ok(()), "{tls:?}");
 
-        let wrong = Relay { login: Some(("news".into(), "other".into())), ..relay.clone() };
+        let wrong = Relay { login: Some(Login::password("news", "other")), ..relay.clone() };
         let refused = probe(&wrong).await.unwrap_err();
         assert!(
             matches!(&refused, RelayDown::Login { why, .. } if why.contains("wrong user or password")),

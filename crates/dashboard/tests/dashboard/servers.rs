@@ -6,7 +6,7 @@ use rebound_db::servers as kept;
 use rebound_db::volumes;
 use rebound_domain::{Keys, Limits, Role, ServerId};
 use rebound_send::mx::DirectSettings;
-use rebound_send::{Via, servers};
+use rebound_send::{Login, Proof, Relay, Via, servers};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -30,7 +30,8 @@ fn form<'a>(port: &'a str, login: &'a str, password: &'a str) -> [(&'a str, &'a 
 fn password(keys: &Keys, server: &kept::Kept) -> Result<String, String> {
     let egress = servers::egress(keys, server, &DirectSettings::default()).map_err(|error| error.to_string())?;
     match egress.via {
-        Via::Relay(relay) => Ok(relay.login.map(|(_, password)| password).unwrap_or_default()),
+        Via::Relay(Relay { login: Some(Login { proof: Proof::Password(password), .. }), .. }) => Ok(password),
+        Via::Relay(_) => Err("it signs in without a password".to_owned()),
         Via::Direct(_) => Err("it goes straight".to_owned()),
     }
 }

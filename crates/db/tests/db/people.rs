@@ -8,7 +8,7 @@ use rebound_db::sign_ins::{self, Allowance};
 use rebound_db::users::{self, NewUser};
 use rebound_db::volumes::{self, Taken};
 use rebound_db::{inbox, servers};
-use rebound_domain::{Limits, Role, Route, Server, ServerId, Span, Tls, Volume, WarmUp};
+use rebound_domain::{Limits, Role, Route, Server, ServerId, Span, Tls, TokenSource, Volume, WarmUp};
 
 #[tokio::test]
 async fn people_their_sessions_and_links_are_the_same_on_both() {
@@ -56,6 +56,7 @@ async fn servers_are_kept_alike_on_both() {
                 tls: Tls::StartTls,
                 authority: String::new(),
                 login: "news".into(),
+                token: TokenSource::parse("https://login.example.org/token", "4f1c", "mail").unwrap(),
             },
             hello: "mail.example.org".into(),
             connections: 8,

@@ -52,6 +52,11 @@ impl Reading {
         text
     }
 
+    /// What is wrong with several settings together.
+    pub(super) fn mistake(&mut self, text: &str) {
+        self.mistakes.push(text.to_owned());
+    }
+
     /// A text that `check` makes a value of. The default must pass it.
     pub(super) fn checked<T>(&mut self, key: &str, default: &str, check: impl Fn(String) -> Result<T, String>) -> T {
         let text = self.text(key, default);

@@ -1,7 +1,7 @@
 //! The form of a way out, as it was written.
 
 use chrono::{DateTime, Utc};
-use rebound_domain::{Limits, Route, Server, ServerId, Tls, WarmUp};
+use rebound_domain::{Limits, Route, Server, ServerId, Tls, TokenSource, WarmUp};
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -18,6 +18,10 @@ pub(crate) struct Written {
     pub(crate) authority: String,
     pub(crate) login: String,
     pub(crate) password: String,
+    /// Where tokens come from that stand for a password; then that is the secret of a client there.
+    pub(crate) token_url: String,
+    pub(crate) token_client: String,
+    pub(crate) token_scope: String,
     /// Ticked to forget the password.
     pub(crate) forget: Option<String>,
     /// Addresses of ours.
@@ -81,15 +85,22 @@ impl Written {
             ..plan
         };
         match server.route {
-            Route::Relay { host, port, tls, authority, login } => Self {
-                kind: "relay".to_owned(),
-                host,
-                port: port.to_string(),
-                tls: tls.as_str().to_owned(),
-                authority,
-                login,
-                ..general
-            },
+            Route::Relay { host, port, tls, authority, login, token } => {
+                let token = token.map(|token| [token.url, token.client, token.scope]);
+                let [token_url, token_client, token_scope] = token.unwrap_or_default();
+                Self {
+                    kind: "relay".to_owned(),
+                    host,
+                    port: port.to_string(),
+                    tls: tls.as_str().to_owned(),
+                    authority,
+                    login,
+                    token_url,
+                    token_client,
+                    token_scope,
+                    ..general
+                }
+            }
             Route::Direct { sources } => {
                 let sources: Vec<String> = sources.iter().map(IpAddr::to_string).collect();
                 Self { sources: sources.join(", "), ..general }
@@ -147,8 +158,12 @@ impl Written {
                 "a password must not travel open; choose STARTTLS or TLS, or leave the user name empty".to_owned()
             );
         }
+        let token = TokenSource::parse(&self.token_url, &self.token_client, &self.token_scope)?;
+        if token.is_some() && login.is_empty() {
+            return Err("a token signs somebody in: write the user name".to_owned());
+        }
         let port = number(&self.port, "port", 1..=65_535)?.try_into().unwrap_or(587);
-        Ok(Route::Relay { host, port, tls, authority: authority.to_owned(), login })
+        Ok(Route::Relay { host, port, tls, authority: authority.to_owned(), login, token })
     }
 
     fn direct(&self) -> Result<Route, String> {
@@ -231,6 +246,15 @@ mod tests {
             (Written { kind: "direct".into(), sources: "here".into(), ..good.clone() }, "“here”"),
             (Written { warm: Some("1".into()), warm_until: "9".into(), ..good.clone() }, "last day"),
             (open.clone(), "travel open"),
+            (
+                Written { token_url: "https://login.example.org".into(), login: "news".into(), ..good.clone() },
+                "identifier",
+            ),
+            (Written { token_client: "4f1c".into(), login: "news".into(), ..good.clone() }, "https://"),
+            (
+                Written { token_url: "https://login.example.org".into(), token_client: "4f1c".into(), ..good.clone() },
+                "user name",
+            ),
         ] {
             let told = kept(&bad).unwrap_err();
             assert!(told.contains(word), "{told}");
