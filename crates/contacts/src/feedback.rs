@@ -128,7 +128,7 @@ async fn with_tries(tx: &Transaction, heard: &[Bounce]) -> Result<Vec<Bounce>, E
     let taken = deliveries::get(tx, &ids).await?;
     let taken: HashMap<DeliveryId, u8> = taken
         .into_iter()
-        .filter(|delivery| matches!(delivery.state, StateName::Accepted | StateName::InDoubt))
+        .filter(|delivery| delivery.in_doubt || matches!(delivery.state, StateName::Accepted | StateName::InDoubt))
         .map(|delivery| (delivery.id, delivery.attempts))
         .collect();
     for bounce in heard.iter_mut().filter(|one| nameless(one)) {

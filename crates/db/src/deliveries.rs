@@ -27,6 +27,8 @@ pub struct Delivery {
     pub attempts: u8,
     /// Who has it, while it is leased or being handed over.
     pub worker: Option<WorkerId>,
+    /// Whether nobody knows if its last try arrived; it may wait for another one.
+    pub in_doubt: bool,
 }
 
 /// A new state for a delivery; no worker has it afterwards.
@@ -68,9 +70,11 @@ struct Row {
     since: Option<i64>,
     attempts: i16,
     worker: Option<i64>,
+    doubts: i64,
 }
 
-const COLUMNS: &str = "d.id, d.contact_id, d.state, d.due, d.since, d.attempts, d.worker";
+const COLUMNS: &str = "d.id, d.contact_id, d.state, d.due, d.since, d.attempts, d.worker, (SELECT count(*)
+    FROM attempts a WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.outcome IS NULL) AS doubts";
 
 /// The deliveries with `ids`, in no certain order; those that are not there are left out.
 ///
@@ -289,6 +293,7 @@ impl TryFrom<Row> for Delivery {
             since: row.since.map(time),
             attempts: u8::try_from(row.attempts).map_err(|_| Error::unreadable("deliveries", "attempts"))?,
             worker: row.worker.map(WorkerId),
+            in_doubt: row.doubts > 0,
         })
     }
 }

@@ -127,10 +127,12 @@ fn may_settle(bounce: &Bounce, delivery: &Delivery, state: StateName) -> bool {
         && !bounce.held
         && last_try
         && match state {
-            // A report cannot be about a try that has not begun: only who makes it knows that it failed.
-            StateName::Leased => in_session,
+            // A report cannot be about a try that has not begun: only who makes it knows that it failed. Where the one
+            // before it may have arrived, the report says that it did and came back: the next is not made for that doubt.
+            StateName::Leased if in_session => true,
+            StateName::Planned | StateName::Deferred | StateName::Leased => !in_session && delivery.in_doubt,
             StateName::HandingOver | StateName::InDoubt | StateName::Accepted => true,
-            _ => false,
+            StateName::Bounced | StateName::Suppressed | StateName::Cancelled => false,
         }
 }
 

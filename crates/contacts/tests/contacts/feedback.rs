@@ -1,15 +1,17 @@
 //! What came back, and what follows for the people it is about.
 
-use crate::mailing::{Mailing, by_mail, delivery, key};
+use crate::mailing::{Mailing, WORKER, by_mail, delivery, key};
 use chrono::TimeDelta;
 use rebound_contacts::feedback::{self, Recorded, rebuild_standing};
 use rebound_db::bounces::{self, Filter};
+use rebound_db::leases::{self, Try};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{campaigns, deliveries, events, incidents};
 use rebound_domain::{
     Bounce, BounceCause as C, CampaignState, Complaint, Grade, IncidentSubject, Permanence, Receiver, Refusal,
     StateName, SuppressionReason as Why,
 };
+use std::collections::HashSet;
 
 const HARD: Permanence = Permanence::Hard;
 const SOFT: Permanence = Permanence::Soft;
@@ -327,6 +329,36 @@ async fn what_was_in_doubt_is_settled_by_whoever_has_it_and_does_not_go_again() 
     let counted = statistics::by_day(db, day, day, Some(campaign)).await.unwrap();
     let accepted = counted.iter().filter(|count| count.kind == Kind::Accepted);
     assert_eq!(accepted.map(|count| count.count).sum::<i64>(), 2);
+}
+
+#[tokio::test]
+async fn what_came_back_does_not_go_again_for_the_doubt_that_it_settles() {
+    let mailing = Mailing::to(6).await;
+    let (db, now) = (mailing.db(), mailing.now());
+    let campaign = mailing.hand_over("Spring", now).await;
+    let [gone, nameless, full, leased, put_off, refused] = [0, 1, 2, 3, 4, 5].map(|n| delivery(campaign, n));
+    // The last was refused in the session: a report can only be about an earlier try, or forged.
+    mailing.doubt(&[gone, nameless, full, leased, put_off], now).await;
+    mailing.record(&[mailing.refused(refused, (C::HostUnreachable, SOFT), Refusal::Transient)], now).await;
+    mailing.record(&[by_mail(mailing.gone(gone)), Bounce { attempt: 0, ..by_mail(mailing.gone(nameless)) }], now).await;
+    mailing.record(&[by_mail(mailing.refused(full, (C::MailboxFull, SOFT), Refusal::Permanent))], now).await;
+    let again: Vec<_> = leases::claim(db, WORKER, campaign, 100, now).await.unwrap();
+    assert_eq!(again.iter().map(|lease| lease.id).collect::<HashSet<_>>(), [leased, put_off].into());
+    leases::release(db, WORKER, &[(put_off, Some(now + TimeDelta::hours(1)))]).await.unwrap();
+    mailing.record(&[leased, put_off, refused].map(|id| by_mail(mailing.gone(id))), now).await;
+
+    for (id, expected) in [
+        (gone, StateName::Bounced),
+        (nameless, StateName::Bounced),
+        (full, StateName::Deferred),
+        (leased, StateName::Bounced),
+        (put_off, StateName::Bounced),
+        (refused, StateName::Deferred),
+    ] {
+        assert_eq!(mailing.state(id).await, expected, "{id:?}");
+    }
+    let next = Try { id: leased, number: 2 };
+    assert_eq!(leases::mark(db, WORKER, &[next], now).await.unwrap(), [], "who took it for the doubt sends nothing");
 }
 
 #[tokio::test]

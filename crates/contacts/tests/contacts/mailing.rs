@@ -19,7 +19,7 @@ pub(crate) struct Mailing {
     pub(crate) policy: Policy,
 }
 
-const WORKER: WorkerId = WorkerId(1);
+pub(crate) const WORKER: WorkerId = WorkerId(1);
 
 impl Mailing {
     /// With so many people: `p0@d0.example`, `p1@d1.example` … at seven domains.
