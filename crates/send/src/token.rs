@@ -20,21 +20,25 @@ const UNSAID: u64 = 300;
 /// A token that has less left is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A client of ours at a source of tokens, and the last one that it was given, which all copies share.
+/// Who gave none is not asked again for so long: many lines may want one, and too many wrong secrets lock a client out.
+const REFUSED: Duration = Duration::from_secs(15);
+
+/// A client of ours at a source of tokens, and what it heard there last, which all copies share.
 #[derive(Clone)]
 pub struct Tokens {
     source: TokenSource,
     secret: String,
     /// Certificates (PEM) of an authority of one's own.
     authority: Option<String>,
-    last: Arc<Mutex<Option<Token>>>,
+    last: Arc<Mutex<Option<Heard>>>,
     /// One asks for all that wait.
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone)]
-struct Token {
-    text: String,
+struct Heard {
+    /// The token, or why there is none.
+    answer: Result<String, String>,
     until: Instant,
 }
 
@@ -55,19 +59,24 @@ impl Tokens {
         Self { source, secret, authority, last: Arc::default(), asking: Arc::default() }
     }
 
-    /// The last token while it is good, or a new one.
+    /// The last answer while it is good, or a new one.
     ///
     /// # Errors
     /// Why there is none, in words.
     pub(crate) async fn token(&self) -> Result<String, String> {
         let _alone = self.asking.lock().await;
-        if let Some(token) = self.last().clone().filter(|token| token.until > Instant::now()) {
-            return Ok(token.text);
+        if let Some(heard) = self.last().clone().filter(|heard| heard.until > Instant::now()) {
+            return heard.answer;
         }
-        let given = self.ask().await.map_err(|why| format!("{}: {why}", self.source.url))?;
-        let good = Duration::from_secs(given.expires_in.unwrap_or(UNSAID).min(24 * 60 * 60)).saturating_sub(MARGIN);
-        *self.last() = Some(Token { text: given.access_token.clone(), until: Instant::now() + good });
-        Ok(given.access_token)
+        let (answer, good) = match self.ask().await {
+            Ok(given) => {
+                let lives = Duration::from_secs(given.expires_in.unwrap_or(UNSAID).min(24 * 60 * 60));
+                (Ok(given.access_token), lives.saturating_sub(MARGIN))
+            }
+            Err(why) => (Err(format!("{}: {why}", self.source.url)), REFUSED),
+        };
+        *self.last() = Some(Heard { answer: answer.clone(), until: Instant::now() + good });
+        answer
     }
 
     /// The next login asks for a new one: the last was not taken.
@@ -75,7 +84,7 @@ impl Tokens {
         *self.last() = None;
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Heard>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

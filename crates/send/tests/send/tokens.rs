@@ -164,9 +164,12 @@ async fn without_a_token_it_is_said_why_and_the_secret_is_not() {
         (endless, "has no end"),
         (moved.to_owned(), "it answers 307"),
     ] {
-        let (_source, url, authority) = source(&says).await;
-        let down = probe(&to(port, &url, Some(authority))).await.unwrap_err();
+        let (source, url, authority) = source(&says).await;
+        let relay = to(port, &url, Some(authority));
+        let down = probe(&relay).await.unwrap_err();
         assert!(matches!(&down, RelayDown::NoToken { .. }), "{down}");
+        assert_eq!(probe(&relay).await.unwrap_err(), down);
+        assert_eq!(source.given.load(Ordering::SeqCst), 1, "it is not asked again at once");
         assert!(down.to_string().contains(word) && !down.to_string().contains("client's"), "{down}");
     }
     let (source, url, _authority) = source(&token("")).await;
