@@ -246,10 +246,13 @@ impl Lane {
         })
     }
 
-    /// A message was lost on the way, or was not sent after all: nothing was heard of the receiver.
-    pub fn unanswered(&mut self, now: DateTime<Utc>) {
+    /// A message was lost on the way, or was not sent after all: nothing was heard of the receiver. Where it was the probe,
+    /// another one may go.
+    pub fn unanswered(&mut self, was_probe: bool, now: DateTime<Utc>) {
         self.window.came_back(false, now);
-        self.breaker.probe_again(now);
+        if was_probe {
+            self.breaker.probe_again(now);
+        }
     }
 
     /// The probe that was let through does not go, and none does before then: another worker sends one, or was told of a

@@ -249,7 +249,7 @@ async fn learn_of(
 /// A message that cannot go to this contact by our own fault or the relay's, shown as a refusal and blamed on nobody.
 pub(crate) fn unfit(shared: &Shared, job: &Job, of: Try, cause: BounceCause, why: &str) -> Heard {
     let now = shared.now();
-    job.outlet.lanes.probe_again(&job.receiver, now);
+    job.outlet.lanes.unanswered(&job.receiver, job.is_probe, now);
     let bounce = Box::new(bounce(job, &of, plain_verdict(cause, why), Refusal::Permanent, now));
     Heard::Refused { of, reply: why.to_owned(), bounce }
 }

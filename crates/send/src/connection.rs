@@ -214,7 +214,7 @@ impl Connection {
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
             // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
             self.line.iter_mut().for_each(Line::abandon);
-            self.probe_again(&ready);
+            self.unanswered(&ready);
             return None;
         }
         fail_point("after-mark").await;
@@ -222,7 +222,7 @@ impl Connection {
         if !self.shared.tenure.holds() {
             tracing::warn!("a letter was not sent, as others may have taken this worker for dead");
             self.line.iter_mut().for_each(Line::abandon);
-            self.probe_again(&ready);
+            self.unanswered(&ready);
             self.heard = Some(Heard::Unsent(ready.of.clone()));
             return None;
         }
@@ -276,7 +276,7 @@ impl Connection {
             }
             Answer::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
             Answer::Doubt => {
-                self.probe_again(ready);
+                self.unanswered(ready);
                 Heard::Doubt(ready.of.id)
             }
         });
@@ -288,7 +288,7 @@ impl Connection {
             Envelope::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
             // The line broke or ended for the message before it: this one goes over another line.
             Envelope::Ready | Envelope::Lost | Envelope::Ended => {
-                self.probe_again(ready);
+                self.unanswered(ready);
                 Heard::Back(ready.of.id, None)
             }
         });
@@ -298,13 +298,13 @@ impl Connection {
     async fn lost(&mut self, ready: &Ready) {
         let now = self.shared.now();
         self.store().await;
-        self.probe_again(ready);
         let is_over = now - ready.job.lease.since >= self.shared.policy().give_up_after();
         let is_fresh = self.line.as_ref().is_some_and(Line::is_fresh);
         if is_fresh && self.to.is_receiver() {
             self.heard = Some(hung_up(&self.shared, &ready.job, ready.of.clone()).await);
             return;
         }
+        self.unanswered(ready);
         // A line that was there before may have ended for any reason. Where a new one broke, the relay may drop it for
         // this one recipient; a short wait lets others go first.
         let later = is_fresh.then(|| now + TimeDelta::minutes(1));
@@ -318,7 +318,7 @@ impl Connection {
     /// What cannot be tried goes back as it was.
     async fn hand_back(&mut self, ready: &Ready) {
         self.store().await;
-        self.probe_again(ready);
+        self.unanswered(ready);
         self.heard = Some(Heard::Back(ready.of.id, None));
     }
 
@@ -327,8 +327,8 @@ impl Connection {
         self.heard = Some(unfit(&self.shared, &ready.job, ready.of.clone(), cause, why));
     }
 
-    fn probe_again(&self, ready: &Ready) {
-        self.to.outlet.lanes.probe_again(&ready.job.receiver, self.shared.now());
+    fn unanswered(&self, ready: &Ready) {
+        self.to.outlet.lanes.unanswered(&ready.job.receiver, ready.job.is_probe, self.shared.now());
     }
 
     async fn store(&mut self) {

@@ -16,7 +16,7 @@ mod tags;
 mod tree;
 
 use crate::template::TemplateError;
-use html::{Piece, depths, pieces};
+use html::{Piece, pieces};
 use std::borrow::Cow;
 use tags::{Restored, Tags};
 
@@ -97,9 +97,9 @@ thread_local! {
     pub(crate) static LAID_OUT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// How many elements lie inside one another where most do.
-pub(crate) fn depth(html: &str) -> usize {
-    depths(html).into_iter().max().unwrap_or_default()
+/// Whether more than `most` elements lie inside one another somewhere, `html` and `body` among them.
+pub(crate) fn is_deeper(html: &str, most: usize) -> bool {
+    tree::is_deeper(html, most)
 }
 
 /// Tables that only lay out, as plain blocks: from these a text part can be made that reads from top to bottom.

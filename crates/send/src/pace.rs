@@ -109,7 +109,7 @@ impl Lanes {
     }
 
     /// Asks to pass; a rested lane lets one probe through. What becomes of who passed is told by [`Self::learn`] or
-    /// [`Self::probe_again`].
+    /// [`Self::unanswered`].
     pub(crate) fn pass(&self, receiver: &Receiver, asker: Asker, now: DateTime<Utc>) -> Result<(), Held> {
         self.with(receiver, now, |state| match state.lane.pass(asker, now) {
             Pass::Go => Ok(()),
@@ -163,9 +163,9 @@ impl Lanes {
     }
 
     /// A message came back without an answer of the receiver's. Where it was a probe, another may go.
-    pub(crate) fn probe_again(&self, receiver: &Receiver, now: DateTime<Utc>) {
+    pub(crate) fn unanswered(&self, receiver: &Receiver, was_probe: bool, now: DateTime<Utc>) {
         if let Some(state) = self.map().get_mut(receiver) {
-            state.lane.unanswered(now);
+            state.lane.unanswered(was_probe, now);
         }
     }
 
@@ -264,7 +264,9 @@ mod tests {
 
         assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "the probe");
         assert!(matches!(lanes.pass(&slow, FIRST, until), Err(Held::Queues(_))), "exactly one");
-        lanes.probe_again(&slow, until);
+        lanes.unanswered(&slow, false, until);
+        assert!(lanes.pass(&slow, FIRST, until).is_err(), "one that went before the rest came back");
+        lanes.unanswered(&slow, true, until);
         assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "it never got there: another");
         assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
     }
@@ -337,10 +339,10 @@ mod tests {
         };
         assert_eq!((lanes.connections(&receiver), went(0)), (5, 5), "alone");
         lanes.share(2);
-        (0..5).for_each(|_| lanes.probe_again(&receiver, start()));
+        (0..5).for_each(|_| lanes.unanswered(&receiver, false, start()));
         assert_eq!((lanes.connections(&receiver), went(1)), (2, 2), "one of two");
         lanes.share(9);
-        (0..2).for_each(|_| lanes.probe_again(&receiver, start()));
+        (0..2).for_each(|_| lanes.unanswered(&receiver, false, start()));
         assert_eq!((lanes.connections(&receiver), went(2)), (1, 1), "nobody has none");
         let other = Receiver::of_domain("outlook.com");
         assert!(lanes.pass(&other, FIRST, start()).is_ok() && lanes.pass(&other, FIRST, start()).is_err());

@@ -229,7 +229,7 @@ fn text_from(laid_out: &Markup<'_>) -> Result<String, TemplateError> {
         Cow::Owned(html) => Cow::Owned(markup::as_blocks(html)),
     };
     // What makes the text looks at all elements around each.
-    if markup::depth(&html) > DEEPEST {
+    if markup::is_deeper(&html, DEEPEST) {
         let why = format!("more than {DEEPEST} elements lie inside one another; close them, or write a text part");
         return Err(TemplateError { part: "HTML", line: 0, why });
     }

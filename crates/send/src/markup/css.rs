@@ -80,18 +80,25 @@ impl Declaration {
 
 /// Whether strings, parentheses and brackets end that begin in it.
 fn is_closed(value: &str) -> bool {
-    let (mut open, mut string) = (0_i32, None);
+    let (mut open, mut string) = (Vec::new(), None);
     for b in value.bytes() {
         match (string, b) {
             (Some(quote), b) if b == quote => string = None,
             (None, b'"' | b'\'') => string = Some(b),
-            (None, b'(' | b'[') => open += 1,
-            (None, b')' | b']') if open == 0 => return false,
-            (None, b')' | b']') => open -= 1,
+            (None, b'(' | b'[') => open.push(b),
+            (None, b')') if open.pop() != Some(b'(') => return false,
+            (None, b']') if open.pop() != Some(b'[') => return false,
             _ => {}
         }
     }
-    open == 0 && string.is_none()
+    open.is_empty() && string.is_none()
+}
+
+/// What separates words (CSS Syntax §4.2). Others, such as the no-break space, are letters.
+const BLANKS: [char; 5] = [' ', '\t', '\n', '\r', '\x0c'];
+
+fn trim(text: &str) -> &str {
+    text.trim_matches(BLANKS)
 }
 
 /// Compounds that one selector may have: one bit each, while elements are looked through.
@@ -109,17 +116,18 @@ const BESIDE: [&str; 4] = ["before", "after", "first-line", "first-letter"];
 /// The rules of a sheet; `None` for one of which it cannot be told what it says.
 pub(super) fn rules(css: &str, is_certain: bool) -> Option<Vec<Rule>> {
     // What hides a sheet from programs of 1996.
-    let css = css.trim().trim_start_matches("<!--").trim_end_matches("-->");
-    if has_odd_address(css) {
+    let css = trim(css).trim_start_matches("<!--").trim_end_matches("-->");
+    if has_odd_address(css) || css.contains("<!--") || css.contains("-->") {
         return None;
     }
     let css = without_comments(css);
     // What is said at an element must not make a rule be for it.
-    if css
-        .split('[')
-        .skip(1)
-        .any(|one| one.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("style")))
-    {
+    let is_on_style = |rest: &str| {
+        let name = trim(rest.split(']').next().unwrap_or(rest));
+        let is_style = name.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("style"));
+        is_style || name.starts_with(['|', '*']) || name.contains('\\')
+    };
+    if css.split('[').skip(1).any(is_on_style) {
         return None;
     }
     let mut rules = Vec::new();
@@ -131,29 +139,29 @@ pub(super) fn rules(css: &str, is_certain: bool) -> Option<Vec<Rule>> {
 fn has_odd_address(css: &str) -> bool {
     let css = css.to_ascii_lowercase();
     css.split("url(").skip(1).any(|rest| {
-        let address = rest.split(')').next().unwrap_or(rest).trim();
+        let address = rest.split(')').next().unwrap_or(rest).trim_matches(BLANKS);
         let inner = address.get(1..).unwrap_or_default();
         !address.starts_with(['"', '\'']) && (address.contains("/*") || inner.contains(['"', '\'', '(']))
     })
 }
 
 fn read(css: &str, is_certain: bool, deeper: usize, rules: &mut Vec<Rule>) -> Option<()> {
-    let mut rest = css.trim_start();
+    let mut rest = css.trim_start_matches(BLANKS);
     while !rest.is_empty() {
         let stop = find(rest, if rest.starts_with('@') { b";{" } else { b"{" });
         let Some(stop) = stop else {
             // A sheet may end in a half: that is read by nobody.
             return (rest.starts_with('@') && may_be_passed_over(rest)).then_some(());
         };
-        let prelude = rest[..stop].trim();
+        let prelude = rest[..stop].trim_matches(BLANKS);
         if rest.as_bytes()[stop] == b';' {
             may_be_passed_over(prelude).then_some(())?;
-            rest = rest[stop + 1..].trim_start();
+            rest = rest[stop + 1..].trim_start_matches(BLANKS);
             continue;
         }
         let length = length_of_block(&rest[stop + 1..])?;
         let block = &rest[stop + 1..stop + 1 + length];
-        rest = rest[stop + 1 + length + 1..].trim_start();
+        rest = rest[stop + 1 + length + 1..].trim_start_matches(BLANKS);
         match prelude.strip_prefix('@') {
             None => rules.extend(rule(prelude, block, is_certain)?),
             Some(at) if holds_rules(at) => read(block, false, deeper.checked_sub(1)?, rules)?,
@@ -181,7 +189,7 @@ fn holds_no_rules(at: &str) -> bool {
 fn may_be_passed_over(statement: &str) -> bool {
     let word = keyword(statement.trim_start_matches('@')).to_ascii_lowercase();
     match word.as_str() {
-        "charset" | "namespace" => true,
+        "charset" => true,
         "import" => brings_fonts(statement),
         _ => false,
     }
@@ -209,15 +217,16 @@ fn rule(prelude: &str, block: &str, is_certain: bool) -> Option<Option<Rule>> {
 /// `None` for what no program keeps to.
 fn declaration(text: &str) -> Option<Declaration> {
     let (name, value) = text.split_once(':')?;
-    let (name, value) = (name.trim_end(), value.trim());
-    let marked = value.rsplit_once('!').filter(|(_, mark)| mark.trim().eq_ignore_ascii_case("important"));
-    let written = marked.map_or(value, |(value, _)| value.trim_end());
+    let (name, value) = (name.trim_end_matches(BLANKS), value.trim_matches(BLANKS));
+    let marked = value.rsplit_once('!').filter(|(_, mark)| mark.trim_matches(BLANKS).eq_ignore_ascii_case("important"));
+    let written = marked.map_or(value, |(value, _)| value.trim_end_matches(BLANKS));
     let value = written.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() || !name.bytes().all(is_ident) || value.is_empty() {
         return None;
     }
     let is_folded = value != written && value.contains(['"', '\'', '(']);
-    let is_plain = !name.starts_with("--") && !is_folded && !value.contains('\\') && !value.contains("var(");
+    let is_plain =
+        !name.starts_with("--") && !is_folded && !value.contains('\\') && !value.to_ascii_lowercase().contains("var(");
     let is_plain = is_plain && is_closed(&value);
     Some(Declaration { name: name.to_ascii_lowercase(), is_plain, value, is_important: marked.is_some() })
 }
@@ -228,7 +237,7 @@ struct Beside;
 fn selector(text: &str) -> ControlFlow<Beside, Selector> {
     let any = Selector { compounds: vec![], is_certain: false, specificity: (usize::MAX, 0, 0) };
     let mut selector = Selector { compounds: vec![], is_certain: true, specificity: (0, 0, 0) };
-    let mut rest = text.trim();
+    let mut rest = text.trim_matches(BLANKS);
     while !rest.is_empty() {
         let is_child = match rest.as_bytes()[0] {
             b'>' => true,
@@ -244,7 +253,8 @@ fn selector(text: &str) -> ControlFlow<Beside, Selector> {
         if rest.len() - begin.len() > 1 || (begin.len() < rest.len() && selector.specificity == (0, 0, 0)) {
             return ControlFlow::Continue(any);
         }
-        let Some((compound, after, kind)) = compound(begin.trim_start(), &mut selector.specificity) else {
+        let Some((compound, after, kind)) = compound(begin.trim_start_matches(BLANKS), &mut selector.specificity)
+        else {
             return ControlFlow::Continue(any);
         };
         if kind == Kind::Beside {
@@ -252,7 +262,7 @@ fn selector(text: &str) -> ControlFlow<Beside, Selector> {
         }
         selector.is_certain &= kind == Kind::Plain;
         selector.compounds.push(Compound { is_child: is_child && !selector.compounds.is_empty(), ..compound });
-        rest = after.trim_start();
+        rest = after.trim_start_matches(BLANKS);
     }
     let is_known = (1..=COMPOUNDS).contains(&selector.compounds.len());
     ControlFlow::Continue(if is_known { selector } else { any })
@@ -279,7 +289,8 @@ fn compound<'t>(text: &'t str, specificity: &mut Specificity) -> Option<(Compoun
         rest = after;
     }
     while let Some(sign) = rest.chars().next().filter(|sign| matches!(sign, '.' | '#' | ':' | '[')) {
-        let (word, after) = if sign == '[' { attribute(&rest[1..])? } else { ident(rest[1..].trim_start_matches(':')) };
+        let (word, after) =
+            if sign == '[' { attribute(&rest[1..])? } else { ident(rest[1..].strip_prefix(':').unwrap_or(&rest[1..])) };
         if !is_name(word) {
             return None;
         }
@@ -307,9 +318,9 @@ fn compound<'t>(text: &'t str, specificity: &mut Specificity) -> Option<(Compoun
 /// The name in `lang="en"]`, and what is behind the bracket.
 fn attribute(text: &str) -> Option<(&str, &str)> {
     let (inner, after) = text.split_once(']')?;
-    let (name, rest) = ident(inner.trim());
-    let rest = rest.trim_start().trim_start_matches(['~', '|', '^', '$', '*']);
-    let value = rest.strip_prefix('=').map(str::trim);
+    let (name, rest) = ident(inner.trim_matches(BLANKS));
+    let rest = rest.trim_start_matches(BLANKS).trim_start_matches(['~', '|', '^', '$', '*']);
+    let value = rest.strip_prefix('=').map(trim);
     let is_word = |value: &str| {
         let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         quoted.is_some_and(|words| !words.contains(['"', '\\', '\n'])) || is_name(value) && value.bytes().all(is_ident)
@@ -356,14 +367,16 @@ fn without_comments(css: &str) -> String {
 /// The first of `stops` that is in no string and no parentheses.
 fn find(css: &str, stops: &[u8]) -> Option<usize> {
     let bytes = css.as_bytes();
-    let (mut at, mut open) = (0, 0_usize);
+    let (mut at, mut open) = (0, Vec::new());
     loop {
         match *bytes.get(at)? {
-            b if open == 0 && stops.contains(&b) => return Some(at),
+            b if open.is_empty() && stops.contains(&b) => return Some(at),
             quote @ (b'"' | b'\'') => at = end_of_string(bytes, at, quote),
             b'\\' => at += 1,
-            b'(' | b'[' => open += 1,
-            b')' | b']' => open = open.saturating_sub(1),
+            b @ (b'(' | b'[') => open.push(b),
+            // Any other closes nothing (CSS Syntax §5.4.8).
+            b')' => drop(open.pop_if(|one| *one == b'(')),
+            b']' => drop(open.pop_if(|one| *one == b'[')),
             _ => {}
         }
         at += 1;
@@ -398,6 +411,6 @@ fn split(text: &str, by: u8) -> impl Iterator<Item = &str> {
         let text = rest?;
         let end = find(text, &[by]);
         rest = end.map(|end| &text[end + 1..]);
-        Some(text[..end.unwrap_or(text.len())].trim())
+        Some(text[..end.unwrap_or(text.len())].trim_matches(BLANKS))
     })
 }

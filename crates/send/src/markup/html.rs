@@ -195,12 +195,8 @@ fn ends_name(b: u8) -> bool {
     b.is_ascii_whitespace() || b == b'/' || b == b'>'
 }
 
-/// How deep each element lies, in their order: 1 where it lies in none.
-pub(super) fn depths(text: &str) -> Vec<usize> {
-    nesting(text).0
-}
-
-/// The same, where every element that must have an end tag has one, in turn.
+/// How deep each element lies, in their order: 1 where it lies in none; where every element that must have an end tag has
+/// one, in turn.
 pub(super) fn depths_in_turn(text: &str) -> Option<Vec<usize>> {
     let (depths, is_in_turn) = nesting(text);
     is_in_turn.then_some(depths)
@@ -284,7 +280,7 @@ mod tests {
             ("<style>p > a", vec![1]),
             ("<!--><b>", vec![1]),
         ] {
-            assert_eq!(depths(html), expected, "{html}");
+            assert_eq!(nesting(html).0, expected, "{html}");
         }
     }
 

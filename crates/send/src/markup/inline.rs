@@ -34,6 +34,9 @@ struct Found {
 
 /// The text with what its style sheets say at each element; `None` where it stays as it is.
 pub(super) fn inlined(tags: &Tags<'_>) -> Option<String> {
+    if tags.text.len() > LONGEST {
+        return None;
+    }
     let letter = Letter::of(tags)?;
     let rules = letter.rules(tags)?;
     let (mut edits, mut length) = (Vec::<Edit>::new(), tags.text.len());
@@ -122,18 +125,23 @@ fn said<'r>(found: &[Found], rules: &'r [Rule]) -> Vec<&'r Declaration> {
     let mut weakest: HashMap<(bool, &str), Rank> = HashMap::new();
     let mut beaten: HashSet<(bool, &str)> = HashSet::new();
     let mut last: HashMap<(bool, &str), Rank> = HashMap::new();
+    let mut names: HashMap<(bool, &str), HashSet<&str>> = HashMap::new();
     let resets_all = all.iter().any(|(_, _, one)| one.name == "all");
     for (rank, is_certain, one) in &all {
         let family = (one.is_important, one.family());
         if *is_certain {
             weakest.entry(family).or_insert(*rank);
             last.insert((one.is_important, &one.name), *rank);
+            names.entry(family).or_default().insert(&one.name);
         } else if weakest.contains_key(&family) {
             beaten.insert(family);
         }
     }
-    // Where a rule says the same twice, the second is for programs that know it.
-    let is_last = |rank: &Rank, one: &Declaration| last.get(&(one.is_important, &*one.name)) == Some(rank);
+    // Where a rule says the same twice, the second is for programs that know it. Where others of its family are said, one
+    // that is not known may fall back on an earlier one of its name, which then stands between them.
+    let is_alone = |one: &Declaration| names.get(&(one.is_important, one.family())).is_some_and(|all| all.len() == 1);
+    let is_last =
+        |rank: &Rank, one: &Declaration| !is_alone(one) || last.get(&(one.is_important, &*one.name)) == Some(rank);
     let stays = |(rank, is_certain, one): &&(Rank, bool, &'r Declaration)| {
         *is_certain && is_last(rank, one) && !beaten.contains(&(one.is_important, one.family()))
     };
@@ -264,6 +272,21 @@ mod tests {
             ("p::first-line{color:red} p{color:blue}", "<p>", "<p style=\"color:blue\">"),
             (".A{color:red}", "<p class=a>", "<p class=a>"),
             ("p{color:red}.A{color:blue}", "<p class=a>", "<p class=a>"),
+            // A value that may be unknown leaves what came before it, and not what stands between.
+            (
+                "p{top:1;inset:2}.a{top:3}.b{top:oops}",
+                "<p class='a b'>",
+                "<p style=\"top:1;inset:2;top:3;top:oops\" class='a b'>",
+            ),
+            // What browsers read otherwise than it looks: a no-break space is a letter.
+            ("p{color:red}p\u{a0}{color:blue}", "<p>", "<p style=\"color:red\">"),
+            ("p{color:\u{a0}red;\u{a0}top:1}", "<p>", "<p style=\"color:\u{a0}red;\u{a0}top:1\">"),
+            ("p{color:red}-->i{color:blue}", "<p><i>", "<p><i>"),
+            ("i,p:::before{color:red}", "<i>", "<i>"),
+            ("@namespace url(http://x);i{color:red}", "<i>", "<i>"),
+            ("i{color:[)} p{color:red}", "<p>", "<p>"),
+            ("i{color:red}[|style]{color:blue}", "<i>", "<i>"),
+            ("i{color:VAR(--x)}", "<i>", "<i>"),
         ] {
             let sheet = format!("<style>{css}</style>");
             let text = format!("{sheet}{body}");
@@ -296,6 +319,10 @@ mod tests {
                 "{% if a %}<div class=x>{% endif %}<p>b</p>{% if a %}</div>{% endif %}",
             ),
             ("{{ a|safe }}<p>", "{{ a|safe }}<p>"),
+            (
+                "{% for x in y recursive %}<p>{{ loop(x) }}{% endfor %}",
+                "{% for x in y recursive %}<p>{{ loop(x) }}{% endfor %}",
+            ),
             ("{% raw %}<div class=x>{% endraw %}<p>", "{% raw %}<div class=x>{% endraw %}<p>"),
             ("<{{ a }}><p>", "<{{ a }}><p>"),
             ("<p class='x'>{% if a %}b{% endif %}", "<p style=\"top:1;color:blue\" class='x'>{% if a %}b{% endif %}"),

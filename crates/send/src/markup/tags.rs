@@ -92,7 +92,10 @@ impl<'a> Tags<'a> {
     /// Whether no tag brings markup, and all statements are of the usual kinds.
     pub(super) fn are_plain(&self) -> bool {
         (0..self.tags.len()).all(|number| match self.keyword(number) {
-            "" | "if" | "elif" | "else" | "endif" | "for" | "endfor" => !self.tag(number).contains("safe"),
+            "" | "if" | "elif" | "else" | "endif" | "for" | "endfor" => {
+                // A loop that calls itself lies in itself.
+                !["safe", "recursive"].iter().any(|word| self.tag(number).contains(word))
+            }
             _ => false,
         })
     }

@@ -55,17 +55,38 @@ pub(super) fn nodes(html: &str) -> Option<Vec<Node>> {
     html5ever::tendril::TendrilSink::one(parser, StrTendril::from(html))
 }
 
+/// Whether more than `most` elements lie inside one another somewhere. It stops soon after it has found that: all of it would
+/// take time by the square of its depth.
+pub(super) fn is_deeper(html: &str, most: usize) -> bool {
+    /// Octets that are read at once.
+    const PART: usize = 4 * 1024;
+    let sink = Sink { most: Some(most), ..Sink::default() };
+    let mut parser = html5ever::parse_document(sink, html5ever::ParseOpts::default());
+    let (mut part, mut rest) = html.split_at(html.floor_char_boundary(PART));
+    while !part.is_empty() {
+        html5ever::tendril::TendrilSink::process(&mut parser, StrTendril::from(part));
+        if parser.tokenizer.sink.sink.is_deeper.get() {
+            return true;
+        }
+        (part, rest) = rest.split_at(rest.floor_char_boundary(PART));
+    }
+    false
+}
+
 static NO_NAME: QualName = QualName { prefix: None, ns: ns!(), local: local_name!("") };
 
 struct Sink {
     nodes: RefCell<Vec<Node>>,
     is_odd: Cell<bool>,
+    /// How deep elements may lie.
+    most: Option<usize>,
+    is_deeper: Cell<bool>,
 }
 
 impl Default for Sink {
     fn default() -> Self {
         let root = Node { parent: None, kind: Kind::Other, children: vec![] };
-        Self { nodes: RefCell::new(vec![root]), is_odd: Cell::new(false) }
+        Self { nodes: RefCell::new(vec![root]), is_odd: Cell::new(false), most: None, is_deeper: Cell::new(false) }
     }
 }
 
@@ -80,6 +101,12 @@ impl Sink {
         let mut nodes = self.nodes.borrow_mut();
         nodes[child].parent = Some(parent);
         nodes[parent].children.push(child);
+        if let Some(most) = self.most {
+            let around = std::iter::successors(Some(child), |node| nodes[*node].parent);
+            // The document is around all of them.
+            let deep = around.take(most + 2).count() - 1;
+            self.is_deeper.set(self.is_deeper.get() || deep > most);
+        }
     }
 }
 
@@ -162,6 +189,8 @@ impl TreeSink for Sink {
     fn append_before_sibling(&self, sibling: &usize, child: NodeOrText<usize>) {
         let parent = self.nodes.borrow()[*sibling].parent;
         if let (Some(parent), NodeOrText::AppendNode(child)) = (parent, child) {
+            // It lies before what was made earlier, such as the table that it was written in.
+            self.is_odd.set(true);
             self.put(parent, child);
         }
     }
@@ -183,5 +212,33 @@ impl TreeSink for Sink {
                 nodes[*new_parent].children.push(child);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_deep_elements_lie_is_told_as_a_browser_builds_them_and_soon() {
+        for (html, is_expected) in [
+            ("<p>a<p>".repeat(40_000), false),
+            ("<table><tr><td>a</table>".repeat(9_000), false),
+            ("<div>".repeat(90), false),
+            ("<div>".repeat(99), true),
+            // What hides elements from who reads only tags.
+            (format!("<!-- --!>{}", "<div>".repeat(400_000)), true),
+            (format!("<svg><style>{}", "<div>".repeat(400_000)), true),
+            ("<b><li></b><b><dd></b>".repeat(90_000), true),
+            (format!("<title>{}</title>ä", "<div>".repeat(2_000)), false),
+        ] {
+            assert_eq!(is_deeper(&html, 100), is_expected, "{}", &html[..20]);
+        }
+    }
+
+    #[test]
+    fn a_tree_in_which_a_node_lies_before_an_earlier_one_is_none() {
+        assert!(nodes("<table><style>p{top:1}</style><div><style>p{top:2}</style></div><tr><td>x").is_none());
+        assert!(nodes("<table><tr><td>x</table>").is_some());
     }
 }
