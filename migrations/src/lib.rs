@@ -37,6 +37,7 @@ mod m20261126_000040_queue;
 mod m20261127_000041_workers;
 mod m20261127_000042_probes;
 mod m20261127_000043_tokens;
+mod m20261127_000044_clicks;
 
 use sea_orm_migration::prelude::*;
 
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000041_workers::Migration),
             Box::new(m20261127_000042_probes::Migration),
             Box::new(m20261127_000043_tokens::Migration),
+            Box::new(m20261127_000044_clicks::Migration),
         ]
     }
 }

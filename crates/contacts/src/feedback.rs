@@ -13,6 +13,7 @@
 //! `rebound-domain`; twice is the same as once.
 
 mod arrivals;
+mod clicks;
 mod complaints;
 mod corrections;
 mod fate;
@@ -20,6 +21,7 @@ mod incidents;
 mod standings;
 
 pub use arrivals::record_arrivals;
+pub use clicks::{Caller, let_count, record_click};
 pub use complaints::record_complaints;
 pub use corrections::{CORRECTED_AT_ONCE, Corrected, Extent, correct, take_back};
 pub(crate) use corrections::{foreseen, judge_history};

@@ -44,7 +44,9 @@ mod suppression;
 pub use audience::{audience, audience_count};
 pub use error::Error;
 pub use export::{Export, export, guarded};
-pub use feedback::{record_acceptances, record_arrivals, record_bounces, record_complaints};
+pub use feedback::{
+    Caller, let_count, record_acceptances, record_arrivals, record_bounces, record_click, record_complaints,
+};
 pub use fields::set_fields;
 pub use import::{
     BadRows, Import, Imported, Preview, PreviewColumn, Target, Upload, bad_rows, import, preview, start, upload,

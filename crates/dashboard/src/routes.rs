@@ -64,6 +64,7 @@ pub fn routes() -> Vec<Route> {
         post("/campaigns/{id}/cancel", Some(Launch), campaigns::cancel),
         get("/campaigns/{id}/bounces", Some(See), campaigns::bounces),
         get("/campaigns/{id}/recipients", Some(See), campaigns::recipients),
+        get("/campaigns/{id}/links", Some(See), campaigns::links),
         get("/campaigns/{id}/progress", Some(See), campaigns::progress),
         get("/contacts", Some(See), contacts::index),
         get("/contacts/{id}", Some(See), contacts::show),

@@ -116,6 +116,7 @@ impl Fill {
                 postal_address: "Fernhill Garden, 1 Lane, Ulmen".into(),
                 defaults: Fields::from([("first_name".into(), "friend".into())]),
                 doubt: DoubtPolicy::Resend,
+                counts_clicks: true,
             };
             let id = campaigns::create(&self.db, &draft, time(self.launched(number))).await.unwrap();
             assert_eq!(id, CampaignId(number), "the database was empty");

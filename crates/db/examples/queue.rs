@@ -95,6 +95,7 @@ async fn launched(db: &Pool, list: ListId, now: DateTime<Utc>) -> CampaignId {
         postal_address: "Fernhill Garden, 1 Lane, Ulmen".into(),
         defaults: Fields::from([("first_name".into(), "friend".into())]),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     let id = campaigns::create(db, &draft, now).await.unwrap();
     assert!(campaigns::set_state(db, id, CampaignState::Draft, CampaignState::Planning, None, now).await.unwrap());

@@ -101,6 +101,7 @@ fn written(draft: &Draft) -> ActiveModel {
         postal_address: Set(draft.postal_address.clone()),
         defaults: Set(serde_json::json!(draft.defaults).to_string()),
         doubt: Set(draft.doubt as i16),
+        counts_clicks: Set(draft.counts_clicks),
         ..ActiveModel::default()
     }
 }
@@ -361,6 +362,7 @@ impl TryFrom<Model> for Campaign {
                 postal_address: row.postal_address,
                 defaults: serde_json::from_str(&row.defaults).map_err(|_| unreadable("defaults"))?,
                 doubt,
+                counts_clicks: row.counts_clicks,
             },
             state: CampaignState::from_code(row.state).ok_or(unreadable("state"))?,
             reason: row.reason,

@@ -26,6 +26,7 @@ mod sql;
 pub mod audience;
 pub mod bounces;
 pub mod campaigns;
+pub mod clicks;
 pub mod complaints;
 pub mod contacts;
 pub mod copy;

@@ -1,7 +1,7 @@
 //! What became of messages: by cause and state, and recipient by recipient. Reading only.
 
 use crate::deliveries::not_accepted;
-use crate::sql::{all, millis, number, time};
+use crate::sql::{all, millis, number, one, time};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
@@ -148,6 +148,8 @@ pub struct Filter {
     pub search: String,
     /// Whether its resends count too: where the last message to a person stands.
     pub resends: bool,
+    /// Only people who followed this of its links.
+    pub link: Option<u16>,
 }
 
 /// What became of one recipient.
@@ -211,6 +213,11 @@ pub async fn recipients(
     if let Some(cause) = filter.cause {
         condition += &format!(" AND b.cause = '{}'", cause.as_str());
     }
+    if let Some(link) = filter.link {
+        condition += &format!(
+            " AND EXISTS (SELECT 1 FROM clicks k WHERE k.delivery_id = d.id AND k.link = {link} AND NOT k.machine)"
+        );
+    }
     let (first, end) = DeliveryId::range(campaign);
     let after = after.map_or(first - 1, |id| id.0);
     let mut values: Vec<Value> = vec![after.into(), end.into(), i64::from(limit).into()];
@@ -257,6 +264,19 @@ pub async fn accepted(db: &impl Connection, contact: ContactId) -> Result<Vec<(D
                WHERE d.contact_id = $1 AND d.state = 5 GROUP BY a.delivery_id ORDER BY 2 DESC";
     let rows = all::<Row>(db, sql, [contact.0.into()]).await?;
     Ok(rows.into_iter().map(|row| (DeliveryId(row.delivery_id), time(row.settled))).collect())
+}
+
+/// When a message was last taken, as far as that is known.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn taken(db: &impl Connection, delivery: DeliveryId) -> Result<Option<DateTime<Utc>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        settled: Option<i64>,
+    }
+    let sql = "SELECT max(settled) AS settled FROM attempts WHERE delivery_id = $1 AND outcome = 0";
+    Ok(one::<Row>(db, sql, [delivery.0.into()]).await?.and_then(|row| row.settled).map(time))
 }
 
 /// How many addresses rest at `now`, by the day on which they come back, soonest first.

@@ -56,6 +56,8 @@ pub struct Draft {
     pub defaults: Fields,
     /// What to do with a message that may or may not have left when a worker died.
     pub doubt: DoubtPolicy,
+    /// Whether the links of its HTML part lead by us, so that we know who follows them.
+    pub counts_clicks: bool,
 }
 
 /// What to do with a message that may or may not have left when a worker died.

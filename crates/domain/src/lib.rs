@@ -46,6 +46,7 @@ mod bounce;
 mod status_code;
 mod verdict;
 
+mod click;
 mod complaint;
 mod incident;
 mod policy;
@@ -66,6 +67,7 @@ pub use address::{AddressKey, BadAddress, EmailAddress};
 pub use advice::Advice;
 pub use bounce::{Bounce, BounceCause, CauseGroup, Permanence, UnknownName};
 pub use campaign::{Campaign, CampaignAct, CampaignState, DoubtPolicy, Draft, NotNow};
+pub use click::{Follower, Visit};
 pub use clock::Clock;
 pub use complaint::Complaint;
 pub use contact::{Contact, Fields, field_name, full_name};
@@ -93,7 +95,7 @@ pub use sending_domain::{Alignment, BadDomain, DomainName, SendingDomain, organi
 pub use server::{Route, Server, Tls, TokenSource};
 pub use status_code::{EnhancedStatusCode, NotACode, ReplyCode, StatusClass};
 pub use suppression::{Scope, Suppression, SuppressionReason, strongest};
-pub use token::{Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
+pub use token::{CountedLink, Keys, MessageId, RETURN_PATH_DAYS, ReturnPath, UnsubscribeLink};
 pub use user::{NotTheirs, Permission, Role, User};
 pub use verdict::{Confidence, Evidence, EvidenceField, ReportKind, SmtpCommand, Verdict};
 pub use volume::{Limits, Span, Volume, WarmUp};

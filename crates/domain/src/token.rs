@@ -149,21 +149,58 @@ impl MessageId {
     }
 }
 
+/// The signed name in a link of a letter that is counted: which letter, and which of its links. Where that leads is kept
+/// here and never read from the address. `c.<key>.<delivery 64 bit, link 16 bit>.<mac 80 bit>`; it does not expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedLink {
+    /// Which letter.
+    pub delivery: DeliveryId,
+    /// Which of its campaign's links, counted from 1.
+    pub link: u16,
+}
+
+impl CountedLink {
+    /// The signed token.
+    #[must_use]
+    pub fn sign(self, keys: &Keys) -> String {
+        let mut id = [0; 10];
+        let (delivery, link) = id.split_at_mut(8);
+        delivery.copy_from_slice(&self.delivery.0.to_be_bytes());
+        link.copy_from_slice(&self.link.to_be_bytes());
+        signed(keys, 'c', b"rbc1", &id)
+    }
+
+    /// Reads a token back; `None` unless we signed it.
+    #[must_use]
+    pub fn verify(token: &str, keys: &Keys) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, link @ ..] = read_signed::<10>(token, keys, "c", b"rbc1")?;
+        let delivery = DeliveryId(i64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        Some(Self { delivery, link: u16::from_be_bytes(link) })
+    }
+}
+
 fn named(keys: &Keys, tag: char, domain: &[u8], delivery: DeliveryId) -> String {
-    let (key_id, key) = keys.signing();
-    let id = delivery.0.to_be_bytes();
-    format!("{tag}.{key_id}.{}.{}", encode(&id), encode(&seal(&key, domain, &[&id])))
+    signed(keys, tag, domain, &delivery.0.to_be_bytes())
 }
 
 fn read_named(token: &str, keys: &Keys, tag: &str, domain: &[u8]) -> Option<DeliveryId> {
+    read_signed(token, keys, tag, domain).map(|id| DeliveryId(i64::from_be_bytes(id)))
+}
+
+fn signed(keys: &Keys, tag: char, domain: &[u8], id: &[u8]) -> String {
+    let (key_id, key) = keys.signing();
+    format!("{tag}.{key_id}.{}.{}", encode(id), encode(&seal(&key, domain, &[id])))
+}
+
+fn read_signed<const N: usize>(token: &str, keys: &Keys, tag: &str, domain: &[u8]) -> Option<[u8; N]> {
     let token = token.to_ascii_lowercase();
     let mut parts = token.split('.');
     let (found, key, id, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let key_id = key.chars().next().filter(|_| found == tag && key.len() == 1 && parts.next().is_none())?;
-    let id = decode::<8>(id)?;
+    let id = decode::<N>(id)?;
     let expected = seal(&keys.named(key_id)?, domain, &[&id]);
     let genuine: bool = expected.ct_eq(&decode::<10>(mac)?).into();
-    genuine.then_some(DeliveryId(i64::from_be_bytes(id)))
+    genuine.then_some(id)
 }
 
 fn seal(key: &[u8], domain: &[u8], parts: &[&[u8]]) -> [u8; 10] {
@@ -239,5 +276,15 @@ mod tests {
         assert_eq!(MessageId::verify(&format!("<{id}@news.example>"), &keys()), Some(MessageId(delivery)));
         assert_eq!(UnsubscribeLink::verify(&id.replacen('m', "u", 1), &keys()), None);
         assert_eq!(MessageId::verify(&link, &keys()), None);
+        let counted = CountedLink { delivery, link: 3 };
+        let token = counted.sign(&keys());
+        assert_eq!(token, "c.a.aaaaafeaaaaaoaad.lgqsw5lryzwa4teh");
+        assert_eq!(CountedLink::verify(&token.to_uppercase(), &keys()), Some(counted));
+        let (_, seal) = token.rsplit_once('.').unwrap();
+        let other = CountedLink { link: 4, ..counted }.sign(&keys());
+        let (claim, _) = other.rsplit_once('.').unwrap();
+        for other in [format!("{claim}.{seal}"), link.replacen('u', "c", 1), token.replacen('c', "u", 1), id] {
+            assert_eq!(CountedLink::verify(&other, &keys()), None, "{other}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! files ── take_in ──▶  (db)   unread    signed    what it     policy judges,
 //!                              first     by us     means       one transaction
 //!
-//! a link in a letter ─ public_routes ─▶ contacts::unsubscribe
+//! a link in a letter ─ public_routes ─▶ contacts::{unsubscribe, record_click}
 //! ```
 //!
 //! Three doors, and one rule for each: the [`Listener`] stores a message before it says `250`, and takes only what
@@ -49,5 +49,7 @@ pub use files::{TakenIn, take_in};
 pub use limits::Limits;
 pub use listener::{Listener, Reception};
 pub use mailbox::{FoundMessage, LARGEST, messages};
-pub use public_routes::{ClientAddress, PublicAddress, PublicPages, Signed, public_addresses, public_routes};
+pub use public_routes::{
+    ClientAddress, Destination, PublicAddress, PublicPages, Signed, public_addresses, public_routes,
+};
 pub use reader::Reader;

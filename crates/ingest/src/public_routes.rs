@@ -1,11 +1,13 @@
-//! `/u/…`: leaving a list, and choosing what one gets, for people who have nothing but a link from a letter.
+//! `/u/…`: leaving a list, and choosing what one gets, for people who have nothing but a link from a letter; and `/c/…`, by
+//! which the letter's own links lead.
 //!
-//! No cookies: the signed link says who it is. Opening it changes nothing, since programs open links too; what is to
-//! change is a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
+//! No cookies: the signed link says who it is. Opening it changes nothing for anybody, since programs open links too; what is
+//! to change is a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
 //!
 //! [`public_addresses`] is the table of all of them. A test asks each one without our signature: it must tell nothing
 //! about anybody, and write nothing.
 
+mod click;
 mod preferences;
 mod unsubscribe;
 
@@ -39,7 +41,13 @@ pub struct PublicPages {
     pub clock: Clock,
     /// Where the stylesheets are, in their order.
     pub stylesheets: Vec<String>,
+    /// Where a counted link leads.
+    pub destination: Destination,
 }
+
+/// Where a link leads by what its letter's author wrote there, for somebody of whom nothing may be known any more; `None`
+/// where that is nowhere. Whoever makes letters knows: draft, name of the list, link, person.
+pub type Destination = fn(&Draft, &str, &str, Option<&Contact>) -> Option<String>;
 
 /// Where a request comes from, if it is not the other end of the connection: set as an extension of the request by
 /// whoever knows which proxies to believe.
@@ -62,13 +70,17 @@ pub struct PublicAddress {
 pub enum Signed {
     /// An [`UnsubscribeLink`]: whoever has it got a letter of ours, or was handed one. It does not expire.
     UnsubscribeLink,
+    /// A [`CountedLink`](rebound_domain::CountedLink): one of the links of a letter. It does not expire.
+    CountedLink,
 }
 
-/// All of them. The handlers get what they know of anybody from `Desk::answer` alone, which asks for the signature.
+/// All of them. The handlers get what they know of anybody from `Desk::answer` and `Desk::destination` alone, which ask for
+/// the signature.
 #[must_use]
 pub fn public_addresses() -> Vec<PublicAddress> {
-    use Signed::UnsubscribeLink;
+    use Signed::{CountedLink, UnsubscribeLink};
     vec![
+        get("/c/{token}", CountedLink, click::follow),
         get("/u/{token}", UnsubscribeLink, unsubscribe::ask),
         post("/u/{token}", UnsubscribeLink, unsubscribe::leave),
         post("/u/{token}/undo", UnsubscribeLink, unsubscribe::come_back),
@@ -145,6 +157,10 @@ enum Trouble {
     Nobody,
     /// We did not sign it.
     Wrong,
+    /// We did not sign it, and it was to lead elsewhere.
+    CutLink,
+    /// What it was to lead to is not known any more, or is no page.
+    LeadsNowhere,
     TooMany,
     Broken,
 }
@@ -153,7 +169,8 @@ impl Trouble {
     fn title(&self) -> &'static str {
         match self {
             Self::Nobody => "You are unsubscribed",
-            Self::Wrong => "This link is not whole",
+            Self::Wrong | Self::CutLink => "This link is not whole",
+            Self::LeadsNowhere => "This link leads nowhere",
             Self::TooMany => "Please wait a minute",
             Self::Broken => "This did not work",
         }
@@ -166,6 +183,8 @@ impl Trouble {
                 "Some programs cut long links in two. Please copy the whole link from the letter, or answer the \
                  letter and ask to be taken off the list."
             }
+            Self::CutLink => "Some programs cut long links in two. Please copy the whole link from the letter.",
+            Self::LeadsNowhere => "The page is not there any more. Please answer the letter to ask for it.",
             Self::TooMany => {
                 "Too many wrong links came from where you are. Please wait a minute, then open the link from the \
                  letter again."
@@ -177,7 +196,7 @@ impl Trouble {
     fn status(self) -> StatusCode {
         match self {
             Self::Nobody => StatusCode::OK,
-            Self::Wrong => StatusCode::NOT_FOUND,
+            Self::Wrong | Self::CutLink | Self::LeadsNowhere => StatusCode::NOT_FOUND,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Broken => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -216,22 +235,31 @@ impl Desk {
         act: impl AsyncFnOnce(Letter, &Pool, DateTime<Utc>) -> Result<P, rebound_contacts::Error>,
     ) -> Response {
         let page = match self.letter(token, peer).await {
-            Ok(letter) => {
-                let now = self.pages.clock.at(Utc::now());
-                act(letter, &self.pages.db, now).await.map_err(Trouble::from)
-            }
+            Ok(letter) => act(letter, &self.pages.db, self.now()).await.map_err(Trouble::from),
             Err(trouble) => Err(trouble),
         };
         match page {
             Ok(page) => show(StatusCode::OK, &page),
-            Err(trouble) => show(trouble.status(), &TroublePage { trouble, stylesheets: self.stylesheets() }),
+            Err(trouble) => self.sorry(trouble),
         }
+    }
+
+    fn sorry(&self, trouble: Trouble) -> Response {
+        show(trouble.status(), &TroublePage { trouble, stylesheets: self.stylesheets() })
+    }
+
+    /// Counts a link that we did not sign.
+    fn wrong(&self, peer: IpAddr, trouble: Trouble) -> Trouble {
+        if self.guesses.wrong(peer, Instant::now()) { Trouble::TooMany } else { trouble }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.pages.clock.at(Utc::now())
     }
 
     async fn letter(&self, token: &str, peer: IpAddr) -> Result<Letter, Trouble> {
         let Some(UnsubscribeLink(id)) = UnsubscribeLink::verify(token, &self.pages.keys) else {
-            let too_many = self.guesses.wrong(peer, Instant::now());
-            return Err(if too_many { Trouble::TooMany } else { Trouble::Wrong });
+            return Err(self.wrong(peer, Trouble::Wrong));
         };
         let db = &self.pages.db;
         let delivery = deliveries::get(db, &[id]).await?.into_iter().next().ok_or(Trouble::Nobody)?;

@@ -115,6 +115,7 @@ impl Parts {
             keys: self.keys.clone(),
             clock: self.clock,
             stylesheets: rebound_dashboard::stylesheets(),
+            destination: rebound_send::destination,
         });
         let public = public.layer(from_fn_with_state(proxies, name_the_client));
         let routes = rebound_dashboard::router(app).merge(public);

@@ -201,6 +201,7 @@ mod tests {
             postal_address: "1 Garden Row".into(),
             defaults: Fields::default(),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: true,
         };
         let id = campaigns::create(&parts.db, &draft, Utc::now()).await.unwrap();
         rebound_send::launch(&parts.db, id, &parts.sender(), "ines", Utc::now()).await.unwrap();

@@ -1,6 +1,7 @@
 //! Template + contact → message.
 
 use crate::Sender;
+use crate::links::CountedLinks;
 use crate::sign::{SignError, Signer};
 use crate::template::{Rendered, Template, TemplateError};
 use chrono::{DateTime, Utc};
@@ -34,12 +35,13 @@ pub enum ComposeError {
 }
 
 impl Composer {
-    /// Compiles the campaign's text. Its messages go unsigned until [`signed_by`](Self::signed_by) names who signs.
+    /// Compiles the campaign's text. Its links that lead to `counted` lead by us. Its messages go unsigned until
+    /// [`signed_by`](Self::signed_by) names who signs.
     ///
     /// # Errors
     /// [`TemplateError`] naming part and line.
-    pub fn new(campaign: Campaign, list_name: &str, sender: Sender) -> Result<Self, TemplateError> {
-        let template = Template::compile(&campaign.draft, list_name)?;
+    pub fn new(campaign: Campaign, list_name: &str, sender: Sender, counted: &[String]) -> Result<Self, TemplateError> {
+        let template = Template::counting(&campaign.draft, list_name, counted)?;
         Ok(Self { campaign, list_name: list_name.to_owned(), template, sender, signer: None })
     }
 
@@ -61,7 +63,9 @@ impl Composer {
     /// [`TemplateError`]
     pub fn render(&self, delivery: DeliveryId, contact: &Contact) -> Result<Rendered, TemplateError> {
         let link = self.sender.unsubscribe_url(delivery);
-        self.template.render(contact.address.as_str(), &contact.fields, &link)
+        let links =
+            CountedLinks { keys: self.sender.keys.clone(), public_url: self.sender.public_url.clone(), delivery };
+        self.template.render_counting(contact.address.as_str(), &contact.fields, &link, links)
     }
 
     /// The whole message, headers and body, with CRLF line ends, signed where somebody signs.
@@ -230,6 +234,7 @@ mod tests {
             postal_address: "1 Garden Row".into(),
             defaults: Fields::from([("town".into(), String::new())]),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: false,
         };
         let campaign = Campaign {
             id: CampaignId(1),
@@ -249,7 +254,7 @@ mod tests {
             return_domain: "bounce.fernhill.example".into(),
             public_url: "https://news.fernhill.example".into(),
         };
-        Composer::new(campaign, "News", sender).unwrap()
+        Composer::new(campaign, "News", sender, &[]).unwrap()
     }
 
     fn contact(name: &str, town: &str) -> Contact {

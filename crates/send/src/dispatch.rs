@@ -12,7 +12,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::lanes::{self, HeldLane};
 use rebound_db::leases::{self, Lease};
 use rebound_db::sending_domains::Edition;
-use rebound_db::{Pool, campaigns, contacts, deliveries, events, fail_point, lists, policies, servers, workers};
+use rebound_db::{
+    Pool, campaigns, clicks, contacts, deliveries, events, fail_point, lists, policies, servers, workers,
+};
 use rebound_domain::{Campaign, CampaignState, ContactId, ServerId, Slowed, Unsealed, WorkerId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -239,7 +241,8 @@ impl<'a> Dispatch<'a> {
             signer => signer,
         };
         self.unopened = None;
-        let composer = Composer::new(campaign.clone(), &list, self.worker.sender.clone());
+        let counted = clicks::links(db, campaign.id).await?;
+        let composer = Composer::new(campaign.clone(), &list, self.worker.sender.clone(), &counted);
         let composer = composer.map_err(|error| error.to_string()).and_then(|composer| {
             Ok(composer.signed_by(signer.map_err(|error| format!("Its mail cannot be signed: {error}."))?))
         });

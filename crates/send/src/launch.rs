@@ -2,9 +2,10 @@
 
 use crate::Sender;
 use crate::check::{Depth, Finding, preflight};
+use crate::links::links_of;
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::{Pool, Transaction, bounces, campaigns, events, incidents, wake};
+use rebound_db::{Pool, Transaction, bounces, campaigns, clicks, events, incidents, wake};
 use rebound_domain::{Campaign, CampaignAct, CampaignId, CampaignState, NotNow};
 
 /// Why an order was not followed. Nothing was changed.
@@ -47,10 +48,13 @@ pub async fn launch(
         return Ok(());
     }
     let people = ready(db, &campaign, sender, now).await?;
+    // It was made already to look at it.
+    let links = links_of(&campaign.draft).unwrap_or_default();
     let tx = db.begin().await?;
     follow_as_checked(&tx, &campaign, CampaignAct::Launch, actor, now).await?;
     campaigns::expect(&tx, id, people).await?;
     campaigns::schedule(&tx, id, None).await?;
+    clicks::keep_links(&tx, id, &links).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -259,6 +263,7 @@ mod tests {
             postal_address: "1 Garden Row".into(),
             defaults: Fields::default(),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: false,
         };
         let id = campaigns::create(&db, &draft, now).await.unwrap();
         let checked = campaigns::get(&db, id).await.unwrap().unwrap();

@@ -40,6 +40,7 @@ mod dispatch;
 mod dns;
 mod journal;
 mod launch;
+mod links;
 mod markup;
 pub mod mx;
 mod outlet;
@@ -74,6 +75,7 @@ pub use check::{
 };
 pub use compose::{ComposeError, Composer};
 pub use launch::{LaunchError, cancel, launch, pause, resume, schedule, unschedule};
+pub use links::{destination, links_of};
 pub use probe::probe_now;
 pub use rebound_domain::Tls;
 pub use resend::{ResendError, Version, hurry, leave_doubts, pictures_inside, resend, resend_doubts, resendable};

@@ -11,6 +11,7 @@ mod css;
 mod html;
 mod inline;
 mod letter;
+pub(crate) mod links;
 mod mjml;
 mod tags;
 mod tree;
@@ -100,6 +101,19 @@ thread_local! {
 /// Whether more than `most` elements lie inside one another somewhere, `html` and `body` among them.
 pub(crate) fn is_deeper(html: &str, most: usize) -> bool {
     tree::is_deeper(html, most)
+}
+
+/// What it says in words, in lines of `width` letters. Addresses and the template's tags are kept whole.
+///
+/// # Errors
+/// [`html2text::Error`]
+pub(crate) fn as_text(html: &str, width: usize) -> Result<String, html2text::Error> {
+    let read = |html: &str| html2text::config::plain().no_link_wrapping().string_from_read(html.as_bytes(), width);
+    let tags = Tags::out_of(html);
+    match tags.as_letters() {
+        Some(letters) => Ok(tags.put_back_letters(&read(&letters)?)),
+        None => read(html),
+    }
 }
 
 /// Tables that only lay out, as plain blocks: from these a text part can be made that reads from top to bottom.

@@ -241,6 +241,7 @@ mod tests {
             postal_address: "1 Garden Row".into(),
             defaults: Fields::new(),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: true,
         }
     }
 

@@ -3,7 +3,8 @@
 //! What people write is data: it can name merge fields, choose (`if`), repeat (`for`) and fall back
 //! (`default`), and runs on a budget. Contact values are never expanded again.
 
-use crate::markup::{self, Lines, Markup};
+use crate::links::CountedLinks;
+use crate::markup::{self, Lines, Markup, links};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use rebound_domain::{Draft, Fields};
 use std::borrow::Cow;
@@ -61,7 +62,10 @@ pub struct Rendered {
     pub text: String,
 }
 
-const PARTS: [(&str, &str); 3] = [("subject", "Subject"), ("html.html", "HTML"), ("text", "Text")];
+/// What the HTML part is called; the template escapes what is merged into it.
+const HTML: &str = "html.html";
+
+const PARTS: [(&str, &str); 3] = [("subject", "Subject"), (HTML, "HTML"), ("text", "Text")];
 
 impl Template {
     /// Compiles what the author wrote: lays MJML out, adds the footer where it was left out, says style sheets at their
@@ -70,37 +74,58 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] naming part and line.
     pub fn compile(draft: &Draft, list: &str) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment
-            .set_auto_escape_callback(|name| if name == "html.html" { AutoEscape::Html } else { AutoEscape::None });
+        Self::counting(draft, list, &[])
+    }
+
+    /// The same, with the links of the HTML part that lead to `counted` leading by us. People read those of the text part:
+    /// they stay.
+    pub(crate) fn counting(draft: &Draft, list: &str, counted: &[String]) -> Result<Self, TemplateError> {
+        let mut template = Self::empty(draft, list);
+        let environment = &mut template.environment;
         not_too_long("HTML", &draft.html)?;
         // What is wrong in the author's own words is told by their own lines.
         if markup::is_mjml(&draft.html) {
-            let written = environment.add_template_owned("html.html", draft.html.clone());
+            let written = environment.add_template_owned(HTML, draft.html.clone());
             written.map_err(|error| named("HTML", &error, &Lines::default()))?;
         }
         let laid_out = markup::laid_out(&draft.html)?;
         let text = if draft.text.trim().is_empty() { text_from(&laid_out)? } else { draft.text.clone() };
-        // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
-        let html = if draft.html.trim().is_empty() { String::new() } else { html_with_footer(&laid_out) };
+        let html = html_part(draft, &laid_out)?;
+        let html = links::counted(&html, counted).into_owned();
         let lines = laid_out.lines.clone();
-        not_too_long("HTML", &html)?;
-        let html = markup::styled(&html).into_owned();
         let sources = [draft.subject.clone(), html, text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
             not_too_long(part, &source)?;
             environment.add_template_owned(name, source).map_err(|error| named(part, &error, &lines))?;
         }
-        Ok(Self {
+        Ok(Self { lines, ..template })
+    }
+
+    /// A link of the letter alone.
+    pub(crate) fn of_link(draft: &Draft, list: &str, target: &str) -> Option<Self> {
+        let mut template = Self::empty(draft, list);
+        template.environment.add_template_owned(HTML, links::written(target)).ok()?;
+        Some(template)
+    }
+
+    /// The HTML part alone, filled for `contact`.
+    pub(crate) fn html(&self, email: &str, fields: &Fields) -> Option<String> {
+        self.environment.get_template(HTML).ok()?.render(self.values(email, fields, "", None)).ok()
+    }
+
+    fn empty(draft: &Draft, list: &str) -> Self {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        environment.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
+        Self {
             environment,
-            lines,
+            lines: Lines::default(),
             defaults: draft.defaults.clone(),
             postal_address: draft.postal_address.clone(),
             campaign: draft.name.clone(),
             list: list.to_owned(),
-        })
+        }
     }
 
     /// The merge fields that contacts must bring: used somewhere, without a default and not built in.
@@ -121,23 +146,53 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] when a part runs over its budget, or asks for what cannot be done with a value.
     pub fn render(&self, email: &str, fields: &Fields, unsubscribe_url: &str) -> Result<Rendered, TemplateError> {
-        let mut values = self.defaults.clone();
-        values.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.clone(), v.clone())));
-        let preferences_url = format!("{unsubscribe_url}/preferences");
-        let own = [email, unsubscribe_url, &preferences_url, &self.postal_address, &self.campaign, &self.list];
-        values.extend(BUILT_IN.into_iter().map(str::to_owned).zip(own.into_iter().map(str::to_owned)));
-        // Our own links, made of characters that need no escaping: some filters and rewriters stumble over `&#x2f;`.
-        let links = [("unsubscribe_url", unsubscribe_url), ("preferences_url", &preferences_url)]
-            .map(|(name, link)| (name.to_owned(), Value::from_safe_string(link.to_owned())));
-        let values = values.into_iter().map(|(name, value)| (name, Value::from(value)));
-        let values = Value::from_pairs(values.chain(links));
+        self.fill(&self.values(email, fields, unsubscribe_url, None))
+    }
+
+    /// The same, for a letter whose links are counted.
+    pub(crate) fn render_counting(
+        &self,
+        email: &str,
+        fields: &Fields,
+        unsubscribe_url: &str,
+        links: CountedLinks,
+    ) -> Result<Rendered, TemplateError> {
+        self.fill(&self.values(email, fields, unsubscribe_url, Some(Value::from_object(links))))
+    }
+
+    fn fill(&self, values: &Value) -> Result<Rendered, TemplateError> {
         let fill = |(name, part): (&str, &'static str)| {
             let template = self.environment.get_template(name).map_err(|error| named(part, &error, &self.lines))?;
-            template.render(values.clone()).map_err(|error| named(part, &error, &self.lines))
+            template.render(values).map_err(|error| named(part, &error, &self.lines))
         };
         let [subject, html, text] = PARTS;
         Ok(Rendered { subject: one_line(&fill(subject)?), html: fill(html)?, text: fill(text)? })
     }
+
+    fn values(&self, email: &str, fields: &Fields, unsubscribe_url: &str, counted: Option<Value>) -> Value {
+        let mut values = self.defaults.clone();
+        values.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(k, v)| (k.clone(), v.clone())));
+        let preferences_url = format!("{unsubscribe_url}/preferences");
+        let built_in = [email, unsubscribe_url, &preferences_url, &self.postal_address, &self.campaign, &self.list];
+        values.extend(BUILT_IN.into_iter().map(str::to_owned).zip(built_in.into_iter().map(str::to_owned)));
+        // Our own links, made of characters that need no escaping: some filters and rewriters stumble over `&#x2f;`.
+        let links = [("unsubscribe_url", unsubscribe_url), ("preferences_url", &preferences_url)]
+            .map(|(name, link)| (name.to_owned(), Value::from_safe_string(link.to_owned())));
+        let values = values.into_iter().map(|(name, value)| (name, Value::from(value)));
+        let counted = counted.map(|links| (links::VARIABLE.to_owned(), links));
+        Value::from_pairs(values.chain(links).chain(counted))
+    }
+}
+
+/// The HTML part as it is sent, but for its counted links.
+pub(crate) fn html_part(draft: &Draft, laid_out: &Markup<'_>) -> Result<String, TemplateError> {
+    // A letter in text alone stays one: programs would show an HTML part with nothing but a footer.
+    if draft.html.trim().is_empty() {
+        return Ok(String::new());
+    }
+    let html = html_with_footer(laid_out);
+    not_too_long("HTML", &html)?;
+    Ok(markup::styled(&html).into_owned())
 }
 
 /// A header is one line: what breaks lines becomes a blank.
@@ -233,7 +288,7 @@ fn text_from(laid_out: &Markup<'_>) -> Result<String, TemplateError> {
         let why = format!("more than {DEEPEST} elements lie inside one another; close them, or write a text part");
         return Err(TemplateError { part: "HTML", line: 0, why });
     }
-    html2text::from_read(html.as_bytes(), 78).map_err(|error| TemplateError {
+    markup::as_text(&html, 78).map_err(|error| TemplateError {
         part: "HTML",
         line: 0,
         why: format!("no text can be made from it: {error}"),
@@ -258,6 +313,7 @@ mod tests {
             postal_address: "1 Garden Row".into(),
             defaults: Fields::from([("first_name".into(), "reader".into())]),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: true,
         }
     }
 
@@ -276,6 +332,17 @@ mod tests {
         let template = Template::compile(&draft("x", links), "News").unwrap();
         let html = template.render("ada@orchard.example", &Fields::new(), "https://x.example/u/1").unwrap().html;
         assert!(html.contains(r#"<a href="https://x.example/u/1/preferences">"#), "{html}");
+    }
+
+    #[test]
+    fn in_the_text_part_addresses_and_tags_are_whole() {
+        let long = format!(
+            "https://x.example/{}{{% if city %}}{{{{ city }}}}{{% else %}}all{{% endif %}}/end",
+            "long/".repeat(20)
+        );
+        let template = Template::compile(&draft("x", &format!("<p>To <a href=\"{long}\">us</a></p>")), "News").unwrap();
+        let text = template.render("a@b.example", &Fields::new(), "u").unwrap().text;
+        assert!(text.contains(&format!("[1]: https://x.example/{}all/end\n", "long/".repeat(20))), "{text}");
     }
 
     #[test]

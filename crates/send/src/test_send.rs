@@ -92,7 +92,7 @@ pub async fn test_send(
 ) -> Result<Vec<Tested>, TestError> {
     let list = lists::get(db, campaign.draft.list).await?.map_or_else(String::new, |list| list.name);
     let signer = sending_domains::signer(db, &sender.keys, &campaign.draft.from).await?;
-    let composer = Composer::new(campaign.clone(), &list, sender.clone())?.signed_by(signer);
+    let composer = Composer::new(campaign.clone(), &list, sender.clone(), &[])?.signed_by(signer);
     let mut line: Option<Line> = None;
     let mut tested = Vec::new();
     for address in to {

@@ -6,6 +6,8 @@
 mod calls;
 #[path = "send/campaigns.rs"]
 mod campaigns;
+#[path = "send/clicks.rs"]
+mod clicks;
 #[path = "send/offers.rs"]
 mod offers;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]

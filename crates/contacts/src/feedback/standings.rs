@@ -263,6 +263,30 @@ pub(super) async fn accepted(
     Ok(())
 }
 
+/// Notes that the person behind `key` was reached by a letter that was `taken` then. It speaks of bounces before that alone,
+/// and nothing is noted of addresses that none speaks against: nearly all.
+pub(super) async fn reached(
+    tx: &Transaction,
+    key: &AddressKey,
+    taken: Option<DateTime<Utc>>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let known = standings::get(tx, std::slice::from_ref(key)).await?;
+    let last = known.get(key).and_then(|kept| kept.standing.last_trouble());
+    if last.zip(taken).is_none_or(|(last, taken)| last >= taken) {
+        return Ok(());
+    }
+    bounces::one_at_a_time(tx).await?;
+    let (kind, subject, key_of_it) = ("reached", "contact", Some(key.clone()));
+    let event =
+        Event { at: now, kind, actor: REBOUND, subject, subject_id: None, key: key_of_it, detail: String::new() };
+    events::add(tx, &event).await?;
+    let happened = Happened { at: now, fact: Fact::Reached, bounce: None, version: None };
+    go_on(tx, Histories::from([(key.clone(), vec![happened])]), policy, now).await?;
+    Ok(())
+}
+
 /// The standing of `key`, folded from all that is known of it; `None` where no bounce ever counted.
 ///
 /// # Errors

@@ -56,6 +56,7 @@ impl Mailing {
             postal_address: "Fernhill".to_owned(),
             defaults: BTreeMap::new(),
             doubt: DoubtPolicy::Resend,
+            counts_clicks: true,
         };
         let db = self.db();
         let id = campaigns::create(db, &draft, now).await.unwrap();

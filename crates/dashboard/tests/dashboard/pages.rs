@@ -131,6 +131,7 @@ async fn nothing_that_people_or_hosts_wrote_becomes_markup() {
         postal_address: hostile.clone(),
         defaults: Fields::from([("town".to_owned(), hostile.clone())]),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     let id = campaigns::create(&world.db, &draft, world.now).await.unwrap();
     campaigns::create(&world.db, &Draft { name: format!("{hostile} 2"), ..draft }, world.now).await.unwrap();

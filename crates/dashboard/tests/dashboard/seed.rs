@@ -71,6 +71,7 @@ pub(crate) async fn fill(db: &Pool, people: usize, now: DateTime<Utc>) -> Campai
         postal_address: "Fernhill Garden, 1 Lane, Ulmen".into(),
         defaults: Fields::from([("first_name".into(), "friend".into())]),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     campaigns::create(db, &draft, start).await.unwrap();
     let sent = Draft { name: "Autumn bulbs: last call".into(), ..draft };

@@ -32,6 +32,7 @@ pub struct Model {
     pub parent: Option<i64>,
     pub cause: Option<String>,
     pub doubts_left: i64,
+    pub counts_clicks: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

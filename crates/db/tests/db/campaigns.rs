@@ -38,6 +38,7 @@ async fn draft(db: &Pool, doubt: DoubtPolicy) -> Draft {
         postal_address: "1 Garden Row".into(),
         defaults: Fields::new(),
         doubt,
+        counts_clicks: true,
     }
 }
 

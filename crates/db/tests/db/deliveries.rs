@@ -42,6 +42,7 @@ pub(crate) async fn launched(db: &Pool, doubt: DoubtPolicy) -> Campaign {
         postal_address: "1 Garden Row".into(),
         defaults: Fields::new(),
         doubt,
+        counts_clicks: true,
     };
     let id = campaigns::create(db, &draft, now()).await.unwrap();
     assert!(campaigns::set_state(db, id, CampaignState::Draft, CampaignState::Planning, None, now()).await.unwrap());

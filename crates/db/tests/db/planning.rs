@@ -33,6 +33,7 @@ async fn launched(db: &Pool) -> Campaign {
         postal_address: "1 Garden Row".into(),
         defaults: Fields::new(),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     let id = campaigns::create(db, &draft, now()).await.unwrap();
     assert!(campaigns::set_state(db, id, CampaignState::Draft, CampaignState::Planning, None, now()).await.unwrap());

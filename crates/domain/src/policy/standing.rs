@@ -113,6 +113,12 @@ impl Standing {
         Some(Suppression { address: address.clone(), scope: Scope::Everywhere, reason, since, until, evidence })
     }
 
+    /// When something last spoke against the address that an event to the contrary clears.
+    #[must_use]
+    pub fn last_trouble(&self) -> Option<DateTime<Utc>> {
+        self.run.iter().map(|run| run.last).chain(self.doubts.iter().map(|(_, at)| *at)).max()
+    }
+
     fn cleared(&self) -> Self {
         Self { reach: self.reach, ..Self::default() }
     }

@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use rebound_contacts::{Error, Preference, prefer, preferences, unsubscribe};
-use rebound_db::{Pool, suppressions};
+use rebound_contacts::{Error, Preference, let_count, prefer, preferences, unsubscribe};
+use rebound_db::{Pool, clicks, suppressions};
 use rebound_domain::{ListId, Scope, SuppressionReason};
 
 /// What was done before the page is shown.
@@ -26,14 +26,20 @@ struct Page<'a> {
     done: Done,
     /// Why no mail comes though it is wanted.
     stopped: Option<&'static str>,
+    /// Whether it may be noted which links they follow.
+    is_counted: bool,
     stylesheets: &'a [String],
 }
 
 /// What the form asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
-    /// Of each list that was shown: whether it is wanted.
-    Lists(Vec<(ListId, bool)>),
+    Save {
+        /// Of each list that was shown: whether it is wanted.
+        lists: Vec<(ListId, bool)>,
+        /// Whether it may be noted which links they follow, where that was asked.
+        counted: Option<bool>,
+    },
     /// No more letters at all.
     StopAll,
 }
@@ -53,8 +59,11 @@ pub(super) async fn save(
         let contact = letter.contact.id;
         let transaction = db.begin().await?;
         let done = match asked(&body) {
-            Asked::Lists(wishes) => {
-                prefer(&transaction, contact, &wishes, SOURCE, now).await?;
+            Asked::Save { lists, counted } => {
+                prefer(&transaction, contact, &lists, SOURCE, now).await?;
+                if let Some(may) = counted {
+                    let_count(&transaction, &letter.contact, may, SOURCE, now).await?;
+                }
                 Done::Saved
             }
             Asked::StopAll => {
@@ -75,7 +84,8 @@ impl<'a> Page<'a> {
         let known = suppressions::of(db, &letter.contact.address.key()).await?;
         let standing = known.iter().filter(|one| one.stands(now) && one.scope == Scope::Everywhere);
         let stopped = standing.map(|one| one.reason).max().and_then(words);
-        Ok(Self { letter, wishes, done, stopped, stylesheets: desk.stylesheets() })
+        let is_counted = !clicks::is_uncounted(db, letter.contact.id).await?;
+        Ok(Self { letter, wishes, done, stopped, is_counted, stylesheets: desk.stylesheets() })
     }
 
     /// Whether any list is wanted.
@@ -113,7 +123,11 @@ fn asked(body: &[u8]) -> Asked {
         values.filter_map(|(_, value)| value.parse().ok().map(ListId)).collect()
     };
     let ticked = named("list");
-    Asked::Lists(named("shown").into_iter().map(|list| (list, ticked.contains(&list))).collect())
+    let has = |wanted: &str, value: &str| fields.iter().any(|(name, found)| name == wanted && found == value);
+    Asked::Save {
+        lists: named("shown").into_iter().map(|list| (list, ticked.contains(&list))).collect(),
+        counted: has("asks", "counted").then(|| has("counted", "yes")),
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +136,11 @@ mod tests {
 
     #[test]
     fn a_form_speaks_only_of_what_it_showed() {
-        let lists = |wishes: &[(i64, bool)]| Asked::Lists(wishes.iter().map(|(id, on)| (ListId(*id), *on)).collect());
+        let save = |wishes: &[(i64, bool)], counted| Asked::Save {
+            lists: wishes.iter().map(|(id, on)| (ListId(*id), *on)).collect(),
+            counted,
+        };
+        let lists = |wishes| save(wishes, None);
         for (body, expected) in [
             ("", lists(&[])),
             ("list=1", lists(&[])),
@@ -130,6 +148,9 @@ mod tests {
             ("shown=x&shown=3&list=3&list=9", lists(&[(3, true)])),
             ("shown=1&all=stop", Asked::StopAll),
             ("all=", lists(&[])),
+            ("counted=yes", lists(&[])),
+            ("asks=counted&shown=1", save(&[(1, false)], Some(false))),
+            ("asks=counted&counted=yes", save(&[], Some(true))),
             ("%ff=%fe&shown=1", lists(&[(1, false)])),
         ] {
             assert_eq!(asked(body.as_bytes()), expected, "{body}");

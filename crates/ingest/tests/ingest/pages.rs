@@ -7,8 +7,8 @@ use axum::http::{Method, Request, StatusCode, header};
 use chrono::{TimeDelta, Utc};
 use rebound_db::{events, lists, subscriptions, suppressions};
 use rebound_domain::{
-    Clock, DeliveryId, Keys, ListId, Scope, StateName, SubscriptionState, Suppression, SuppressionReason,
-    UnsubscribeLink,
+    Clock, Contact, DeliveryId, Draft, Keys, ListId, Scope, StateName, SubscriptionState, Suppression,
+    SuppressionReason, UnsubscribeLink,
 };
 use rebound_ingest::{ClientAddress, PublicPages, public_routes};
 use std::net::IpAddr;
@@ -25,7 +25,14 @@ pub(crate) struct Answer {
 
 pub(crate) fn site(world: &World) -> Router {
     let stylesheets = vec!["/assets/app.1.css".to_owned()];
-    public_routes(PublicPages { db: world.db.clone(), keys: world.keys.clone(), clock: Clock::wall(), stylesheets })
+    let (db, keys, clock) = (world.db.clone(), world.keys.clone(), Clock::wall());
+    public_routes(PublicPages { db, keys, clock, stylesheets, destination })
+}
+
+/// What an author wrote, with the address of whoever it is for, as long as that is known.
+fn destination(_: &Draft, _: &str, target: &str, contact: Option<&Contact>) -> Option<String> {
+    let address = contact.map_or("", |contact| contact.address.as_str());
+    target.starts_with("https://").then(|| target.replace("{{ email }}", address))
 }
 
 pub(crate) async fn ask(site: &Router, method: Method, path: &str, body: &str, from: u8) -> Answer {

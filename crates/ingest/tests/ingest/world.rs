@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::RuleBook;
-use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, inbox, leases, lists, subscriptions, suppressions};
+use rebound_db::{
+    Pool, bounces, campaigns, clicks, contacts, deliveries, inbox, leases, lists, subscriptions, suppressions,
+};
 use rebound_domain::{
     AddressKey, CampaignState, Clock, ContactId, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, InboxId, Keys,
     ListId, MessageId, ReturnPath, StateName, Suppression, WorkerId,
@@ -69,6 +71,10 @@ impl World {
 
     async fn hand_over(&self, name: &str, sent: DateTime<Utc>) -> Vec<leases::Try> {
         let id = campaigns::create(&self.db, &draft(name, self.list), sent).await.unwrap();
+        let links = ["https://fernhill.example/bulbs?for={{ email }}", "https://fernhill.example/shop", "nowhere"];
+        let transaction = self.db.begin().await.unwrap();
+        clicks::keep_links(&transaction, id, &links.map(str::to_owned)).await.unwrap();
+        transaction.commit().await.unwrap();
         for (from, to) in
             [(CampaignState::Draft, CampaignState::Planning), (CampaignState::Planning, CampaignState::Sending)]
         {
@@ -278,5 +284,6 @@ fn draft(name: &str, list: ListId) -> Draft {
         postal_address: "3 Mill Lane, Ulmen".to_owned(),
         defaults: Fields::default(),
         doubt: DoubtPolicy::default(),
+        counts_clicks: true,
     }
 }

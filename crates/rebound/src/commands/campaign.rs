@@ -79,6 +79,13 @@ struct File {
     defaults: Fields,
     #[serde(default)]
     doubt: DoubtPolicy,
+    /// Whether it is noted who follows which link.
+    #[serde(default = "yes")]
+    count_clicks: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 const ACTOR: &str = "command line";
@@ -172,6 +179,7 @@ async fn create(parts: &Parts, path: &Path) -> anyhow::Result<()> {
         postal_address: file.postal_address,
         defaults: file.defaults,
         doubt: file.doubt,
+        counts_clicks: file.count_clicks,
     };
     campaigns::create(&parts.db, &draft, parts.now()).await?;
     println!("“{}” is kept as a draft.", draft.name);

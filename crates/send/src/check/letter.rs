@@ -1,7 +1,7 @@
 //! The whole message as it travels: its headers and its lines.
 
 use super::{Check, Finding, Preflight};
-use crate::{Composer, Sender};
+use crate::{Composer, Sender, links_of};
 use chrono::{DateTime, Utc};
 use rebound_domain::{Campaign, Contact, ContactId, DeliveryId, Fields};
 
@@ -13,7 +13,8 @@ pub(super) fn look(campaign: &Campaign, list: &str, sender: &Sender, preflight: 
     let Ok(address) = "someone@example.com".parse() else { return };
     let nobody = Contact { id: ContactId(0), address, fields: Fields::new() };
     // What cannot be made is told by the trial of everybody.
-    let Ok(composer) = Composer::new(campaign.clone(), list, sender.clone()) else { return };
+    let counted = links_of(&campaign.draft).unwrap_or_default();
+    let Ok(composer) = Composer::new(campaign.clone(), list, sender.clone(), &counted) else { return };
     let Ok(message) = composer.compose(DeliveryId(0), &nobody, now) else { return };
     let findings = faults(&message);
     if findings.is_empty() {

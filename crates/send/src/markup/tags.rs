@@ -1,5 +1,6 @@
 //! The template's own tags, each out of the way as one plain word while others read the markup around them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -56,6 +57,33 @@ impl<'a> Tags<'a> {
         restored
     }
 
+    /// The text with a single letter for each tag, which nothing can come between; `None` where there are not so many.
+    pub(super) fn as_letters(&self) -> Option<String> {
+        if self.tags.len() > LETTERS || self.source.contains(|c| number_of(c).is_some()) {
+            return None;
+        }
+        let (mut text, mut after) = (String::with_capacity(self.text.len()), 0);
+        for (number, word) in self.words(&self.text) {
+            text.push_str(&self.text[after..word.start]);
+            text.extend(char::from_u32(FIRST_LETTER + u32::try_from(number).ok()?));
+            after = word.end;
+        }
+        text.push_str(&self.text[after..]);
+        Some(text)
+    }
+
+    /// Puts the tags back where their letters stand.
+    pub(super) fn put_back_letters(&self, text: &str) -> String {
+        let mut restored = String::with_capacity(text.len());
+        for c in text.chars() {
+            match number_of(c).and_then(|number| self.tags.get(number)) {
+                Some(tag) => restored.push_str(&self.source[tag.clone()]),
+                None => restored.push(c),
+            }
+        }
+        restored
+    }
+
     /// The words alone that stand for tags in a part of the text.
     pub(super) fn words_in(&self, text: &str) -> String {
         self.words(text).map(|(_, word)| &text[word]).collect()
@@ -100,6 +128,30 @@ impl<'a> Tags<'a> {
         })
     }
 
+    /// The names that statements give a meaning, anywhere; `None` where some do so in another way than `for` and `set`.
+    pub(super) fn bound(&self) -> Option<BTreeSet<&'a str>> {
+        let mut names = BTreeSet::new();
+        for number in 0..self.tags.len() {
+            let end = match self.keyword(number) {
+                "" | "if" | "elif" | "else" | "endif" | "endfor" | "endset" | "raw" => continue,
+                "for" => " in ",
+                "set" => "=",
+                _ => return None,
+            };
+            let tag = self.tag(number);
+            let head = tag.split_once(end).map_or(tag, |(head, _)| head);
+            names.extend(head.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty()));
+            names.insert("loop");
+        }
+        Some(names)
+    }
+
+    /// Whether all statements choose among words, and are whole.
+    pub(super) fn only_choose(&self) -> bool {
+        let chooses = |number| matches!(self.keyword(number), "" | "if" | "elif" | "else" | "endif");
+        (0..self.tags.len()).all(chooses) && self.are_whole(&self.text)
+    }
+
     /// Whether each block that begins in `text` ends there too.
     pub(super) fn are_whole(&self, text: &str) -> bool {
         let mut depth = 0_usize;
@@ -139,6 +191,15 @@ impl<'a> Tags<'a> {
             Some((number, start..start + mark.len() + digits.len() + 1))
         })
     }
+}
+
+/// Letters that mean nothing to anybody (Unicode, private use): so many, from this one on.
+const LETTERS: usize = 0xfffd;
+const FIRST_LETTER: u32 = 0xf_0000;
+
+fn number_of(letter: char) -> Option<usize> {
+    let number = usize::try_from(u32::from(letter).checked_sub(FIRST_LETTER)?).ok()?;
+    (number < LETTERS).then_some(number)
 }
 
 /// A word that begins so and that `text` has nowhere, by chance.
@@ -277,5 +338,9 @@ mod tests {
         assert_eq!(restored.lines, [(4, 2), (4, 2), (6, 4)]);
         assert_eq!(tags.lost(&tags.text[..tags.text.len() - 1]), Some(("{{ b }}", 4)));
         assert_eq!(tags.put_back(&tags.words_in(&tags.text)).text, "{{ a }}{% if\nx %}{{ b }}");
+        let letters = tags.as_letters().unwrap();
+        assert_eq!(letters, "mergetag0z\n\u{f0000}<td \u{f0001}>\n\u{f0002}");
+        assert_eq!(tags.put_back_letters(&letters), source);
+        assert_eq!(Tags::out_of("{{ a }}\u{f0000}").as_letters(), None);
     }
 }

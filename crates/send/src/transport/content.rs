@@ -96,6 +96,7 @@ fn campaign(subject: &str, html: &str, text: &str, from_name: &str, reply_to: Op
         postal_address: "1 Garden Row".into(),
         defaults: Fields::new(),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     Campaign {
         id: CampaignId(1),
@@ -118,7 +119,8 @@ fn composed(campaign: Campaign, contact: &Contact, number: i64) -> Option<String
         return_domain: "bounce.fernhill.example".into(),
         public_url: "https://news.fernhill.example".into(),
     };
-    let composer = Composer::new(campaign, "News", sender).ok()?;
+    let links = crate::links_of(&campaign.draft).ok()?;
+    let composer = Composer::new(campaign, "News", sender, &links).ok()?;
     let delivery = DeliveryId::new(CampaignId(1), number).unwrap();
     Some(composer.compose(delivery, contact, DateTime::<Utc>::UNIX_EPOCH).unwrap())
 }

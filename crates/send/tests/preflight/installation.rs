@@ -104,6 +104,7 @@ impl Setup {
                 postal_address: "Fernhill Garden, 1 Garden Row".into(),
                 defaults: Fields::new(),
                 doubt: DoubtPolicy::Resend,
+                counts_clicks: true,
             },
             people: (0..20).map(|n| format!("p{n}@orchard.test")).collect(),
             past: Past::default(),

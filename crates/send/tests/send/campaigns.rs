@@ -52,6 +52,7 @@ pub(crate) async fn furnish(db: &Pool) -> CampaignId {
         postal_address: "1 Garden Row".into(),
         defaults: Fields::from([("first_name".into(), "reader".into())]),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     campaigns::create(db, &draft, before).await.unwrap()
 }

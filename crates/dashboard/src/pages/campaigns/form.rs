@@ -49,6 +49,8 @@ pub(crate) struct Written {
     postal_address: String,
     defaults: String,
     doubt: String,
+    /// There where it is ticked.
+    counts_clicks: Option<String>,
 }
 
 pub(crate) async fn blank(by: Allowed<Write>, State(app): State<App>) -> Result<Response, PageError> {
@@ -56,6 +58,7 @@ pub(crate) async fn blank(by: Allowed<Write>, State(app): State<App>) -> Result<
     let lists = lists::all(&app.db).await?;
     // Who wrote before writes from the same place again.
     let last = campaigns::all(&app.db).await?.into_iter().max_by_key(|campaign| campaign.id);
+    let counts_clicks = last.as_ref().is_none_or(|last| last.draft.counts_clicks).then(|| "yes".to_owned());
     let written = last.map_or_else(Written::default, |last| Written {
         from_name: last.draft.from_name,
         from: last.draft.from.to_string(),
@@ -63,6 +66,7 @@ pub(crate) async fn blank(by: Allowed<Write>, State(app): State<App>) -> Result<
         postal_address: last.draft.postal_address,
         ..Written::default()
     });
+    let written = Written { counts_clicks, ..written };
     Ok(Page(Form { frame, id: None, lists, written, faults: vec![] }).into_response())
 }
 
@@ -175,6 +179,7 @@ impl Written {
             postal_address: self.postal_address.trim().to_owned(),
             defaults,
             doubt: doubt(&self.doubt),
+            counts_clicks: self.counts_clicks.is_some(),
         };
         match rebound_send::Template::compile(&draft, "") {
             Ok(_) => Ok(draft),
@@ -205,6 +210,7 @@ impl From<Draft> for Written {
             postal_address: draft.postal_address,
             defaults: defaults.join("\n"),
             doubt: name_of(draft.doubt).to_owned(),
+            counts_clicks: draft.counts_clicks.then(|| "yes".to_owned()),
         }
     }
 }

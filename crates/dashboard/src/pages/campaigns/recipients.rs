@@ -10,6 +10,7 @@ use crate::session::{Allowed, See};
 use crate::words::When;
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use rebound_db::clicks;
 use rebound_db::outcomes::{self, Filter};
 use rebound_domain::{BounceCause, ContactId, DeliveryId, StateName};
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub(crate) struct Recipients {
     asked: Asked,
     states: &'static [StateName],
     rows: Vec<Line>,
+    /// Where the link leads that all of them followed.
+    followed: Option<String>,
     more: Option<i64>,
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct Asked {
     q: String,
     #[serde(default)]
     cause: String,
+    link: Option<u16>,
     after: Option<i64>,
 }
 
@@ -63,6 +67,7 @@ pub(crate) async fn recipients(
         cause: asked.cause.parse().ok(),
         search: asked.q.clone(),
         resends: !report.resends.is_empty(),
+        link: asked.link,
     };
     let found =
         outcomes::recipients(&app.db, report.campaign.id, &filter, asked.after.map(DeliveryId), ROWS + 1).await?;
@@ -81,6 +86,8 @@ pub(crate) async fn recipients(
     };
     let rows = shown.iter().map(line).collect();
     let more = shown.last().filter(|_| more).map(|last| last.delivery.0);
+    let links = if asked.link.is_some() { clicks::links(&app.db, report.campaign.id).await? } else { vec![] };
+    let followed = asked.link.and_then(|link| links.get(usize::from(link).checked_sub(1)?).cloned());
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
-    Ok(Page(Recipients { frame, report, asked, states: &StateName::ALL, rows, more }))
+    Ok(Page(Recipients { frame, report, asked, states: &StateName::ALL, rows, followed, more }))
 }

@@ -15,7 +15,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rebound_db::outcomes::{self, Failed};
-use rebound_db::{Pool, campaigns, complaints, deliveries, events};
+use rebound_db::{Pool, campaigns, clicks, complaints, deliveries, events};
 use rebound_domain::{BounceCause, Campaign, CampaignState, Remedy, StateName};
 
 #[derive(Template)]
@@ -24,6 +24,8 @@ struct OverviewPage {
     frame: Frame,
     report: Report,
     complaints: Count,
+    /// How many people followed a link, where that is noted.
+    followed: Option<Count>,
     log: Vec<(When, String)>,
 }
 
@@ -219,11 +221,15 @@ pub(crate) async fn show(
     }
     let now = app.now();
     let complaints = Count(complaints::of_campaign(&app.db, campaign.id).await?);
+    let followed = match campaign.draft.counts_clicks {
+        true => Some(Count(clicks::people(&app.db, campaign.id).await?)),
+        false => None,
+    };
     let log = events::of_subject(&app.db, "campaign", id, 20).await?;
     let log = log.into_iter().map(|entry| (When::new(entry.at, now), told(&entry))).collect();
     let report = Report::of(&app.db, campaign, "overview", now).await?;
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
-    Ok(Page(OverviewPage { frame, report, complaints, log }).into_response())
+    Ok(Page(OverviewPage { frame, report, complaints, followed, log }).into_response())
 }
 
 pub(crate) async fn bounces(

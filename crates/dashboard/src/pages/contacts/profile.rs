@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use chrono::{DateTime, Utc};
 use rebound_db::bounces::{self, NotedBounce};
+use rebound_db::clicks::{self, Followed};
 use rebound_db::deliveries::{self, Delivery};
 use rebound_db::events::{self, Entry};
 use rebound_db::{campaigns, contacts, lists, outcomes, policies, standings, subscriptions, suppressions};
@@ -110,6 +111,7 @@ pub(crate) async fn show(
     let written_to = deliveries::of_contact(&app.db, contact.id).await?;
     let accepted = outcomes::accepted(&app.db, contact.id).await?;
     let came_back = bounces::of_key(&app.db, &key, ROWS).await?;
+    let followed = clicks::of_contact(&app.db, contact.id, ROWS).await?;
     let noted = events::of_key(&app.db, &key, ROWS).await?;
     let standing: Vec<Suppression> = suppressions::of(&app.db, &key).await?;
     let run =
@@ -120,6 +122,7 @@ pub(crate) async fn show(
     story.extend(standing.iter().filter_map(|one| known.comes_back(one)));
     story.extend(accepted.iter().map(|(delivery, at)| known.got(*delivery, *at, &came_back)));
     story.extend(came_back.iter().map(|bounce| known.bounced(bounce)));
+    story.extend(followed.iter().map(|one| known.followed(one)));
     story.extend(noted.iter().map(|entry| known.noted(entry)));
     story.sort_by_key(|moment| std::cmp::Reverse(moment.at));
     let soonest = story.iter().rev().find(|moment| moment.at.is_ahead());
@@ -254,6 +257,12 @@ impl Known<'_> {
         Moment { at: self.when(bounce.at), class, title, text: text.to_owned(), link, is_bounce: true }
     }
 
+    fn followed(&self, one: &Followed) -> Moment {
+        let title = format!("Followed a link of {}", self.campaign(Some(one.delivery.campaign())));
+        let at = self.when(one.at);
+        Moment { at, class: "s-delivered", title, text: one.target.clone(), link: None, is_bounce: false }
+    }
+
     fn noted(&self, entry: &Entry) -> Moment {
         let (class, title) = match entry.kind.as_str() {
             "rests" => ("s-soft", "The address rests".to_owned()),
@@ -269,6 +278,9 @@ impl Known<'_> {
             "list.joined" => ("s-draft", format!("{} put them on a list", entry.actor)),
             "list.left" => ("s-suppressed", format!("{} took them off a list", entry.actor)),
             "contact.edited" => ("s-draft", format!("{} changed what is known", entry.actor)),
+            "reached" => ("s-delivered", "The mailbox works: a link from it was followed".to_owned()),
+            "clicks.refused" => ("s-draft", "Does not want it noted which links they follow".to_owned()),
+            "clicks.allowed" => ("s-draft", "Lets it be noted which links they follow".to_owned()),
             "subscription.confirmed" => ("s-delivered", "Confirmed a subscription".to_owned()),
             other => ("s-draft", format!("{}: {other}", entry.actor)),
         };

@@ -35,6 +35,7 @@ pub(super) async fn seed(parts: &Parts, count: usize) -> anyhow::Result<Campaign
         postal_address: "Fernhill Garden, 1 Garden Row, Fernhill".to_owned(),
         defaults: Fields::from([("first_name".to_owned(), "Gardener".to_owned())]),
         doubt: DoubtPolicy::Resend,
+        counts_clicks: true,
     };
     Ok(campaigns::create(&parts.db, &draft, now).await?)
 }
