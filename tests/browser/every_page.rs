@@ -41,6 +41,7 @@ const PLACES: &[(&str, Kind)] = &[
     ("/campaigns/{id}/cancel", Page(&["/campaigns/1/cancel"])),
     ("/campaigns/{id}/bounces", Page(&["/campaigns/1/bounces"])),
     ("/campaigns/{id}/recipients", Page(&["/campaigns/1/recipients"])),
+    ("/campaigns/{id}/links", Page(&["/campaigns/1/links", "/campaigns/3/links"])),
     ("/campaigns/{id}/progress", Else),
     ("/contacts", Page(&["/contacts", "/contacts?q=nobody-has-this"])),
     ("/contacts/{id}", Page(&["/contacts/1", "/contacts/22"])),

@@ -3,6 +3,7 @@
 use crate::chromium::Chromium;
 use crate::engine::Engine;
 use crate::journey;
+use crate::pages::follow;
 use crate::world::{LIST, World, people};
 
 /// Some whose hosts take everything, some who cannot be reached, and why; then two rows that are no people.
@@ -36,6 +37,7 @@ pub(crate) async fn world(engine: Engine) -> (World, Chromium) {
     for recipient in ["gone@sandbox.test", "forwards@sandbox.test"] {
         world.becomes("Spring", recipient, "bounced").await;
     }
+    assert_eq!(follow(&world.counted_link("ada@sandbox.test").await).await.0, 302);
     world.create("Summer").await;
     browser.open("/servers/new").await;
     browser.write("Host", "mail.fernhill.test").await;

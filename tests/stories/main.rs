@@ -21,6 +21,7 @@ mod world;
 
 mod burst;
 mod campaign;
+mod clicks;
 mod clock;
 mod complaint;
 mod crash;

@@ -7,6 +7,15 @@ use std::net::SocketAddr;
 pub(crate) const EMAIL: &str = "ines@fernhill.test";
 pub(crate) const PASSWORD: &str = "tulips before the frost";
 
+/// Follows a link as a person does; where it leads.
+pub(crate) async fn follow(link: &str) -> (StatusCode, String) {
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let client = Client::builder().user_agent(agent).redirect(redirect::Policy::none()).build().unwrap();
+    let answer = client.get(link).send().await.unwrap();
+    let leads = answer.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
+    (answer.status(), leads.unwrap_or_default())
+}
+
 pub(crate) struct Browser {
     client: Client,
     pages: SocketAddr,

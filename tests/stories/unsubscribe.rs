@@ -65,7 +65,7 @@ async fn a_link_that_we_did_not_sign_moves_nobody(engine: Engine) {
 }
 
 /// The link in somebody's first letter.
-async fn link(world: &World, recipient: &str) -> String {
+pub(crate) async fn link(world: &World, recipient: &str) -> String {
     let letter = world.letter(recipient).await;
     let message = MessageParser::new().parse(&letter.raw).unwrap();
     let header = message.header_raw(HeaderName::from("List-Unsubscribe".to_owned())).unwrap();

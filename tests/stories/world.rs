@@ -17,6 +17,10 @@ use tokio::process::Child;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The list that everyone is on.
+/// What letters say.
+const BULBS: &str =
+    r#"<p>The bulbs are in.</p><p><a href="https://fernhill.test/bulbs?for={{ email|urlencode }}">See them</a></p>"#;
+
 pub(crate) const LIST: &str = "Newsletter";
 
 pub(crate) struct World {
@@ -228,7 +232,7 @@ impl World {
     pub(crate) async fn create_to(&self, list: &str, name: &str) {
         let text = format!(
             "name = '{name}'\nlist = '{list}'\nfrom_name = 'Fernhill Garden'\nfrom = 'news@fernhill.test'\n\
-             subject = '{name}'\nhtml = '<p>The bulbs are in.</p>'\npostal_address = '1 Garden Row, Fernhill'\n"
+             subject = '{name}'\nhtml = '{BULBS}'\npostal_address = '1 Garden Row, Fernhill'\n"
         );
         let file = self.write("campaign.toml", text);
         self.rebound(&["campaign", "create", file.to_str().unwrap()]).await;
@@ -289,6 +293,14 @@ impl World {
     /// What the hosts did.
     pub(crate) fn truth(&self) -> Vec<Truth> {
         read_truth(self.folder().join("truth.jsonl")).unwrap()
+    }
+
+    /// Where the link in somebody's first letter leads at first.
+    pub(crate) async fn counted_link(&self, recipient: &str) -> String {
+        let letter = self.letter(recipient).await;
+        let message = mail_parser::MessageParser::new().parse(&letter.raw).unwrap();
+        let html = message.body_html(0).unwrap();
+        html.split('"').find(|text| text.contains("/c/")).unwrap().to_owned()
     }
 
     /// The address to which bounces of the first letter to `recipient` come back.
