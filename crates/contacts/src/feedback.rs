@@ -20,7 +20,7 @@ mod fate;
 mod incidents;
 mod standings;
 
-pub use arrivals::record_arrivals;
+pub use arrivals::{record_arrivals, record_deliveries};
 pub use clicks::{Caller, let_count, record_click};
 pub use complaints::record_complaints;
 pub use corrections::{CORRECTED_AT_ONCE, Corrected, Extent, correct, take_back};

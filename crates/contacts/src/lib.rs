@@ -46,6 +46,7 @@ pub use error::Error;
 pub use export::{Export, export, guarded};
 pub use feedback::{
     Caller, let_count, record_acceptances, record_arrivals, record_bounces, record_click, record_complaints,
+    record_deliveries,
 };
 pub use fields::set_fields;
 pub use import::{

@@ -57,6 +57,7 @@ mod suppression;
 mod clock;
 mod dkim;
 mod dkim_record;
+mod event_door;
 mod seal;
 mod sending_domain;
 mod server;
@@ -74,6 +75,7 @@ pub use contact::{Contact, Fields, field_name, full_name};
 pub use delivery::StateName;
 pub use dkim::{DkimKey, KeyAlgorithm, KeyNotNow, KeyState, OVERLAP};
 pub use dkim_record::{RecordState, judge_record};
+pub use event_door::{EventDoor, Signature};
 pub use id::{
     BounceId, CampaignId, ContactId, DeliveryId, DkimKeyId, ImportId, InboxId, IncidentId, JobId, ListId,
     SendingDomainId, ServerId, UserId, WorkerId,

@@ -33,6 +33,7 @@
 //! ```
 
 mod error;
+mod events;
 mod files;
 mod guesses;
 mod keeper;

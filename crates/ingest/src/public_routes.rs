@@ -1,5 +1,5 @@
 //! `/u/…`: leaving a list, and choosing what one gets, for people who have nothing but a link from a letter; and `/c/…`, by
-//! which the letter's own links lead.
+//! which the letter's own links lead; and `/events/…`, by which programs tell what became of mail.
 //!
 //! No cookies: the signed link says who it is. Opening it changes nothing for anybody, since programs open links too; what is
 //! to change is a POST, by the page's button or by the mail program itself (one-click, RFC 8058).
@@ -8,6 +8,7 @@
 //! about anybody, and write nothing.
 
 mod click;
+mod door;
 mod preferences;
 mod unsubscribe;
 
@@ -72,13 +73,15 @@ pub enum Signed {
     UnsubscribeLink,
     /// A [`CountedLink`](rebound_domain::CountedLink): one of the links of a letter. It does not expire.
     CountedLink,
+    /// The name of an [`EventDoor`](rebound_domain::EventDoor), and a signature over what is told.
+    EventDoor,
 }
 
 /// All of them. The handlers get what they know of anybody from `Desk::answer` and `Desk::destination` alone, which ask for
 /// the signature.
 #[must_use]
 pub fn public_addresses() -> Vec<PublicAddress> {
-    use Signed::{CountedLink, UnsubscribeLink};
+    use Signed::{CountedLink, EventDoor, UnsubscribeLink};
     vec![
         get("/c/{token}", CountedLink, click::follow),
         get("/u/{token}", UnsubscribeLink, unsubscribe::ask),
@@ -86,6 +89,7 @@ pub fn public_addresses() -> Vec<PublicAddress> {
         post("/u/{token}/undo", UnsubscribeLink, unsubscribe::come_back),
         get("/u/{token}/preferences", UnsubscribeLink, preferences::ask),
         post("/u/{token}/preferences", UnsubscribeLink, preferences::save),
+        events("/events/{token}", EventDoor, door::take),
     ]
 }
 
@@ -95,6 +99,12 @@ fn get<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handl
 
 fn post<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
     PublicAddress { method: Method::POST, path, takes, handler: routing::post(handler) }
+}
+
+/// As [`post`], for programs that tell much at once.
+fn events<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
+    let handler = routing::post(handler).layer(DefaultBodyLimit::max(door::LONGEST));
+    PublicAddress { method: Method::POST, path, takes, handler }
 }
 
 /// The pages that anybody may open.

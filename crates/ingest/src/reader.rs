@@ -1,12 +1,13 @@
 //! Unread message → whose delivery → what it means → what that does to the contact.
 
 use crate::Error;
+use crate::events::{self, Facts, Told};
 use crate::whose::whose;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use rebound_classify::{Action, FailedRecipient, Report};
 use rebound_contacts::rules::InForce;
-use rebound_contacts::{RuleBook, record_arrivals, record_bounces, record_complaints};
+use rebound_contacts::{RuleBook, record_arrivals, record_bounces, record_complaints, record_deliveries};
 use rebound_db::inbox::{self, Arrived, Reading};
 use rebound_db::{Pool, deliveries, fail_point, policies};
 use rebound_domain::{
@@ -44,9 +45,15 @@ pub struct Reader {
     pub rules: RuleBook,
 }
 
+/// What came, understood.
+enum Understood {
+    Mail(Box<Mail>),
+    Events(InboxId, Result<Vec<Told>, String>),
+}
+
 /// A message, understood.
 #[derive(Debug)]
-struct Understood {
+struct Mail {
     id: InboxId,
     arrived: Arrived,
     /// What it is, or why that cannot be said.
@@ -60,6 +67,7 @@ struct Findings {
     reading: Reading,
     bounces: Vec<Bounce>,
     complaints: Vec<Complaint>,
+    delivered: Vec<(DeliveryId, AddressKey)>,
 }
 
 impl Reader {
@@ -99,7 +107,7 @@ impl Reader {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        let named: Vec<DeliveryId> = understood.iter().filter_map(|u| Some(u.whose?.0.delivery)).collect();
+        let named: Vec<DeliveryId> = understood.iter().flat_map(Understood::deliveries).collect();
         let people = deliveries::keys(&self.db, &named).await?;
         let findings: Vec<Findings> = understood.into_iter().map(|understood| understood.findings(&people)).collect();
         if let Err(error) = self.write(&findings, now).await {
@@ -112,14 +120,16 @@ impl Reader {
     async fn write(&self, findings: &[Findings], now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
         let bounces: Vec<Bounce> = findings.iter().flat_map(|found| found.bounces.clone()).collect();
         let complaints: Vec<Complaint> = findings.iter().flat_map(|found| found.complaints.clone()).collect();
+        let delivered: Vec<_> = findings.iter().flat_map(|found| found.delivered.clone()).collect();
         let readings: Vec<Reading> = findings.iter().map(|found| found.reading.clone()).collect();
         let transaction = self.db.begin().await?;
-        if !bounces.is_empty() || !complaints.is_empty() {
+        if !bounces.is_empty() || !complaints.is_empty() || !delivered.is_empty() {
             // A policy that was saved since the last batch holds for this one.
             let policy = policies::in_force(&transaction).await?;
             let seen = complaints.iter().filter(|complaint| complaint.is_from_reader());
             let seen: Vec<DeliveryId> = seen.map(|complaint| complaint.delivery).collect();
             record_arrivals(&transaction, &seen, "its reader sent feedback", &policy, now).await?;
+            record_deliveries(&transaction, &delivered, &policy, now).await?;
             record_bounces(&transaction, &bounces, &policy, rand::random, now).await?;
             record_complaints(&transaction, &complaints, now).await?;
         }
@@ -163,6 +173,9 @@ fn in_words(error: &dyn std::error::Error) -> String {
 
 /// Takes a message apart on a thread that nobody waits for longer than [`PATIENCE`].
 async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys, rules: Arc<InForce>) -> Understood {
+    if arrived.source == events::SOURCE {
+        return Understood::Events(id, events::read(&arrived, keys, rules.rules()));
+    }
     let raw = std::mem::take(&mut arrived.raw);
     let report = match timeout(PATIENCE, spawn_blocking(move || rules.rules().report(&raw))).await {
         Ok(Ok(report)) => Ok(report),
@@ -170,10 +183,34 @@ async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys, rules: Arc<I
         Err(_) => Err(format!("reading it took longer than {} s", PATIENCE.as_secs())),
     };
     let whose = report.as_ref().ok().and_then(|report| whose(&arrived, &report.original, keys));
-    Understood { id, arrived, report, whose }
+    Understood::Mail(Box::new(Mail { id, arrived, report, whose }))
 }
 
 impl Understood {
+    /// Those of ours that it names.
+    fn deliveries(&self) -> Vec<DeliveryId> {
+        match self {
+            Self::Mail(mail) => mail.whose.iter().map(|(path, _)| path.delivery).collect(),
+            Self::Events(_, told) => told.iter().flatten().map(Told::delivery).collect(),
+        }
+    }
+
+    fn findings(self, people: &BTreeMap<DeliveryId, AddressKey>) -> Findings {
+        let (id, told) = match self {
+            Self::Mail(mail) => return mail.findings(people),
+            Self::Events(id, told) => (id, told),
+        };
+        let (told, error) = match told {
+            Ok(told) => (told, None),
+            Err(error) => (vec![], Some(error)),
+        };
+        let Facts { bounces, complaints, delivered } = events::facts(told, people);
+        let kind = error.is_none().then_some(ReportKind::NotBounce);
+        Findings { reading: Reading { id, kind, error }, bounces, complaints, delivered }
+    }
+}
+
+impl Mail {
     /// `people` are the addresses of the deliveries that reports name. A delivery that is not among them was
     /// signed by us and is gone since: what is said about it is only noted.
     fn findings(self, people: &BTreeMap<DeliveryId, AddressKey>) -> Findings {
@@ -186,7 +223,7 @@ impl Understood {
             Ok(report) => (self.bounces(report, known.as_ref()), self.complaints(report, known.as_ref())),
             Err(_) => (Vec::new(), Vec::new()),
         };
-        Findings { reading: Reading { id: self.id, kind, error }, bounces, complaints }
+        Findings { reading: Reading { id: self.id, kind, error }, bounces, complaints, delivered: vec![] }
     }
 
     fn bounces(&self, report: &Report, known: Option<&Known>) -> Vec<Bounce> {
@@ -248,7 +285,7 @@ fn named(failed: &FailedRecipient) -> impl Iterator<Item = AddressKey> {
 }
 
 /// Whether the host refused for now or for good. A report without any code speaks of the end.
-fn refusal(verdict: &Verdict) -> Refusal {
+pub(crate) fn refusal(verdict: &Verdict) -> Refusal {
     let by_status = verdict.status.map(|status| status.class == StatusClass::Transient);
     let by_reply = verdict.reply_code.map(|code| (400..500).contains(&code));
     if by_status.or(by_reply).unwrap_or(false) { Refusal::Transient } else { Refusal::Permanent }

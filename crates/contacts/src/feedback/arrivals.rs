@@ -1,10 +1,10 @@
 //! Messages in doubt that have arrived after all, as is heard later.
 
-use super::record_acceptances;
+use super::{record_acceptances, standings};
 use chrono::{DateTime, Utc};
 use rebound_db::leases::{self, Answered, Try};
 use rebound_db::{Error, Transaction, bounces, deliveries, doubts};
-use rebound_domain::{Bounce, DeliveryId, Grade, Policy, WorkerId};
+use rebound_domain::{AddressKey, Bounce, DeliveryId, Grade, Policy, WorkerId};
 
 /// No worker: none of these tries is anybody's any more.
 const NOBODY: WorkerId = WorkerId(0);
@@ -29,6 +29,24 @@ pub async fn record_arrivals(
     }
     bounces::one_at_a_time(tx).await?;
     settle(tx, doubts::last_tries(tx, arrived).await?, evidence, policy, now).await
+}
+
+/// Notes that messages were delivered, as whoever passed them on tells and proves: what was in doubt is settled, and what
+/// counted against those mailboxes before is forgotten.
+///
+/// It comes first in its transaction, as [`record_arrivals`].
+///
+/// # Errors
+/// [`Error`]: nothing may be committed then.
+pub async fn record_deliveries(
+    tx: &Transaction,
+    delivered: &[(DeliveryId, AddressKey)],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let ids: Vec<DeliveryId> = delivered.iter().map(|(id, _)| *id).collect();
+    record_arrivals(tx, &ids, "whoever passed it on tells that it was delivered", policy, now).await?;
+    standings::reached(tx, delivered, policy, now).await
 }
 
 /// The same for tries of which a host reports a delay: it keeps the letter, and goes on with it.

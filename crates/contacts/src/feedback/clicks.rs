@@ -38,7 +38,7 @@ pub async fn record_click(
     let policy = policies::in_force(&tx).await?;
     arrivals::record_arrivals(&tx, &[of.delivery], "a link of it was followed", &policy, now).await?;
     if seen.click.follower == Follower::Person {
-        standings::reached(&tx, &contact.address.key(), seen.taken, &policy, now).await?;
+        standings::reached(&tx, &[(of.delivery, contact.address.key())], &policy, now).await?;
     }
     clicks::note(&tx, &seen.click).await?;
     if let Some(from) = seen.unmasked {
@@ -50,8 +50,6 @@ pub async fn record_click(
 /// A visit that is to be noted.
 struct Seen {
     click: Click,
-    /// When the letter was handed over, where that is known.
-    taken: Option<DateTime<Utc>>,
     /// Since when visits were a machine's, as this one shows.
     unmasked: Option<DateTime<Utc>>,
 }
@@ -81,7 +79,7 @@ async fn seen(
         return Ok(None);
     }
     let unmasked = other.filter(|_| visit.unmasks_other());
-    Ok(Some(Seen { click: Click { of, at: now, follower }, taken, unmasked }))
+    Ok(Some(Seen { click: Click { of, at: now, follower }, unmasked }))
 }
 
 /// A person says whether it may be noted which links they follow. Where not, what was is forgotten.

@@ -7,8 +7,8 @@ use rebound_db::bounces::{self, NotedBounce, Same};
 use rebound_db::events::{self, Event};
 use rebound_db::policies::{self, Saved};
 use rebound_db::standings::{self, Kept};
-use rebound_db::{Connection, Error, Transaction, suppressions};
-use rebound_domain::{AddressKey, BounceId, Case, Fact, Policy, Reach, Standing, Suppression, fold};
+use rebound_db::{Connection, Error, Transaction, outcomes, suppressions};
+use rebound_domain::{AddressKey, BounceId, Case, DeliveryId, Fact, Policy, Reach, Standing, Suppression, fold};
 use std::collections::{BTreeMap, HashMap};
 
 /// Something that happened to an address.
@@ -263,25 +263,29 @@ pub(super) async fn accepted(
     Ok(())
 }
 
-/// Notes that the person behind `key` was reached by a letter that was `taken` then. It speaks of bounces before that alone,
-/// and nothing is noted of addresses that none speaks against: nearly all.
+/// Notes that people were reached by those letters. It speaks of what was before a letter was taken alone, and nothing is
+/// noted of addresses that nothing speaks against: nearly all.
 pub(super) async fn reached(
     tx: &Transaction,
-    key: &AddressKey,
-    taken: Option<DateTime<Utc>>,
+    by: &[(DeliveryId, AddressKey)],
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let known = standings::get(tx, std::slice::from_ref(key)).await?;
-    let last = known.get(key).and_then(|kept| kept.standing.last_trouble());
-    if last.zip(taken).is_none_or(|(last, taken)| last >= taken) {
-        return Ok(());
+    let keys: Vec<AddressKey> = by.iter().map(|(_, key)| key.clone()).collect();
+    let known = standings::get(tx, &keys).await?;
+    for (letter, key) in by {
+        let Some(last) = known.get(key).and_then(|kept| kept.standing.last_trouble()) else { continue };
+        if outcomes::taken(tx, *letter).await?.is_some_and(|taken| last < taken) {
+            bounces::one_at_a_time(tx).await?;
+            clear(tx, key, policy, now).await?;
+        }
     }
-    bounces::one_at_a_time(tx).await?;
-    let (kind, subject, key_of_it) = ("reached", "contact", Some(key.clone()));
-    let event =
-        Event { at: now, kind, actor: REBOUND, subject, subject_id: None, key: key_of_it, detail: String::new() };
-    events::add(tx, &event).await?;
+    Ok(())
+}
+
+async fn clear(tx: &Transaction, key: &AddressKey, policy: &Policy, now: DateTime<Utc>) -> Result<(), Error> {
+    let (kind, subject, of, detail) = ("reached", "contact", Some(key.clone()), String::new());
+    events::add(tx, &Event { at: now, kind, actor: REBOUND, subject, subject_id: None, key: of, detail }).await?;
     let happened = Happened { at: now, fact: Fact::Reached, bounce: None, version: None };
     go_on(tx, Histories::from([(key.clone(), vec![happened])]), policy, now).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `/return-path`: where bounces come to, what DNS must say, and whether they find back.
+//! `/return-path`: where bounces come to, what DNS must say, whether they find back, and where programs tell of mail.
 
 use crate::App;
 use crate::error::PageError;
@@ -8,7 +8,7 @@ use crate::words::{Count, When};
 use askama::Template;
 use axum::extract::State;
 use rebound_db::inbox;
-use rebound_domain::Route;
+use rebound_domain::{EventDoor, Route};
 use rebound_send::return_path::{self, Found, State as Well};
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -24,6 +24,10 @@ pub(crate) struct Show {
     last: Option<When>,
     unread: Count,
     found: Vec<Found>,
+    /// Where programs tell what became of mail.
+    events: String,
+    /// What they sign it with.
+    secret: String,
 }
 
 pub(crate) async fn show(by: Allowed<Administer>, State(app): State<App>) -> Result<Page<Show>, PageError> {
@@ -46,7 +50,11 @@ async fn page(app: &App, by: &Allowed<Administer>, found: Vec<Found>) -> Result<
     let last = inbox::last_received(&app.db).await?;
     let url = app.public_url.split_once("://").map_or(app.public_url.as_str(), |(_, host)| host);
     let host = url.split(['/', ':']).next().unwrap_or_default();
+    // There is always a key.
+    let door = EventDoor::newest(&app.sender.keys);
     Ok(Show {
+        events: door.as_ref().map(|door| format!("{}/events/{}", app.public_url, door.name())).unwrap_or_default(),
+        secret: door.map(|door| door.secret()).unwrap_or_default(),
         frame: Frame::of(app, by, Place::ReturnPath).await?,
         domain: app.sender.return_domain.clone(),
         listen: app.installation.way.listen.to_string(),

@@ -8,6 +8,7 @@
 )]
 
 mod clicks;
+mod events;
 mod files;
 mod pages;
 mod poison;

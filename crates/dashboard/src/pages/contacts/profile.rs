@@ -278,7 +278,7 @@ impl Known<'_> {
             "list.joined" => ("s-draft", format!("{} put them on a list", entry.actor)),
             "list.left" => ("s-suppressed", format!("{} took them off a list", entry.actor)),
             "contact.edited" => ("s-draft", format!("{} changed what is known", entry.actor)),
-            "reached" => ("s-delivered", "The mailbox works: a link from it was followed".to_owned()),
+            "reached" => ("s-delivered", "The mailbox works: a letter was read or delivered there".to_owned()),
             "clicks.refused" => ("s-draft", "Does not want it noted which links they follow".to_owned()),
             "clicks.allowed" => ("s-draft", "Lets it be noted which links they follow".to_owned()),
             "subscription.confirmed" => ("s-delivered", "Confirmed a subscription".to_owned()),
