@@ -53,6 +53,7 @@ mod quota;
 mod rate;
 mod resend;
 pub mod return_path;
+mod roots;
 pub mod sending_domains;
 pub mod servers;
 mod settings;

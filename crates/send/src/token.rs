@@ -1,9 +1,8 @@
 //! Tokens that stand for a password: those of OAuth 2.0's client credentials (RFC 6749 §4.4).
 
+use crate::roots::roots;
 use rebound_domain::TokenSource;
 use reqwest::{Client, Response, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,10 +108,7 @@ impl Tokens {
     }
 
     fn client(&self) -> Result<Client, String> {
-        let mut roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for certificate in CertificateDer::pem_slice_iter(self.authority.as_deref().unwrap_or_default().as_bytes()) {
-            roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-        }
+        let roots = roots(self.authority.as_deref())?;
         let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         // A secret follows no redirect.
         let client = Client::builder().tls_backend_preconfigured(tls).redirect(redirect::Policy::none());

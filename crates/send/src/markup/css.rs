@@ -97,10 +97,6 @@ fn is_closed(value: &str) -> bool {
 /// What separates words (CSS Syntax §4.2). Others, such as the no-break space, are letters.
 const BLANKS: [char; 5] = [' ', '\t', '\n', '\r', '\x0c'];
 
-fn trim(text: &str) -> &str {
-    text.trim_matches(BLANKS)
-}
-
 /// Compounds that one selector may have: one bit each, while elements are looked through.
 const COMPOUNDS: usize = 64;
 
@@ -116,14 +112,14 @@ const BESIDE: [&str; 4] = ["before", "after", "first-line", "first-letter"];
 /// The rules of a sheet; `None` for one of which it cannot be told what it says.
 pub(super) fn rules(css: &str, is_certain: bool) -> Option<Vec<Rule>> {
     // What hides a sheet from programs of 1996.
-    let css = trim(css).trim_start_matches("<!--").trim_end_matches("-->");
+    let css = css.trim_matches(BLANKS).trim_start_matches("<!--").trim_end_matches("-->");
     if has_odd_address(css) || css.contains("<!--") || css.contains("-->") {
         return None;
     }
     let css = without_comments(css);
     // What is said at an element must not make a rule be for it.
     let is_on_style = |rest: &str| {
-        let name = trim(rest.split(']').next().unwrap_or(rest));
+        let name = rest.split(']').next().unwrap_or(rest).trim_matches(BLANKS);
         let is_style = name.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("style"));
         is_style || name.starts_with(['|', '*']) || name.contains('\\')
     };
@@ -320,7 +316,7 @@ fn attribute(text: &str) -> Option<(&str, &str)> {
     let (inner, after) = text.split_once(']')?;
     let (name, rest) = ident(inner.trim_matches(BLANKS));
     let rest = rest.trim_start_matches(BLANKS).trim_start_matches(['~', '|', '^', '$', '*']);
-    let value = rest.strip_prefix('=').map(trim);
+    let value = rest.strip_prefix('=').map(|rest| rest.trim_matches(BLANKS));
     let is_word = |value: &str| {
         let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         quoted.is_some_and(|words| !words.contains(['"', '\\', '\n'])) || is_name(value) && value.bytes().all(is_ident)

@@ -1,11 +1,11 @@
 //! Whose certificates are good enough.
 
 use super::security::Tlsa;
+use crate::roots::roots;
 use hickory_resolver::proto::rr::rdata::tlsa::CertUsage;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -24,11 +24,7 @@ impl Trust {
     /// # Errors
     /// If that cannot be read.
     pub(super) fn new(authority: Option<&str>) -> Result<Self, String> {
-        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for certificate in CertificateDer::pem_slice_iter(authority.unwrap_or_default().as_bytes()) {
-            let certificate = certificate.map_err(|error| error.to_string())?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
+        let roots = roots(authority)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider.clone());
         let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;

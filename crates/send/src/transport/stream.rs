@@ -1,9 +1,9 @@
 //! A line that is protected from its first byte.
 
 use crate::Relay;
+use crate::roots::roots;
 use lettre::transport::smtp::client::AsyncTokioStream;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -20,14 +20,10 @@ pub(crate) struct Protected(TlsStream<TcpStream>);
 impl Protected {
     /// Shakes hands with the relay, whose certificate must be good by the web's roots or by its own authority.
     pub(crate) async fn open(socket: TcpStream, relay: &Relay) -> io::Result<Self> {
-        let invalid = |e: rustls::pki_types::pem::Error| io::Error::new(io::ErrorKind::InvalidInput, e.to_string());
-        let mut roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for certificate in CertificateDer::pem_slice_iter(relay.authority.as_deref().unwrap_or_default().as_bytes()) {
-            roots.add(certificate.map_err(invalid)?).map_err(io::Error::other)?;
-        }
+        let invalid = |words: String| io::Error::new(io::ErrorKind::InvalidInput, words);
+        let roots = roots(relay.authority.as_deref()).map_err(invalid)?;
         let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let name =
-            ServerName::try_from(relay.host.clone()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        let name = ServerName::try_from(relay.host.clone()).map_err(|error| invalid(error.to_string()))?;
         Self::shake(socket, name, Arc::new(config)).await
     }
 
