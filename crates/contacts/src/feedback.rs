@@ -133,8 +133,12 @@ async fn with_tries(tx: &Transaction, heard: &[Bounce]) -> Result<Vec<Bounce>, E
         .filter(|delivery| delivery.in_doubt || matches!(delivery.state, StateName::Accepted | StateName::InDoubt))
         .map(|delivery| (delivery.id, delivery.attempts))
         .collect();
+    let handed = leases::last_handed(tx, &ids).await?;
     for bounce in heard.iter_mut().filter(|one| nameless(one)) {
-        bounce.attempt = bounce.delivery.and_then(|id| taken.get(&id).copied()).unwrap_or(0);
+        let Some(last) = bounce.delivery.and_then(|id| taken.get(&id).copied()) else { continue };
+        // What happened before the last try went out is about the one before it.
+        let is_older = bounce.delivery.and_then(|id| handed.get(&id)).is_some_and(|handed| bounce.at < *handed);
+        bounce.attempt = if is_older { last.saturating_sub(1) } else { last };
     }
     Ok(heard)
 }

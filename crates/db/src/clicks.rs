@@ -85,18 +85,18 @@ pub async fn target(db: &impl Connection, link: CountedLink) -> Result<Option<St
     Ok(found.map(|row| row.target))
 }
 
-/// Waits until no other transaction notes visits to links of this letter, and keeps others from it until this one ends.
+/// Waits until no other transaction notes what this person follows, and keeps others from it until this one ends.
 ///
 /// On SQLite that is so by itself: there is one writer.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn one_at_a_time(tx: &Transaction, letter: DeliveryId) -> Result<(), Error> {
-    /// So that the numbers of letters are not taken for those of other locks.
+pub async fn one_at_a_time(tx: &Transaction, person: ContactId) -> Result<(), Error> {
+    /// So that the numbers of people are not taken for those of other locks.
     const LOCKS: i32 = 2_546;
     if tx.get_database_backend() == DatabaseBackend::Postgres {
         let sql = format!("SELECT pg_advisory_xact_lock({LOCKS}, hashint8($1))");
-        execute(tx, &sql, [letter.0.into()]).await?;
+        execute(tx, &sql, [person.0.into()]).await?;
     }
     Ok(())
 }

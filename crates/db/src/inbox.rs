@@ -90,7 +90,7 @@ pub async fn waiting(db: &impl Connection) -> Result<i64, Error> {
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn last_received(db: &impl Connection) -> Result<Option<DateTime<Utc>>, Error> {
-    let at = number(db, "SELECT received FROM inbox ORDER BY id DESC LIMIT 1", []).await?;
+    let at = number(db, "SELECT received FROM inbox WHERE source <> 'events' ORDER BY id DESC LIMIT 1", []).await?;
     Ok((at > 0).then(|| time(at)))
 }
 

@@ -18,7 +18,7 @@
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
-use crate::sql::{all, execute, millis, off, rows};
+use crate::sql::{all, execute, millis, off, rows, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_domain::{ContactId, DeliveryId, WorkerId};
@@ -135,6 +135,28 @@ pub async fn tries_under(db: &impl Connection, paths: &[Try]) -> Result<HashMap<
     let found: Vec<Row> = all(db, &sql, [tries_json(paths).into()]).await?;
     let narrow = |number: i16| u8::try_from(number).unwrap_or(u8::MAX);
     Ok(found.into_iter().map(|row| ((DeliveryId(row.id), narrow(row.path)), narrow(row.number))).collect())
+}
+
+/// When the last try of each of `deliveries` was handed over, just before the final dot.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn last_handed(
+    db: &impl Connection,
+    deliveries: &[DeliveryId],
+) -> Result<HashMap<DeliveryId, DateTime<Utc>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        handed: i64,
+    }
+    let wanted = rows(db, 1, &[("id", "bigint")]);
+    let sql = format!(
+        "SELECT a.delivery_id AS id, max(a.handed) AS handed FROM {wanted} CROSS JOIN attempts a
+         WHERE a.delivery_id = rows.id AND a.handed IS NOT NULL GROUP BY a.delivery_id"
+    );
+    let found: Vec<Row> = all(db, &sql, [ids_json(deliveries).into()]).await?;
+    Ok(found.into_iter().map(|row| (DeliveryId(row.id), time(row.handed))).collect())
 }
 
 /// Marks that tries are about to be handed over, and answers which may go.

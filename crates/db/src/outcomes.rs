@@ -214,8 +214,10 @@ pub async fn recipients(
         condition += &format!(" AND b.cause = '{}'", cause.as_str());
     }
     if let Some(link) = filter.link {
+        // From those who followed it to what became of their letters, not the other way round: they are few.
         condition += &format!(
-            " AND EXISTS (SELECT 1 FROM clicks k WHERE k.delivery_id = d.id AND k.link = {link} AND NOT k.machine)"
+            " AND d.id IN (SELECT k.delivery_id FROM clicks k WHERE k.delivery_id > $1 AND k.delivery_id <= $2
+                 AND k.link = {link} AND NOT k.machine)"
         );
     }
     let (first, end) = DeliveryId::range(campaign);
@@ -266,17 +268,17 @@ pub async fn accepted(db: &impl Connection, contact: ContactId) -> Result<Vec<(D
     Ok(rows.into_iter().map(|row| (DeliveryId(row.delivery_id), time(row.settled))).collect())
 }
 
-/// When a message was last taken, as far as that is known.
+/// When a message was last handed over that was taken, or of which that is not known yet: just before its final dot.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn taken(db: &impl Connection, delivery: DeliveryId) -> Result<Option<DateTime<Utc>>, Error> {
+pub async fn handed(db: &impl Connection, delivery: DeliveryId) -> Result<Option<DateTime<Utc>>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
-        settled: Option<i64>,
+        handed: Option<i64>,
     }
-    let sql = "SELECT max(settled) AS settled FROM attempts WHERE delivery_id = $1 AND outcome = 0";
-    Ok(one::<Row>(db, sql, [delivery.0.into()]).await?.and_then(|row| row.settled).map(time))
+    let sql = "SELECT max(handed) AS handed FROM attempts WHERE delivery_id = $1 AND (outcome = 0 OR outcome IS NULL)";
+    Ok(one::<Row>(db, sql, [delivery.0.into()]).await?.and_then(|row| row.handed).map(time))
 }
 
 /// How many addresses rest at `now`, by the day on which they come back, soonest first.

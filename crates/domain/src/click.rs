@@ -56,7 +56,7 @@ pub struct Visit<'a> {
     /// Whether the program says that nobody asked for the page yet (`Sec-Purpose: prefetch`).
     pub is_ahead: bool,
     /// How long ago the letter was handed over, where that is known.
-    pub since_taken: Option<TimeDelta>,
+    pub since_handed: Option<TimeDelta>,
     /// How long ago another link of the letter was followed, where one was.
     pub since_other: Option<TimeDelta>,
 }
@@ -70,25 +70,29 @@ impl Visit<'_> {
     ///
     /// let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
     /// let after = |seconds| Visit {
-    ///     agent, is_ahead: false, since_taken: Some(TimeDelta::seconds(seconds)), since_other: None,
+    ///     agent, is_ahead: false, since_handed: Some(TimeDelta::seconds(seconds)), since_other: None,
     /// };
     /// assert_eq!(after(40).follower(), Follower::Person);
     /// assert_eq!(after(1).follower(), Follower::Machine);
     /// ```
     #[must_use]
     pub fn follower(&self) -> Follower {
-        let agent = self.agent.to_ascii_lowercase().replace(TELEPHONE, "");
-        let is_program = agent.trim().is_empty() || PROGRAMS.iter().any(|name| agent.contains(name));
         let is_sooner = |since: Option<TimeDelta>, least| since.is_some_and(|since| since < least);
         let is_machine =
-            self.is_ahead || is_program || is_sooner(self.since_taken, SOONEST) || is_sooner(self.since_other, BETWEEN);
+            self.says_so() || is_sooner(self.since_handed, SOONEST) || is_sooner(self.since_other, BETWEEN);
         if is_machine { Follower::Machine } else { Follower::Person }
     }
 
-    /// Whether whoever followed the other link was a machine, by this one coming so close.
+    /// Whether whoever followed the other link was a machine, by this one coming so close. A browser may itself fetch ahead
+    /// what its reader could follow next: who calls itself a machine says nothing of others.
     #[must_use]
     pub fn unmasks_other(&self) -> bool {
-        self.since_other.is_some_and(|since| since < BETWEEN)
+        !self.says_so() && self.since_other.is_some_and(|since| since < BETWEEN)
+    }
+
+    fn says_so(&self) -> bool {
+        let agent = self.agent.to_ascii_lowercase().replace(TELEPHONE, "");
+        self.is_ahead || agent.trim().is_empty() || PROGRAMS.iter().any(|name| agent.contains(name))
     }
 }
 
@@ -104,7 +108,7 @@ mod tests {
             "Mozilla/5.0 (Linux; Android 13; CUBOT P80) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36";
         let day = Some(TimeDelta::days(1));
         let millis = |millis| Some(TimeDelta::milliseconds(millis));
-        for (agent, is_ahead, since_taken, since_other, expected) in [
+        for (agent, is_ahead, since_handed, since_other, expected) in [
             (browser, false, day, None, Follower::Person),
             (telephone, false, day, None, Follower::Person),
             (browser, false, None, None, Follower::Person),
@@ -119,8 +123,10 @@ mod tests {
             ("BarracudaCentral/1.0", false, day, None, Follower::Machine),
             ("python-requests/2.32", false, day, None, Follower::Machine),
         ] {
-            let visit = Visit { agent, is_ahead, since_taken, since_other };
+            let visit = Visit { agent, is_ahead, since_handed, since_other };
             assert_eq!(visit.follower(), expected, "{visit:?}");
         }
+        let close = |is_ahead| Visit { agent: browser, is_ahead, since_handed: day, since_other: millis(300) };
+        assert!(close(false).unmasks_other() && !close(true).unmasks_other());
     }
 }

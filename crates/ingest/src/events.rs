@@ -3,11 +3,14 @@
 //! A request holds one event or an array of them. It is kept as it came, like a report that came by mail, and read later.
 
 use crate::reader::refusal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rebound_classify::Rules;
 use rebound_db::inbox::Arrived;
-use rebound_domain::{AddressKey, Bounce, Complaint, DeliveryId, Grade, Keys, MessageId, Refusal, ReturnPath, Verdict};
+use rebound_domain::{
+    AddressKey, Bounce, Complaint, DeliveryId, Grade, InboxId, Keys, MessageId, Refusal, ReturnPath, Verdict,
+};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How the inbox says where such a request came from.
@@ -16,12 +19,15 @@ pub(crate) const SOURCE: &str = "events";
 /// Events that one request may hold.
 const MOST: usize = 10_000;
 
+/// What happened earlier is taken to have happened then: return paths are good as long.
+const OLDEST: TimeDelta = TimeDelta::days(45);
+
 /// One event.
 #[derive(Debug, Deserialize)]
 struct Event {
     kind: String,
-    /// The Message-ID of the message, or its return path.
-    #[serde(alias = "our_token")]
+    /// Either is the Message-ID of the message, or its return path.
+    our_token: Option<String>,
     rfc_message_id: Option<String>,
     smtp: Option<Smtp>,
     remote_mta: Option<String>,
@@ -40,13 +46,6 @@ struct Smtp {
     text: String,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Many(Vec<Event>),
-    One(Event),
-}
-
 /// An event about a message of ours.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -59,8 +58,8 @@ pub(crate) struct Told {
 #[derive(Debug)]
 enum What {
     Delivered,
-    /// The other side goes on trying.
-    Delayed(Verdict),
+    /// The other side goes on trying, and may have told why.
+    Delayed(Option<Verdict>),
     /// It gave up.
     Bounced(Verdict),
     Complaint(String),
@@ -72,15 +71,25 @@ pub(crate) struct Facts {
     pub(crate) bounces: Vec<Bounce>,
     pub(crate) complaints: Vec<Complaint>,
     pub(crate) delivered: Vec<(DeliveryId, AddressKey)>,
+    /// Those that somebody else goes on trying.
+    pub(crate) kept: Vec<DeliveryId>,
 }
 
-fn parsed(body: &[u8]) -> Result<Vec<Event>, String> {
-    let events = match serde_json::from_slice(body) {
-        Ok(Body::Many(events)) => events,
-        Ok(Body::One(event)) => vec![event],
-        Err(_) => return Err("it is no event, and no array of events".to_owned()),
-    };
-    if events.len() > MOST { Err(format!("it holds more than {MOST} events")) } else { Ok(events) }
+/// What a request told.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) told: Vec<Told>,
+    /// The first event that could not be read, and why.
+    pub(crate) error: Option<String>,
+}
+
+fn parsed(body: &[u8]) -> Result<Vec<Value>, String> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Array(events)) if events.len() > MOST => Err(format!("it holds more than {MOST} events")),
+        Ok(Value::Array(events)) if events.iter().all(Value::is_object) => Ok(events),
+        Ok(event @ Value::Object(_)) => Ok(vec![event]),
+        _ => Err("it is no event, and no array of events".to_owned()),
+    }
 }
 
 /// Whether it can be read at all.
@@ -89,27 +98,50 @@ pub(crate) fn check(body: &[u8]) -> Result<(), String> {
 }
 
 /// The events about our own messages. Those of other kinds, or of other messages, say nothing to us.
-pub(crate) fn read(arrived: &Arrived, keys: &Keys, rules: &Rules) -> Result<Vec<Told>, String> {
-    let events = parsed(&arrived.raw)?;
-    Ok(events.into_iter().filter_map(|event| told(event, arrived.received, keys, rules)).collect())
+pub(crate) fn read(arrived: &Arrived, keys: &Keys, rules: &Rules) -> Heard {
+    let events = match parsed(&arrived.raw) {
+        Ok(events) => events,
+        Err(error) => return Heard { told: vec![], error: Some(error) },
+    };
+    let mut heard = Heard::default();
+    for (event, number) in events.into_iter().zip(1..) {
+        match serde_json::from_value(event) {
+            Ok(event) => heard.told.extend(told(event, arrived.received, keys, rules)),
+            Err(error) => {
+                heard.error.get_or_insert_with(|| format!("event {number} cannot be read: {error}"));
+            }
+        }
+    }
+    heard
 }
 
 fn told(event: Event, received: DateTime<Utc>, keys: &Keys, rules: &Rules) -> Option<Told> {
-    let name = event.rfc_message_id.as_deref()?;
-    let local = name.trim().trim_start_matches('<').split('@').next()?;
-    let of = ReturnPath::verify(local, keys, received)
-        .or_else(|| MessageId::verify(name, keys).map(|MessageId(delivery)| ReturnPath { delivery, attempt: 0 }))?;
+    let names = || event.our_token.iter().chain(&event.rfc_message_id);
+    let of = names().find_map(|name| return_path(name, received, keys)).or_else(|| {
+        let delivery = names().find_map(|name| MessageId::verify(name, keys))?.0;
+        Some(ReturnPath { delivery, attempt: 0 })
+    })?;
     let verdict = || event.smtp.as_ref().and_then(|smtp| rules.reply(smtp.line().as_bytes()));
     let what = match event.kind.as_str() {
         "delivered" => What::Delivered,
-        "deferred" => What::Delayed(verdict()?),
-        "soft" | "hard" | "blocked" | "bounced" => What::Bounced(verdict()?),
-        "complaint" => What::Complaint(event.feedback_type.as_deref().unwrap_or("abuse").to_ascii_lowercase()),
+        "deferred" => What::Delayed(verdict()),
+        "soft" | "hard" | "blocked" | "suppressed" | "bounced" => What::Bounced(verdict()?),
+        "complaint" => What::Complaint(short(event.feedback_type.as_deref().unwrap_or("abuse")).to_ascii_lowercase()),
         _ => return None,
     };
-    // Nobody tells of what is to come.
-    let at = event.occurred_at.filter(|at| *at <= received).unwrap_or(received);
-    Some(Told { of, at, what, remote_mta: event.remote_mta })
+    // Nobody tells of what is to come, nor of what nobody remembers.
+    let at = event.occurred_at.unwrap_or(received).clamp(received - OLDEST, received);
+    Some(Told { of, at, what, remote_mta: event.remote_mta.as_deref().map(short) })
+}
+
+fn return_path(name: &str, received: DateTime<Utc>, keys: &Keys) -> Option<ReturnPath> {
+    let local = name.trim().trim_start_matches('<').split('@').next()?;
+    ReturnPath::verify(local, keys, received)
+}
+
+/// What somebody wrote, as far as it is shown.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 impl Smtp {
@@ -129,7 +161,7 @@ impl Told {
 }
 
 /// What `told` says about `people`; what is said about messages that are gone since is left out.
-pub(crate) fn facts(told: Vec<Told>, people: &BTreeMap<DeliveryId, AddressKey>) -> Facts {
+pub(crate) fn facts(told: Vec<Told>, inbox: InboxId, people: &BTreeMap<DeliveryId, AddressKey>) -> Facts {
     let mut facts = Facts::default();
     for one in told {
         let Some(address) = people.get(&one.of.delivery).cloned() else { continue };
@@ -144,13 +176,13 @@ pub(crate) fn facts(told: Vec<Told>, people: &BTreeMap<DeliveryId, AddressKey>) 
             learned: None,
             verdict,
             reporting_mta: one.remote_mta.clone(),
-            // The words are the host's own, and not where they stand in the request.
-            inbox: None,
+            inbox: Some(inbox),
             at: one.at,
         };
         match one.what {
             What::Delivered => facts.delivered.push((one.of.delivery, address)),
-            What::Delayed(verdict) => facts.bounces.push(bounce(verdict, true)),
+            What::Delayed(Some(verdict)) => facts.bounces.push(bounce(verdict, true)),
+            What::Delayed(None) => facts.kept.push(one.of.delivery),
             What::Bounced(verdict) => facts.bounces.push(bounce(verdict, false)),
             What::Complaint(kind) => {
                 facts.complaints.push(Complaint { delivery: one.of.delivery, kind, at: one.at });

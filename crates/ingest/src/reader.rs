@@ -1,7 +1,7 @@
 //! Unread message → whose delivery → what it means → what that does to the contact.
 
 use crate::Error;
-use crate::events::{self, Facts, Told};
+use crate::events::{self, Facts, Heard, Told};
 use crate::whose::whose;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How many messages share a transaction at most.
 const TOGETHER: u32 = 256;
+/// What one message says at most, if it is to share a transaction: a report by mail is about few people.
+const MANY: usize = 100;
 /// How many are taken apart at once.
 const AT_ONCE: usize = 4;
 /// How long one message may take. It takes microseconds, and the classifier has limits of its own: this is for the
@@ -48,7 +50,7 @@ pub struct Reader {
 /// What came, understood.
 enum Understood {
     Mail(Box<Mail>),
-    Events(InboxId, Result<Vec<Told>, String>),
+    Events(InboxId, Heard),
 }
 
 /// A message, understood.
@@ -68,6 +70,14 @@ struct Findings {
     bounces: Vec<Bounce>,
     complaints: Vec<Complaint>,
     delivered: Vec<(DeliveryId, AddressKey)>,
+    /// What somebody else goes on trying.
+    kept: Vec<DeliveryId>,
+}
+
+impl Findings {
+    fn count(&self) -> usize {
+        self.bounces.len() + self.complaints.len() + self.delivered.len() + self.kept.len()
+    }
 }
 
 impl Reader {
@@ -110,9 +120,15 @@ impl Reader {
         let named: Vec<DeliveryId> = understood.iter().flat_map(Understood::deliveries).collect();
         let people = deliveries::keys(&self.db, &named).await?;
         let findings: Vec<Findings> = understood.into_iter().map(|understood| understood.findings(&people)).collect();
-        if let Err(error) = self.write(&findings, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "reports could not be noted together; one by one");
-            self.write_apart(&findings, now).await?;
+        // Nobody else records bounces meanwhile: requests that tell of thousands go one by one.
+        for together in findings.chunk_by(|one, next| one.count() + next.count() < MANY) {
+            if let Err(error) = self.write(together, now).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "reports could not be noted together; one by one"
+                );
+                self.write_apart(together, now).await?;
+            }
         }
         Ok(findings.len())
     }
@@ -123,12 +139,14 @@ impl Reader {
         let delivered: Vec<_> = findings.iter().flat_map(|found| found.delivered.clone()).collect();
         let readings: Vec<Reading> = findings.iter().map(|found| found.reading.clone()).collect();
         let transaction = self.db.begin().await?;
-        if !bounces.is_empty() || !complaints.is_empty() || !delivered.is_empty() {
+        let kept: Vec<DeliveryId> = findings.iter().flat_map(|found| found.kept.clone()).collect();
+        if findings.iter().any(|found| found.count() > 0) {
             // A policy that was saved since the last batch holds for this one.
             let policy = policies::in_force(&transaction).await?;
             let seen = complaints.iter().filter(|complaint| complaint.is_from_reader());
             let seen: Vec<DeliveryId> = seen.map(|complaint| complaint.delivery).collect();
             record_arrivals(&transaction, &seen, "its reader sent feedback", &policy, now).await?;
+            record_arrivals(&transaction, &kept, "whoever took it goes on trying", &policy, now).await?;
             record_deliveries(&transaction, &delivered, &policy, now).await?;
             record_bounces(&transaction, &bounces, &policy, rand::random, now).await?;
             record_complaints(&transaction, &complaints, now).await?;
@@ -174,7 +192,10 @@ fn in_words(error: &dyn std::error::Error) -> String {
 /// Takes a message apart on a thread that nobody waits for longer than [`PATIENCE`].
 async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys, rules: Arc<InForce>) -> Understood {
     if arrived.source == events::SOURCE {
-        return Understood::Events(id, events::read(&arrived, keys, rules.rules()));
+        let keys = keys.clone();
+        let read = spawn_blocking(move || events::read(&arrived, &keys, rules.rules()));
+        let failed = |error: &str| Heard { told: vec![], error: Some(error.to_owned()) };
+        return Understood::Events(id, read.await.unwrap_or_else(|_| failed("reading it failed")));
     }
     let raw = std::mem::take(&mut arrived.raw);
     let report = match timeout(PATIENCE, spawn_blocking(move || rules.rules().report(&raw))).await {
@@ -191,22 +212,18 @@ impl Understood {
     fn deliveries(&self) -> Vec<DeliveryId> {
         match self {
             Self::Mail(mail) => mail.whose.iter().map(|(path, _)| path.delivery).collect(),
-            Self::Events(_, told) => told.iter().flatten().map(Told::delivery).collect(),
+            Self::Events(_, heard) => heard.told.iter().map(Told::delivery).collect(),
         }
     }
 
     fn findings(self, people: &BTreeMap<DeliveryId, AddressKey>) -> Findings {
-        let (id, told) = match self {
+        let (id, Heard { told, error }) = match self {
             Self::Mail(mail) => return mail.findings(people),
-            Self::Events(id, told) => (id, told),
+            Self::Events(id, heard) => (id, heard),
         };
-        let (told, error) = match told {
-            Ok(told) => (told, None),
-            Err(error) => (vec![], Some(error)),
-        };
-        let Facts { bounces, complaints, delivered } = events::facts(told, people);
+        let Facts { bounces, complaints, delivered, kept } = events::facts(told, id, people);
         let kind = error.is_none().then_some(ReportKind::NotBounce);
-        Findings { reading: Reading { id, kind, error }, bounces, complaints, delivered }
+        Findings { reading: Reading { id, kind, error }, bounces, complaints, delivered, kept }
     }
 }
 
@@ -223,7 +240,7 @@ impl Mail {
             Ok(report) => (self.bounces(report, known.as_ref()), self.complaints(report, known.as_ref())),
             Err(_) => (Vec::new(), Vec::new()),
         };
-        Findings { reading: Reading { id: self.id, kind, error }, bounces, complaints, delivered: vec![] }
+        Findings { reading: Reading { id: self.id, kind, error }, bounces, complaints, delivered: vec![], kept: vec![] }
     }
 
     fn bounces(&self, report: &Report, known: Option<&Known>) -> Vec<Bounce> {

@@ -16,8 +16,8 @@ pub struct Caller<'a> {
     pub is_ahead: bool,
 }
 
-/// Notes that a link was followed, once for each link of each letter. Whoever follows it has the letter, also where we were
-/// in doubt; a person who does shows that their mailbox works. Of people who do not want it noted, nothing is.
+/// Notes that a link was followed, once for each link of each letter. A person who follows one has the letter, also where we
+/// were in doubt, and their mailbox works. Of people who do not want it noted, nothing is.
 ///
 /// # Errors
 /// [`Error`]: nothing was noted.
@@ -32,12 +32,15 @@ pub async fn record_click(
         return Ok(());
     }
     let tx = db.begin().await?;
-    // Scanners follow all links of a letter at once: one of them after the other.
-    clicks::one_at_a_time(&tx, of.delivery).await?;
+    // Scanners follow all links of a letter at once: one of them after the other. Asked again, nothing can come between.
+    clicks::one_at_a_time(&tx, contact.id).await?;
     let Some(seen) = seen(&tx, of, caller, now).await? else { return Ok(()) };
-    let policy = policies::in_force(&tx).await?;
-    arrivals::record_arrivals(&tx, &[of.delivery], "a link of it was followed", &policy, now).await?;
+    if clicks::is_uncounted(&tx, contact.id).await? {
+        return Ok(());
+    }
     if seen.click.follower == Follower::Person {
+        let policy = policies::in_force(&tx).await?;
+        arrivals::record_arrivals(&tx, &[of.delivery], "a link of it was followed", &policy, now).await?;
         standings::reached(&tx, &[(of.delivery, contact.address.key())], &policy, now).await?;
     }
     clicks::note(&tx, &seen.click).await?;
@@ -66,12 +69,12 @@ async fn seen(
     if same == Some(Follower::Person) {
         return Ok(None);
     }
-    let taken = outcomes::taken(db, of.delivery).await?;
+    let handed = outcomes::handed(db, of.delivery).await?;
     let other = before.iter().filter(|click| click.of != of).map(|click| click.at).max();
     let visit = Visit {
         agent: caller.agent,
         is_ahead: caller.is_ahead,
-        since_taken: taken.map(|at| now - at),
+        since_handed: handed.map(|at| now - at),
         since_other: other.map(|at| now - at),
     };
     let follower = visit.follower();
@@ -93,6 +96,7 @@ pub async fn let_count(
     source: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    clicks::one_at_a_time(tx, contact.id).await?;
     if clicks::is_uncounted(tx, contact.id).await? != may {
         return Ok(());
     }

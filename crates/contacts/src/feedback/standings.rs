@@ -263,31 +263,50 @@ pub(super) async fn accepted(
     Ok(())
 }
 
-/// Notes that people were reached by those letters. It speaks of what was before a letter was taken alone, and nothing is
-/// noted of addresses that nothing speaks against: nearly all.
+/// Notes that people were reached by those letters. It speaks of what was before a letter was handed over alone, and nothing
+/// is noted of addresses that nothing speaks against: nearly all.
 pub(super) async fn reached(
     tx: &Transaction,
     by: &[(DeliveryId, AddressKey)],
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let keys: Vec<AddressKey> = by.iter().map(|(_, key)| key.clone()).collect();
-    let known = standings::get(tx, &keys).await?;
-    for (letter, key) in by {
-        let Some(last) = known.get(key).and_then(|kept| kept.standing.last_trouble()) else { continue };
-        if outcomes::taken(tx, *letter).await?.is_some_and(|taken| last < taken) {
-            bounces::one_at_a_time(tx).await?;
-            clear(tx, key, policy, now).await?;
+    let mut keys: Vec<AddressKey> = by.iter().map(|(_, key)| key.clone()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let troubled = async |keys: &[AddressKey]| {
+        let known = standings::get(tx, keys).await?;
+        let trouble = known.into_iter().filter_map(|(key, kept)| Some((key, kept.standing.last_trouble()?)));
+        Ok::<HashMap<_, _>, Error>(trouble.collect())
+    };
+    if troubled(&keys).await?.is_empty() {
+        return Ok(());
+    }
+    bounces::one_at_a_time(tx).await?;
+    for (key, last) in troubled(&keys).await? {
+        let mut handed = None;
+        for (letter, _) in by.iter().filter(|(_, of)| *of == key) {
+            handed = handed.max(outcomes::handed(tx, *letter).await?);
+        }
+        if let Some(at) = handed.filter(|at| last < *at) {
+            clear(tx, key, at, policy, now).await?;
         }
     }
     Ok(())
 }
 
-async fn clear(tx: &Transaction, key: &AddressKey, policy: &Policy, now: DateTime<Utc>) -> Result<(), Error> {
+/// The fact is of the moment when the letter was handed over: a bounce of later speaks anew, also where it is heard late.
+async fn clear(
+    tx: &Transaction,
+    key: AddressKey,
+    at: DateTime<Utc>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let (kind, subject, of, detail) = ("reached", "contact", Some(key.clone()), String::new());
-    events::add(tx, &Event { at: now, kind, actor: REBOUND, subject, subject_id: None, key: of, detail }).await?;
-    let happened = Happened { at: now, fact: Fact::Reached, bounce: None, version: None };
-    go_on(tx, Histories::from([(key.clone(), vec![happened])]), policy, now).await?;
+    events::add(tx, &Event { at, kind, actor: REBOUND, subject, subject_id: None, key: of, detail }).await?;
+    let happened = Happened { at, fact: Fact::Reached, bounce: None, version: None };
+    go_on(tx, Histories::from([(key, vec![happened])]), policy, now).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ async fn keep(db: &Pool, campaign: &Campaign, links: &[&str]) {
 
 async fn note(db: &Pool, delivery: DeliveryId, link: u16, second: i64, follower: Follower) {
     let tx = db.begin().await.unwrap();
-    clicks::one_at_a_time(&tx, delivery).await.unwrap();
+    clicks::one_at_a_time(&tx, rebound_domain::ContactId(1)).await.unwrap();
     let at = now() + TimeDelta::seconds(second);
     clicks::note(&tx, &Click { of: CountedLink { delivery, link }, at, follower }).await.unwrap();
     tx.commit().await.unwrap();
@@ -103,19 +103,20 @@ async fn visits_are_noted_once_and_a_persons_goes_before_a_machines() {
 }
 
 #[tokio::test]
-async fn when_a_letter_was_taken_is_known() {
+async fn when_a_letter_was_handed_over_is_known() {
     let engines = engines().await;
     for (engine, db) in engines.each() {
         let campaign = launched(db, DoubtPolicy::Hold).await;
         plan(db, &campaign).await;
         let leases = leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap();
         let of = leases::Try { id: leases[0].id, number: 1 };
-        assert_eq!(outcomes::taken(db, of.id).await.unwrap(), None, "{engine}");
+        assert_eq!(outcomes::handed(db, of.id).await.unwrap(), None, "{engine}");
         leases::mark(db, WORKER, std::slice::from_ref(&of), now()).await.unwrap();
-        let at = now() + TimeDelta::seconds(3);
+        let later = now() + TimeDelta::seconds(3);
         let answered = leases::Answered { of: of.clone(), accepted: true, reply: "250 ok".into() };
-        leases::note_answers(db, WORKER, &[answered], at).await.unwrap();
+        leases::note_answers(db, WORKER, &[answered], later).await.unwrap();
         leases::accept(db, WORKER, std::slice::from_ref(&of)).await.unwrap();
-        assert_eq!(outcomes::taken(db, of.id).await.unwrap(), Some(at), "{engine}");
+        assert_eq!(outcomes::handed(db, of.id).await.unwrap(), Some(now()), "{engine}");
+        assert_eq!(leases::last_handed(db, &[of.id]).await.unwrap()[&of.id], now(), "{engine}");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Desk, Peer, Trouble};
 use crate::events;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -19,8 +19,7 @@ pub(super) async fn take(
     State(desk): State<Desk>,
     Path(name): Path<String>,
     Peer(peer): Peer,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let Some(door) = EventDoor::named(&name, &desk.pages.keys) else {
         return match desk.wrong(peer, Trouble::CutLink) {
@@ -28,8 +27,11 @@ pub(super) async fn take(
             _ => StatusCode::NOT_FOUND.into_response(),
         };
     };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
+    let signature = signature(&parts.headers);
     // A signature grows old on the wall clock, whatever the product's time is.
-    if !door.lets_in(&signature(&headers), &body, Utc::now()) {
+    if !door.lets_in(&signature, &body, Utc::now()) {
         let words = "the signature is wrong or older than 5 minutes: sign “id.timestamp.body” with the secret";
         return (StatusCode::FORBIDDEN, words).into_response();
     }
@@ -40,7 +42,8 @@ pub(super) async fn take(
         received: desk.now(),
         source: events::SOURCE.to_owned(),
         mail_from: String::new(),
-        recipient: String::new(),
+        // What is sent again has the same; the same words may be told of another try.
+        recipient: format!("webhook-id {}", signature.id),
         raw: body.into(),
     };
     match inbox::keep(&desk.pages.db, &arrived).await {

@@ -6,7 +6,7 @@ use crate::world::{World, dsn, key};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use rebound_db::{clicks, events, leases, standings};
 use rebound_domain::{CountedLink, DeliveryId, Follower, StateName, WorkerId};
 use std::time::Duration;
@@ -95,21 +95,30 @@ async fn two_at_once(world: &World) {
     futures_util::future::join_all(asks).await;
     assert_eq!(noted(world).await, [(1, Follower::Machine), (2, Follower::Machine)]);
     assert_eq!(clicks::people(&world.db, world.delivery(ADA).await.campaign()).await.unwrap(), 0);
-    // The person comes later, and reads on.
+    // What a browser fetches ahead says nothing of its reader, who comes later and reads on.
     for path in [&one, &two] {
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         person(&site, path).await;
     }
+    let ahead = [("user-agent", BROWSER), ("sec-purpose", "prefetch")];
+    follow(&site, Method::GET, &one, &ahead).await;
     assert_eq!(noted(world).await, [(1, Follower::Person), (2, Follower::Person)]);
 }
 
 #[tokio::test]
 async fn whoever_follows_a_link_has_the_letter_also_where_we_were_in_doubt() {
     let world = World::with(&[ADA]).await;
-    world.send_in_doubt("Autumn", world.now).await;
+    world.send_in_doubt("Autumn", world.now - TimeDelta::hours(1)).await;
     assert_eq!(world.state(ADA).await, StateName::Planned, "it waits to be sent again");
+    // A filter may look at a letter that its host does not take.
+    follow(&site(&world), Method::GET, &address(&world, 1).await, &[("user-agent", "python-requests")]).await;
+    assert_eq!(world.state(ADA).await, StateName::Planned);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     person(&site(&world), &address(&world, 2).await).await;
     assert_eq!(world.state(ADA).await, StateName::Accepted);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    person(&site(&world), &address(&world, 1).await).await;
+    assert_eq!(noted(&world).await, [(1, Follower::Person), (2, Follower::Person)], "they read on at once");
     assert_eq!(
         leases::claim(&world.db, WorkerId(2), world.delivery(ADA).await.campaign(), 10, Utc::now()).await.unwrap(),
         []

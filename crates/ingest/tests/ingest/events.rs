@@ -28,10 +28,20 @@ async fn post(site: &Router, name: &str, headers: [(&str, &str); 3], body: &[u8]
 
 /// Tells `events` as whoever has the secret; the answer.
 async fn tell(world: &World, events: &Value) -> StatusCode {
+    tell_as(world, "msg_1", events).await
+}
+
+async fn tell_as(world: &World, id: &str, events: &Value) -> StatusCode {
     let (door, body, now) = (door(world), events.to_string(), Utc::now().timestamp().to_string());
-    let signed = door.sign("msg_1", &now, body.as_bytes());
-    let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", &*now), ("webhook-signature", &*signed)];
+    let signed = door.sign(id, &now, body.as_bytes());
+    let headers = [("webhook-id", id), ("webhook-timestamp", &*now), ("webhook-signature", &*signed)];
     post(&site(world), door.name(), headers, body.as_bytes()).await
+}
+
+/// Tells one event, and reads it.
+async fn hear(world: &World, id: &str, event: Value) {
+    assert_eq!(tell_as(world, id, &event).await, StatusCode::OK);
+    world.read_all().await;
 }
 
 async fn event(world: &World, kind: &str, address: &str, code: u16, text: &str) -> Value {
@@ -102,6 +112,76 @@ async fn while_somebody_else_goes_on_trying_nothing_is_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_a_letter_in_doubt_settles_it() {
+    for (kind, code, text, expected) in [
+        // Somebody else has it and goes on trying.
+        ("deferred", 451, "4.7.1 later", StateName::Accepted),
+        ("deferred", 0, "", StateName::Accepted),
+        ("delivered", 0, "", StateName::Accepted),
+        ("hard", 550, "5.1.1 no such user", StateName::Bounced),
+        ("soft", 452, "4.2.2 mailbox full", StateName::Deferred),
+        ("something new", 550, "5.1.1 no such user", StateName::Planned),
+    ] {
+        for by_return_path in [false, true] {
+            let world = World::with(&[ADA]).await;
+            world.send_in_doubt("Autumn", world.now).await;
+            let mut told = event(&world, kind, ADA, code, text).await;
+            if code == 0 {
+                told.as_object_mut().unwrap().remove("smtp");
+            }
+            if by_return_path {
+                told["our_token"] = json!(world.return_path(ADA).await);
+                told["rfc_message_id"] = Value::Null;
+            }
+            hear(&world, "1", told).await;
+            assert_eq!(world.state(ADA).await, expected, "{kind} {code}, {by_return_path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_words_of_another_try_are_news_and_old_ones_are_about_the_old_try() {
+    let world = World::with(&[ADA]).await;
+    let mut full = event(&world, "soft", ADA, 452, "4.2.2 mailbox full").await;
+    full["occurred_at"] = json!(world.now - TimeDelta::hours(1));
+    hear(&world, "1", full.clone()).await;
+    assert_eq!(world.state(ADA).await, StateName::Deferred);
+    world.try_again(ADA, Utc::now()).await;
+    assert_eq!(world.state(ADA).await, StateName::Accepted);
+
+    // Told again, or told late: it was the first try.
+    hear(&world, "1", full.clone()).await;
+    let mut late = event(&world, "blocked", ADA, 550, "5.7.1 rejected as spam").await;
+    late["occurred_at"] = json!(world.now - TimeDelta::minutes(50));
+    hear(&world, "2", late).await;
+    assert_eq!(world.state(ADA).await, StateName::Accepted);
+
+    // The second try came back for the same reason.
+    full["occurred_at"] = Value::Null;
+    hear(&world, "3", full.clone()).await;
+    assert_eq!(world.state(ADA).await, StateName::Deferred);
+}
+
+#[tokio::test]
+async fn one_odd_event_keeps_back_no_other_and_is_told() {
+    let world = World::with(&[ADA]).await;
+    // As the field's canonical form has it, with both names of the message.
+    let canonical = json!({
+        "provider": "ses", "idempotency_key": "1", "occurred_at": "2026-01-15T10:00:00Z", "recipient": ADA,
+        "our_token": null, "rfc_message_id": format!("<{}>", world.message_id(ADA).await), "kind": "hard",
+        "custody": "returned", "cause": "mailbox_unknown", "provider_label": "Permanent/NoEmail",
+        "smtp": { "code": 550, "enhanced": "5.1.1", "text": "user unknown\u{0}\r\n" },
+        "remote_mta": "mx1.example.net\u{7}".repeat(100), "attempt": 6, "expires_at": null
+    });
+    let odd = json!([{ "kind": "hard", "occurred_at": "yesterday" }, canonical]);
+    hear(&world, "1", odd).await;
+    let noted = bounces::of_key(&world.db, &key(ADA), 10).await.unwrap();
+    let id = noted[0].inbox.unwrap();
+    let why = inbox::reading(&world.db, id).await.unwrap().unwrap().error.unwrap();
+    assert!(why.starts_with("event 1 cannot be read"), "{why}");
+}
+
+#[tokio::test]
 async fn without_the_secret_nothing_is_kept() {
     let world = World::with(&[ADA]).await;
     let (site, door) = (site(&world), door(&world));
@@ -133,9 +213,7 @@ async fn without_the_secret_nothing_is_kept() {
         other[at] ^= 1;
         assert_eq!(post(&site, door.name(), with("msg_1", &now, &signed), &other).await, StatusCode::FORBIDDEN);
     }
-    for wrong in
-        [json!("text"), json!({ "no": "kind" }), json!([1]), json!(vec![json!({ "kind": "delivered" }); 10_001])]
-    {
+    for wrong in [json!("text"), json!([1]), json!(vec![json!({ "kind": "delivered" }); 10_001])] {
         assert_eq!(tell(&world, &wrong).await, StatusCode::BAD_REQUEST);
     }
     assert_eq!(inbox::waiting(&world.db).await.unwrap(), 0);
@@ -154,6 +232,9 @@ async fn without_the_secret_nothing_is_kept() {
 #[tokio::test]
 async fn ten_thousand_events_are_kept_in_a_moment() {
     let world = World::with(&[ADA]).await;
+    // Of somebody whose mailbox was in trouble before.
+    hear(&world, "0", event(&world, "soft", ADA, 554, "5.3.0 internal server error").await).await;
+    world.send_in_doubt("Autumn", Utc::now()).await;
     let one = event(&world, "delivered", ADA, 250, "2.0.0 queued as 4R5xy").await;
     let events = Value::Array(vec![one; 10_000]);
     let begun = Instant::now();
@@ -163,4 +244,6 @@ async fn ten_thousand_events_are_kept_in_a_moment() {
     // In a build without optimisation, beside other tests.
     assert!(kept.as_secs() < 2 && begun.elapsed().as_secs() < 20, "{kept:?}, {:?}", begun.elapsed());
     assert_eq!(world.state(ADA).await, StateName::Accepted);
+    let told = rebound_db::events::of_key(&world.db, &key(ADA), 50).await.unwrap();
+    assert_eq!(told.iter().filter(|event| event.kind == "reached").count(), 1);
 }

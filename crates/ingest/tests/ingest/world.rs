@@ -69,6 +69,19 @@ impl World {
         transaction.commit().await.unwrap();
     }
 
+    /// The newest letter to `address`, which waits, goes out once more and is taken.
+    pub(crate) async fn try_again(&self, address: &str, at: DateTime<Utc>) {
+        let id = self.delivery(address).await;
+        let due = at + TimeDelta::days(30);
+        let lease = leases::claim(&self.db, WORKER, id.campaign(), 1000, due).await.unwrap();
+        let lease = lease.into_iter().find(|lease| lease.id == id).unwrap();
+        let of = leases::Try { id, number: lease.attempts + 1 };
+        leases::mark(&self.db, WORKER, std::slice::from_ref(&of), at).await.unwrap();
+        let answered = leases::Answered { of: of.clone(), accepted: true, reply: "250 ok".to_owned() };
+        leases::note_answers(&self.db, WORKER, &[answered], at).await.unwrap();
+        assert_eq!(leases::accept(&self.db, WORKER, &[of]).await.unwrap().len(), 1);
+    }
+
     async fn hand_over(&self, name: &str, sent: DateTime<Utc>) -> Vec<leases::Try> {
         let id = campaigns::create(&self.db, &draft(name, self.list), sent).await.unwrap();
         let links = ["https://fernhill.example/bulbs?for={{ email }}", "https://fernhill.example/shop", "nowhere"];

@@ -2,7 +2,7 @@
 
 use crate::roles::Parts;
 use anyhow::{Context, bail};
-use rebound_db::{campaigns, deliveries, lists};
+use rebound_db::{campaigns, clicks, deliveries, lists};
 use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
 use rebound_send::{Depth, LaunchError, Level, Preflight, PreflightAnswer};
 use serde::Deserialize;
@@ -222,6 +222,10 @@ fn tell(known: &Preflight) {
 async fn status(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Result<()> {
     let counts = deliveries::counts(&parts.db, campaign.id).await?;
     let next = deliveries::next_due(&parts.db, campaign.id).await?;
+    let followed = match campaign.draft.counts_clicks {
+        true => Some(clicks::people(&parts.db, campaign.id).await?),
+        false => None,
+    };
     if json {
         let counts: serde_json::Map<_, _> = StateName::ALL
             .iter()
@@ -236,6 +240,7 @@ async fn status(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Resul
             "planned": campaign.planned,
             "next_due": next,
             "deliveries": counts,
+            "followed_a_link": followed,
         });
         println!("{status}");
         return Ok(());
@@ -248,6 +253,9 @@ async fn status(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Resul
         if let Some(count) = counts.get(&state) {
             println!("{:>9}  {}", count, state.as_str().replace('_', " "));
         }
+    }
+    if let Some(people) = followed.filter(|people| *people > 0) {
+        println!("{people:>9}  followed a link");
     }
     if let Some(next) = next {
         println!("next try: {}", next.format("%a %-d %b, %H:%M UTC"));

@@ -67,14 +67,23 @@ pub(crate) fn destination(target: &str, filled: &str) -> Option<Url> {
     (is_plain(&url) && url.origin() == origin(target)?).then_some(url)
 }
 
-/// Each link, and where it leads as its author means it.
+/// Each link, and where it leads as its author means it. One whose words are an address themselves is left out: mail programs
+/// warn of those that lead elsewhere than they say.
 fn links<'t>(tags: &'t Tags<'_>) -> impl Iterator<Item = (Attribute<'t>, String)> {
-    pieces(&tags.text).filter_map(|piece| {
-        let Piece::Open(tag) = piece else { return None };
-        let is_link = ["a", "area"].iter().any(|name| tag.name.eq_ignore_ascii_case(name));
-        let href = tag.attributes.into_iter().find(|one| is_link && one.name.eq_ignore_ascii_case("href"))?;
-        let target = tags.put_back(as_read(href.value)?.trim()).text;
-        Some((href, target))
+    let mut pieces = pieces(&tags.text).peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let Piece::Open(tag) = pieces.next()? else { continue };
+            let end = pieces.peek().map_or(tags.text.len(), |next| next.place().start);
+            let words = tags.text[tag.place.end..end.max(tag.place.end)].trim_start();
+            let says_address = ["http://", "https://", "www."].iter().any(|begin| words.starts_with(begin));
+            let is_link = !says_address && ["a", "area"].iter().any(|name| tag.name.eq_ignore_ascii_case(name));
+            let href = tag.attributes.into_iter().find(|one| is_link && one.name.eq_ignore_ascii_case("href"));
+            let Some(href) = href else { continue };
+            if let Some(target) = as_read(href.value) {
+                return Some((href, tags.put_back_alone(target.trim())));
+            }
+        }
     })
 }
 
@@ -172,6 +181,11 @@ mod tests {
             ),
             // Our own.
             (r#"<a href="{{ unsubscribe_url }}"><a href="https://a.example/?back={{ preferences_url }}">"#, vec![]),
+            // It would lead elsewhere than it says.
+            (
+                r#"<a href="https://a.example/"> https://a.example/</a><a href="https://a.example/b">www.a.example</a>"#,
+                vec![],
+            ),
             // No links.
             ("<!-- <a href='https://a.example/'> --><style>a[href='https://a.example/']{}</style>", vec![]),
         ] {

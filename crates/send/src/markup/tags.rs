@@ -84,6 +84,18 @@ impl<'a> Tags<'a> {
         restored
     }
 
+    /// Puts the tags back into a short part of the text; where they stood does not matter.
+    pub(super) fn put_back_alone(&self, part: &str) -> String {
+        let (mut restored, mut after) = (String::with_capacity(part.len()), 0);
+        for (number, word) in self.words(part) {
+            restored.push_str(&part[after..word.start]);
+            restored.push_str(self.tag(number));
+            after = word.end;
+        }
+        restored.push_str(&part[after..]);
+        restored
+    }
+
     /// The words alone that stand for tags in a part of the text.
     pub(super) fn words_in(&self, text: &str) -> String {
         self.words(text).map(|(_, word)| &text[word]).collect()
