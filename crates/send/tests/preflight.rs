@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "send/certificate.rs"]
+mod certificate;
 #[path = "preflight/faults.rs"]
 mod faults;
 #[path = "preflight/installation.rs"]

@@ -6,6 +6,8 @@
 mod calls;
 #[path = "send/campaigns.rs"]
 mod campaigns;
+#[path = "send/certificate.rs"]
+mod certificate;
 #[path = "send/clicks.rs"]
 mod clicks;
 #[path = "send/offers.rs"]
@@ -29,23 +31,16 @@ mod tokens;
 mod ways;
 
 use rebound_send::{Login, Relay, RelayDown, Tls, probe};
-use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// `news` / `secret`, as SASL PLAIN writes them.
 const LOGIN: &str = "AG5ld3MAc2VjcmV0";
 
 /// A relay with a certificate of its own authority, which takes mail only from `news` with the right password.
 async fn relay(tls: Tls) -> Relay {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let (acceptor, authority) = certificate::of("localhost");
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -57,7 +52,7 @@ async fn relay(tls: Tls) -> Relay {
         host: "localhost".into(),
         port,
         tls,
-        authority: Some(made.cert.pem()),
+        authority: Some(authority),
         login: Some(Login::password("news", "secret")),
         hello: "client.example".into(),
     }

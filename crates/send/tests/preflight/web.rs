@@ -1,13 +1,10 @@
 //! What stands at the other end: a web server for the unsubscribe link, and a mail host for the return path.
 
+use crate::certificate;
 use rebound_domain::{Keys, ReturnPath, UnsubscribeLink};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// How the web server behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,15 +23,11 @@ pub(crate) enum Pages {
 
 /// Starts a web server for `host`; its port, and the authority that signed its certificate.
 pub(crate) async fn pages(host: &str, keys: Keys, pages: Pages) -> (u16, String) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let (acceptor, authority) = certificate::of(host);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
     if pages == Pages::Away {
-        return (port, made.cert.pem());
+        return (port, authority);
     }
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
@@ -47,7 +40,7 @@ pub(crate) async fn pages(host: &str, keys: Keys, pages: Pages) -> (u16, String)
             let _ = line.shutdown().await;
         }
     });
-    (port, made.cert.pem())
+    (port, authority)
 }
 
 fn answer(request: &str, keys: &Keys, pages: Pages) -> String {

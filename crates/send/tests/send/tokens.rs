@@ -1,5 +1,6 @@
 //! Relays that take tokens in place of passwords, and who gives those.
 
+use crate::certificate;
 use data_encoding::BASE64;
 use futures_util::future::join_all;
 use rebound_domain::TokenSource;
@@ -8,9 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 const SECRET: &str = "a client's secret & more";
 
@@ -25,11 +23,7 @@ struct Source {
 
 /// A source over https, the address of its tokens, and its authority.
 async fn source(says: &str) -> (Arc<Source>, String, String) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let (acceptor, authority) = certificate::of("localhost");
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/token", socket.local_addr().unwrap().port());
     let source = Arc::new(Source {
@@ -45,7 +39,7 @@ async fn source(says: &str) -> (Arc<Source>, String, String) {
             }
         }
     });
-    (source, url, made.cert.pem())
+    (source, url, authority)
 }
 
 async fn give(stream: impl AsyncRead + AsyncWrite + Unpin, source: Arc<Source>) {
