@@ -3,10 +3,11 @@
 use crate::campaigns::{campaign, furnish, sender, work_by};
 use crate::relay::{self, Relayed};
 use chrono::{TimeDelta, Utc};
+use rebound_db::lanes::{self, HeldLane};
 use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, incidents, subscriptions};
 use rebound_domain::{
-    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, IncidentSubject, Limits, Permanence, ServerId,
-    StateName, WarmUp,
+    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, IncidentSubject, Limits, Notice, Permanence,
+    Receiver, ServerId, Slowed, StateName, WarmUp,
 };
 use rebound_sandbox::names::NameServer;
 use rebound_send::mx::DirectSettings;
@@ -158,9 +159,8 @@ async fn straight(names: &NameServer, port: u16) -> Egress {
     }
 }
 
-#[tokio::test]
-async fn a_host_that_hangs_up_is_not_called_again_and_again() {
-    let (db, id, folder) = launched(&people(1)).await;
+/// Straight to a host that goes when it hears who the mail is from, and how often it was called.
+async fn hangs_up() -> (Egress, Arc<AtomicUsize>) {
     let socket = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let (port, called) = (socket.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
     let calls = Arc::clone(&called);
@@ -170,7 +170,6 @@ async fn a_host_that_hangs_up_is_not_called_again_and_again() {
             stream.write_all(b"220 mx\r\n").await.unwrap();
             let (reading, mut writing) = stream.split();
             let mut said = BufReader::new(reading).lines();
-            // It goes when it hears who the mail is from.
             while said.next_line().await.is_ok_and(|line| line.is_some_and(|line| line.starts_with("EHLO"))) {
                 writing.write_all(b"250 mx\r\n").await.unwrap();
             }
@@ -179,7 +178,14 @@ async fn a_host_that_hangs_up_is_not_called_again_and_again() {
     let names = NameServer::default();
     names.mx("orchard.example", 10, "mx.orchard.example");
     names.address("mx.orchard.example", Ipv4Addr::new(127, 0, 0, 2));
-    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, port).await], sender());
+    (straight(&names, port).await, called)
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_up_is_not_called_again_and_again() {
+    let (db, id, folder) = launched(&people(1)).await;
+    let (way, called) = hangs_up().await;
+    let (stop, worker) = work_by(&db, url(&folder), vec![way], sender());
     let key = people(1)[0].parse::<EmailAddress>().unwrap().key();
     let bounce = until("an outcome", async || bounces::of_key(&db, &key, 9).await.unwrap().pop()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -188,6 +194,31 @@ async fn a_host_that_hangs_up_is_not_called_again_and_again() {
     assert_eq!((bounce.verdict.cause, bounce.verdict.permanence), (BounceCause::HostUnreachable, Permanence::Soft));
     assert_eq!(deliveries::counts(&db, id).await.unwrap().get(&StateName::Deferred), Some(&1));
     assert_eq!(called.load(Ordering::SeqCst), 1, "it waits for its next try");
+}
+
+#[tokio::test]
+async fn a_probe_that_a_host_hangs_up_on_makes_the_rest_longer() {
+    let (db, id, folder) = launched(&people(3)).await;
+    let (way, called) = hangs_up().await;
+    let (receiver, over) = (Receiver::of_domain("orchard.example"), Utc::now() - TimeDelta::seconds(1));
+    let notice = Notice {
+        slowed: Slowed::Rests { rests: 1 },
+        until: over,
+        why: "it said so".into(),
+        cause: BounceCause::RateLimited,
+        words: "451 later".into(),
+    };
+    let lane = HeldLane { server: way.id, receiver, notice };
+    lanes::hold(&db, &lane, over).await.unwrap();
+    let (stop, worker) = work_by(&db, url(&folder), vec![way], sender());
+    let deferred = async || deliveries::counts(&db, id).await.unwrap().remove(&StateName::Deferred);
+    assert_eq!(until("an outcome", deferred).await, 1);
+    stop.cancel();
+    worker.await.unwrap();
+    let rests = lanes::resting(&db).await.unwrap().remove(0);
+    assert_eq!(rests.notice.slowed, Slowed::Rests { rests: 2 }, "{rests:?}");
+    assert!(rests.notice.until > Utc::now() + TimeDelta::minutes(1), "{rests:?}");
+    assert_eq!(called.load(Ordering::SeqCst), 1, "nobody else is sent after the probe");
 }
 
 #[tokio::test]
