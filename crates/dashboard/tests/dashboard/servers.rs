@@ -121,6 +121,24 @@ async fn a_server_is_added_tested_and_its_password_never_seen() {
 }
 
 #[tokio::test]
+async fn whatever_is_written_of_tokens_is_seen_beside_what_is_wrong_with_it() {
+    let world = World::empty().await;
+    let owner = world.browser(Role::Owner).await;
+    for (field, value, fault, is_open) in [
+        ("name", "Ours", "the port must be", false),
+        ("token_url", "login.fernhill.example", "address must begin with https://", true),
+        ("token_client", "4f1c", "address must begin with https://", true),
+        ("token_scope", "mail.send", "address must begin with https://", true),
+    ] {
+        let written = [&form("0", "news", SECRET)[..], &[(field, value)]].concat();
+        let page = world.post(&owner, "/servers/new", &written).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        assert!(page.text.contains(fault), "{field}: {}", page.text);
+        assert_eq!(page.text.contains("<details open><summary>It takes tokens"), is_open, "{field}: {}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn a_server_in_use_is_not_removed() {
     let world = World::empty().await;
     let owner = world.browser(Role::Owner).await;
