@@ -10,7 +10,8 @@ use crate::session::{Allowed, See};
 use crate::words::{Count, percent};
 use askama::Template;
 use axum::extract::{Path, State};
-use rebound_db::clicks;
+use rebound_db::{clicks, deliveries};
+use rebound_domain::StateName;
 
 #[derive(Template)]
 #[template(path = "campaigns/links.html")]
@@ -39,8 +40,9 @@ pub(crate) async fn links(
     let campaign = found(&app.db, id).await?;
     let people = clicks::people(&app.db, campaign.id).await?;
     let counts = clicks::counts(&app.db, campaign.id).await?;
+    // Its own letters: what was sent again has links of its own.
+    let got = deliveries::counts(&app.db, campaign.id).await?.remove(&StateName::Accepted).unwrap_or_default();
     let report = Report::of(&app.db, campaign, "links", app.now()).await?;
-    let got = report.progress.tally.reached();
     let most = counts.iter().map(|link| link.people).max().unwrap_or_default();
     let row = |(number, link): (usize, clicks::LinkCount)| Link {
         number,
