@@ -137,7 +137,8 @@ pub async fn tries_under(db: &impl Connection, paths: &[Try]) -> Result<HashMap<
     Ok(found.into_iter().map(|row| ((DeliveryId(row.id), narrow(row.path)), narrow(row.number))).collect())
 }
 
-/// When the last try of each of `deliveries` was handed over, just before the final dot.
+/// When the last try of each of `deliveries` was handed over that was taken, or of which that is not known: just before its
+/// final dot.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
@@ -153,7 +154,7 @@ pub async fn last_handed(
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
         "SELECT a.delivery_id AS id, max(a.handed) AS handed FROM {wanted} CROSS JOIN attempts a
-         WHERE a.delivery_id = rows.id AND a.handed IS NOT NULL GROUP BY a.delivery_id"
+         WHERE a.delivery_id = rows.id AND a.handed IS NOT NULL AND (a.outcome = 0 OR a.outcome IS NULL) GROUP BY a.delivery_id"
     );
     let found: Vec<Row> = all(db, &sql, [ids_json(deliveries).into()]).await?;
     Ok(found.into_iter().map(|row| (DeliveryId(row.id), time(row.handed))).collect())

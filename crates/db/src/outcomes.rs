@@ -1,7 +1,7 @@
 //! What became of messages: by cause and state, and recipient by recipient. Reading only.
 
 use crate::deliveries::not_accepted;
-use crate::sql::{all, millis, number, one, time};
+use crate::sql::{all, millis, number, time};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
@@ -266,19 +266,6 @@ pub async fn accepted(db: &impl Connection, contact: ContactId) -> Result<Vec<(D
                WHERE d.contact_id = $1 AND d.state = 5 GROUP BY a.delivery_id ORDER BY 2 DESC";
     let rows = all::<Row>(db, sql, [contact.0.into()]).await?;
     Ok(rows.into_iter().map(|row| (DeliveryId(row.delivery_id), time(row.settled))).collect())
-}
-
-/// When a message was last handed over that was taken, or of which that is not known yet: just before its final dot.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn handed(db: &impl Connection, delivery: DeliveryId) -> Result<Option<DateTime<Utc>>, Error> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        handed: Option<i64>,
-    }
-    let sql = "SELECT max(handed) AS handed FROM attempts WHERE delivery_id = $1 AND (outcome = 0 OR outcome IS NULL)";
-    Ok(one::<Row>(db, sql, [delivery.0.into()]).await?.and_then(|row| row.handed).map(time))
 }
 
 /// How many addresses rest at `now`, by the day on which they come back, soonest first.

@@ -2,10 +2,9 @@
 //! comes by it.
 
 use crate::Keys;
+use crate::token::hmac;
 use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::{BASE32_NOPAD, BASE64};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// How old what was signed may be, and how far ahead the clock of whoever signed it (Standard Webhooks).
@@ -55,8 +54,8 @@ impl EventDoor {
     }
 
     fn of(letter: char, key: &[u8]) -> Self {
-        let name = BASE32_NOPAD.encode(&derived(key, b"rbe1 name")[..16]).to_ascii_lowercase();
-        Self { name: format!("e.{letter}.{name}"), secret: derived(key, b"rbe1 secret") }
+        let name = BASE32_NOPAD.encode(&hmac(key, &[&b"rbe1 name"[..]])[..16]).to_ascii_lowercase();
+        Self { name: format!("e.{letter}.{name}"), secret: hmac(key, &[&b"rbe1 secret"[..]]).to_vec() }
     }
 
     /// The last part of its address.
@@ -88,23 +87,12 @@ impl EventDoor {
         }
         let expected = self.mac(signature.id, signature.timestamp, body);
         let given = signature.signatures.split(' ').take(10).filter_map(|one| one.strip_prefix("v1,"));
-        given.filter_map(|one| BASE64.decode(one.as_bytes()).ok()).any(|one| expected.ct_eq(&one).into())
+        given.filter_map(|one| BASE64.decode(one.as_bytes()).ok()).any(|one| expected[..].ct_eq(&one).into())
     }
 
-    fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
+    fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
         hmac(&self.secret, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body])
     }
-}
-
-fn derived(key: &[u8], purpose: &[u8]) -> Vec<u8> {
-    hmac(key, &[purpose])
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    // HMAC takes keys of any length, so this cannot fail; an empty one fits no signature.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return vec![] };
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]

@@ -204,13 +204,18 @@ fn read_signed<const N: usize>(token: &str, keys: &Keys, tag: &str, domain: &[u8
 }
 
 fn seal(key: &[u8], domain: &[u8], parts: &[&[u8]]) -> [u8; 10] {
-    // HMAC takes keys of any length, so this cannot fail; an all-zero seal would verify nothing signed.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 10] };
-    mac.update(domain);
-    parts.iter().for_each(|part| mac.update(part));
     let mut cut = [0; 10];
-    cut.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
+    let whole = hmac(key, std::iter::once(&domain).chain(parts));
+    cut.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
     cut
+}
+
+/// HMAC-SHA256 over `parts`, one behind the other.
+pub(crate) fn hmac<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a &'a [u8]>) -> [u8; 32] {
+    // HMAC takes keys of any length, so this cannot fail; one of zeros alone would verify nothing signed.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    parts.into_iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
 }
 
 fn day(now: DateTime<Utc>) -> u16 {

@@ -3,11 +3,12 @@
 //! A request holds one event or an array of them. It is kept as it came, like a report that came by mail, and read later.
 
 use crate::reader::refusal;
+use crate::whose::{message_id, return_path};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_classify::Rules;
 use rebound_db::inbox::Arrived;
 use rebound_domain::{
-    AddressKey, Bounce, Complaint, DeliveryId, Grade, InboxId, Keys, MessageId, Refusal, ReturnPath, Verdict,
+    AddressKey, Bounce, Complaint, DeliveryId, Grade, InboxId, Keys, RETURN_PATH_DAYS, Refusal, ReturnPath, Verdict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,8 +20,8 @@ pub(crate) const SOURCE: &str = "events";
 /// Events that one request may hold.
 const MOST: usize = 10_000;
 
-/// What happened earlier is taken to have happened then: return paths are good as long.
-const OLDEST: TimeDelta = TimeDelta::days(45);
+/// What happened earlier is taken to have happened then.
+const OLDEST: TimeDelta = TimeDelta::days(RETURN_PATH_DAYS as i64);
 
 /// One event.
 #[derive(Debug, Deserialize)]
@@ -65,7 +66,7 @@ enum What {
     Complaint(String),
 }
 
-/// What events say about people whom we know.
+/// What is said about people whom we know.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) bounces: Vec<Bounce>,
@@ -73,6 +74,12 @@ pub(crate) struct Facts {
     pub(crate) delivered: Vec<(DeliveryId, AddressKey)>,
     /// Those that somebody else goes on trying.
     pub(crate) kept: Vec<DeliveryId>,
+}
+
+impl Facts {
+    pub(crate) fn count(&self) -> usize {
+        self.bounces.len() + self.complaints.len() + self.delivered.len() + self.kept.len()
+    }
 }
 
 /// What a request told.
@@ -117,10 +124,8 @@ pub(crate) fn read(arrived: &Arrived, keys: &Keys, rules: &Rules) -> Heard {
 
 fn told(event: Event, received: DateTime<Utc>, keys: &Keys, rules: &Rules) -> Option<Told> {
     let names = || event.our_token.iter().chain(&event.rfc_message_id);
-    let of = names().find_map(|name| return_path(name, received, keys)).or_else(|| {
-        let delivery = names().find_map(|name| MessageId::verify(name, keys))?.0;
-        Some(ReturnPath { delivery, attempt: 0 })
-    })?;
+    let by_path = names().find_map(|name| return_path(name, keys, received));
+    let of = by_path.or_else(|| names().find_map(|name| message_id(name, keys)))?;
     let verdict = || event.smtp.as_ref().and_then(|smtp| rules.reply(smtp.line().as_bytes()));
     let what = match event.kind.as_str() {
         "delivered" => What::Delivered,
@@ -132,11 +137,6 @@ fn told(event: Event, received: DateTime<Utc>, keys: &Keys, rules: &Rules) -> Op
     // Nobody tells of what is to come, nor of what nobody remembers.
     let at = event.occurred_at.unwrap_or(received).clamp(received - OLDEST, received);
     Some(Told { of, at, what, remote_mta: event.remote_mta.as_deref().map(short) })
-}
-
-fn return_path(name: &str, received: DateTime<Utc>, keys: &Keys) -> Option<ReturnPath> {
-    let local = name.trim().trim_start_matches('<').split('@').next()?;
-    ReturnPath::verify(local, keys, received)
 }
 
 /// What somebody wrote, as far as it is shown.

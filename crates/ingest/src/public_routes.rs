@@ -89,7 +89,7 @@ pub fn public_addresses() -> Vec<PublicAddress> {
         post("/u/{token}/undo", UnsubscribeLink, unsubscribe::come_back),
         get("/u/{token}/preferences", UnsubscribeLink, preferences::ask),
         post("/u/{token}/preferences", UnsubscribeLink, preferences::save),
-        events("/events/{token}", EventDoor, door::take),
+        post("/events/{token}", EventDoor, door::take),
     ]
 }
 
@@ -99,12 +99,6 @@ fn get<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handl
 
 fn post<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
     PublicAddress { method: Method::POST, path, takes, handler: routing::post(handler) }
-}
-
-/// As [`post`], for programs that tell much at once.
-fn events<T: 'static, H: Handler<T, Desk>>(path: &'static str, takes: Signed, handler: H) -> PublicAddress {
-    let handler = routing::post(handler).layer(DefaultBodyLimit::max(door::LONGEST));
-    PublicAddress { method: Method::POST, path, takes, handler }
 }
 
 /// The pages that anybody may open.

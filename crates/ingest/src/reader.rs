@@ -67,17 +67,7 @@ struct Mail {
 #[derive(Debug)]
 struct Findings {
     reading: Reading,
-    bounces: Vec<Bounce>,
-    complaints: Vec<Complaint>,
-    delivered: Vec<(DeliveryId, AddressKey)>,
-    /// What somebody else goes on trying.
-    kept: Vec<DeliveryId>,
-}
-
-impl Findings {
-    fn count(&self) -> usize {
-        self.bounces.len() + self.complaints.len() + self.delivered.len() + self.kept.len()
-    }
+    facts: Facts,
 }
 
 impl Reader {
@@ -121,7 +111,7 @@ impl Reader {
         let people = deliveries::keys(&self.db, &named).await?;
         let findings: Vec<Findings> = understood.into_iter().map(|understood| understood.findings(&people)).collect();
         // Nobody else records bounces meanwhile: requests that tell of thousands go one by one.
-        for together in findings.chunk_by(|one, next| one.count() + next.count() < MANY) {
+        for together in findings.chunk_by(|one, next| one.facts.count() + next.facts.count() < MANY) {
             if let Err(error) = self.write(together, now).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -134,13 +124,13 @@ impl Reader {
     }
 
     async fn write(&self, findings: &[Findings], now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        let bounces: Vec<Bounce> = findings.iter().flat_map(|found| found.bounces.clone()).collect();
-        let complaints: Vec<Complaint> = findings.iter().flat_map(|found| found.complaints.clone()).collect();
-        let delivered: Vec<_> = findings.iter().flat_map(|found| found.delivered.clone()).collect();
+        let bounces: Vec<Bounce> = findings.iter().flat_map(|found| found.facts.bounces.clone()).collect();
+        let complaints: Vec<Complaint> = findings.iter().flat_map(|found| found.facts.complaints.clone()).collect();
+        let delivered: Vec<_> = findings.iter().flat_map(|found| found.facts.delivered.clone()).collect();
         let readings: Vec<Reading> = findings.iter().map(|found| found.reading.clone()).collect();
         let transaction = self.db.begin().await?;
-        let kept: Vec<DeliveryId> = findings.iter().flat_map(|found| found.kept.clone()).collect();
-        if findings.iter().any(|found| found.count() > 0) {
+        let kept: Vec<DeliveryId> = findings.iter().flat_map(|found| found.facts.kept.clone()).collect();
+        if findings.iter().any(|found| found.facts.count() > 0) {
             // A policy that was saved since the last batch holds for this one.
             let policy = policies::in_force(&transaction).await?;
             let seen = complaints.iter().filter(|complaint| complaint.is_from_reader());
@@ -194,8 +184,8 @@ async fn understand(id: InboxId, mut arrived: Arrived, keys: &Keys, rules: Arc<I
     if arrived.source == events::SOURCE {
         let keys = keys.clone();
         let read = spawn_blocking(move || events::read(&arrived, &keys, rules.rules()));
-        let failed = |error: &str| Heard { told: vec![], error: Some(error.to_owned()) };
-        return Understood::Events(id, read.await.unwrap_or_else(|_| failed("reading it failed")));
+        let failed = |_| Heard { told: vec![], error: Some("reading it failed".to_owned()) };
+        return Understood::Events(id, read.await.unwrap_or_else(failed));
     }
     let raw = std::mem::take(&mut arrived.raw);
     let report = match timeout(PATIENCE, spawn_blocking(move || rules.rules().report(&raw))).await {
@@ -221,9 +211,8 @@ impl Understood {
             Self::Mail(mail) => return mail.findings(people),
             Self::Events(id, heard) => (id, heard),
         };
-        let Facts { bounces, complaints, delivered, kept } = events::facts(told, id, people);
         let kind = error.is_none().then_some(ReportKind::NotBounce);
-        Findings { reading: Reading { id, kind, error }, bounces, complaints, delivered, kept }
+        Findings { reading: Reading { id, kind, error }, facts: events::facts(told, id, people) }
     }
 }
 
@@ -240,7 +229,8 @@ impl Mail {
             Ok(report) => (self.bounces(report, known.as_ref()), self.complaints(report, known.as_ref())),
             Err(_) => (Vec::new(), Vec::new()),
         };
-        Findings { reading: Reading { id: self.id, kind, error }, bounces, complaints, delivered: vec![], kept: vec![] }
+        let facts = Facts { bounces, complaints, ..Facts::default() };
+        Findings { reading: Reading { id: self.id, kind, error }, facts }
     }
 
     fn bounces(&self, report: &Report, known: Option<&Known>) -> Vec<Bounce> {

@@ -21,12 +21,12 @@ fn returned(original: &Original, keys: &Keys, now: DateTime<Utc>) -> Option<Retu
     names().find_map(|name| return_path(name, keys, now)).or_else(|| names().find_map(|name| message_id(name, keys)))
 }
 
-fn return_path(address: &str, keys: &Keys, now: DateTime<Utc>) -> Option<ReturnPath> {
+pub(crate) fn return_path(address: &str, keys: &Keys, now: DateTime<Utc>) -> Option<ReturnPath> {
     let local = address.trim().trim_start_matches('<').split('@').next()?;
     ReturnPath::verify(local, keys, now)
 }
 
-fn message_id(text: &str, keys: &Keys) -> Option<ReturnPath> {
+pub(crate) fn message_id(text: &str, keys: &Keys) -> Option<ReturnPath> {
     MessageId::verify(text, keys).map(|MessageId(delivery)| ReturnPath { delivery, attempt: 0 })
 }
 

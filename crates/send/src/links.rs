@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::template::Rendered;
     use proptest::prelude::*;
-    use rebound_domain::{ContactId, DoubtPolicy, ListId};
+    use rebound_domain::ContactId;
 
     const LETTER: &str = r#"<h1>{{ first_name }}</h1>
 <a href="https://fernhill.example/bulbs?for={{ first_name|lower }}&amp;town={{ town }}#{{ first_name }}">Bulbs</a>
@@ -81,20 +81,7 @@ mod tests {
 <a href="{{ unsubscribe_url }}">Leave</a>"#;
 
     fn draft(counts_clicks: bool) -> Draft {
-        Draft {
-            name: "Spring".into(),
-            list: ListId(1),
-            from_name: "Fernhill".into(),
-            from: "news@fernhill.example".parse().unwrap(),
-            reply_to: None,
-            subject: "x".into(),
-            html: LETTER.into(),
-            text: String::new(),
-            postal_address: "1 Garden Row".into(),
-            defaults: Fields::from([("first_name".into(), "Reader".into())]),
-            doubt: DoubtPolicy::Resend,
-            counts_clicks,
-        }
+        Draft { counts_clicks, ..crate::template::tests::draft("x", LETTER) }
     }
 
     fn contact(name: &str, town: &str) -> Contact {
@@ -130,8 +117,8 @@ mod tests {
         assert_eq!(
             links.iter().map(leads).collect::<Vec<_>>(),
             [
-                "https://fernhill.example/bulbs?for=reader&town=#Reader",
-                "https://fernhill.example/all/Reader",
+                "https://fernhill.example/bulbs?for=reader&town=#reader",
+                "https://fernhill.example/all/reader",
                 "https://fernhill.example:8443/plain?a=1&b=2",
             ]
         );

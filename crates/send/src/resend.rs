@@ -226,23 +226,9 @@ fn text_alone(draft: &Draft) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rebound_domain::{DoubtPolicy, Fields, ListId};
 
     fn draft(html: &str, text: &str) -> Draft {
-        Draft {
-            name: "Spring".into(),
-            list: ListId(1),
-            from_name: "Fernhill".into(),
-            from: "news@fernhill.example".parse().unwrap(),
-            reply_to: None,
-            subject: "Hello".into(),
-            html: html.into(),
-            text: text.into(),
-            postal_address: "1 Garden Row".into(),
-            defaults: Fields::new(),
-            doubt: DoubtPolicy::Resend,
-            counts_clicks: true,
-        }
+        Draft { text: text.into(), ..crate::template::tests::draft("Hello", html) }
     }
 
     #[test]

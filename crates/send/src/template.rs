@@ -296,11 +296,11 @@ fn text_from(laid_out: &Markup<'_>) -> Result<String, TemplateError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use rebound_domain::{DoubtPolicy, ListId};
 
-    fn draft(subject: &str, html: &str) -> Draft {
+    pub(crate) fn draft(subject: &str, html: &str) -> Draft {
         Draft {
             name: "Spring".into(),
             list: ListId(1),

@@ -4,7 +4,7 @@ use super::{arrivals, standings};
 use chrono::{DateTime, Utc};
 use rebound_db::clicks::{self, Click};
 use rebound_db::events::{self, Event};
-use rebound_db::{Connection, Error, Pool, Transaction, outcomes, policies};
+use rebound_db::{Connection, Error, Pool, Transaction, leases, policies};
 use rebound_domain::{Contact, CountedLink, Follower, Visit};
 
 /// What a request for a link says of whoever makes it.
@@ -69,7 +69,7 @@ async fn seen(
     if same == Some(Follower::Person) {
         return Ok(None);
     }
-    let handed = outcomes::handed(db, of.delivery).await?;
+    let handed = leases::last_handed(db, &[of.delivery]).await?.remove(&of.delivery);
     let other = before.iter().filter(|click| click.of != of).map(|click| click.at).max();
     let visit = Visit {
         agent: caller.agent,

@@ -7,7 +7,7 @@ use rebound_db::bounces::{self, NotedBounce, Same};
 use rebound_db::events::{self, Event};
 use rebound_db::policies::{self, Saved};
 use rebound_db::standings::{self, Kept};
-use rebound_db::{Connection, Error, Transaction, outcomes, suppressions};
+use rebound_db::{Connection, Error, Transaction, leases, suppressions};
 use rebound_domain::{AddressKey, BounceId, Case, DeliveryId, Fact, Policy, Reach, Standing, Suppression, fold};
 use std::collections::{BTreeMap, HashMap};
 
@@ -283,14 +283,17 @@ pub(super) async fn reached(
         return Ok(());
     }
     bounces::one_at_a_time(tx).await?;
-    for (key, last) in troubled(&keys).await? {
-        let mut handed = None;
-        for (letter, _) in by.iter().filter(|(_, of)| *of == key) {
-            handed = handed.max(outcomes::handed(tx, *letter).await?);
-        }
-        if let Some(at) = handed.filter(|at| last < *at) {
-            clear(tx, key, at, policy, now).await?;
-        }
+    let troubled = troubled(&keys).await?;
+    let by: BTreeMap<DeliveryId, &AddressKey> =
+        by.iter().filter(|(_, key)| troubled.contains_key(key)).map(|(letter, key)| (*letter, key)).collect();
+    let letters: Vec<DeliveryId> = by.keys().copied().collect();
+    let mut reached = BTreeMap::<&AddressKey, DateTime<Utc>>::new();
+    for (letter, at) in leases::last_handed(tx, &letters).await? {
+        let latest = reached.entry(by[&letter]).or_insert(at);
+        *latest = at.max(*latest);
+    }
+    for (key, at) in reached.into_iter().filter(|(key, at)| troubled[*key] < *at) {
+        clear(tx, key.clone(), at, policy, now).await?;
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use chrono::Utc;
 use rebound_db::inbox::{self, Arrived};
 use rebound_domain::{EventDoor, Signature};
 
-/// The longest request, in bytes.
-pub(super) const LONGEST: usize = 5 << 20;
+/// The longest request, in bytes. It is read only where the address is right.
+const LONGEST: usize = 5 << 20;
 
 /// Answers 200 when the events are on the disk. What is wrong is said in words for whoever set the sender up, and for nobody
 /// who has not the secret.
