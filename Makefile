@@ -23,7 +23,7 @@ test: assets ## run every test
 check: assets ## formatting, lints, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo test --locked -p rebound-tests --test house
+	cargo test --locked --workspace --test house
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 bench: assets ## measure importing, sending and classifying

@@ -9,8 +9,8 @@
 //! Bounces and what goes back are a transaction of their own, before the other: should we end in between, each line has
 //! one message in doubt, and not two.
 //!
-//! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers. A final dot
-//! is written only after the commit that holds its mark.
+//! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers, and before it
+//! begins others may run once. A final dot is written only after the commit that holds its mark.
 
 use crate::batch::{Batch, Written};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -144,6 +144,7 @@ impl Writer {
         }
         let mut batch = Vec::new();
         while steps.recv_many(&mut batch, WAITING).await > 0 {
+            self.let_others_first(&mut steps, &mut batch);
             let marked = self.commit_until_done(&mut batch).await;
             for step in batch.drain(..) {
                 let go = step.mark.as_ref().is_some_and(|mark| marked.contains(&mark.id));
@@ -155,6 +156,15 @@ impl Writer {
         drop(self);
         if let Some(own) = own {
             own.close().await;
+        }
+    }
+
+    /// Each commit to a file costs this machine's cores. Whoever can run does so first, and what they hand in goes along:
+    /// where the cores are busy with signing, commits are fewer and larger; where they are not, nothing waits.
+    fn let_others_first(&self, steps: &mut mpsc::Receiver<Step>, batch: &mut Vec<Step>) {
+        if self.db.file().is_some() {
+            std::thread::yield_now();
+            batch.extend(std::iter::from_fn(|| steps.try_recv().ok()));
         }
     }
 
