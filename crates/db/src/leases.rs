@@ -404,21 +404,19 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = accepting(&wanted, 2);
     let values = [tries_json(tries).into(), worker.0.into()];
-    // SQLite knows no other name of the table here, PostgreSQL wants to know whose id.
-    let id = if db.get_database_backend() == DatabaseBackend::Postgres { "d.id" } else { "id" };
-    let accepted = all::<Id>(db, &format!("{sql} RETURNING {id}"), values).await?;
+    let accepted = all::<Id>(db, &format!("{sql} RETURNING deliveries.id"), values).await?;
     Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
 
 /// The statement that settles the tries of `wanted` which are the worker's, or nobody's: it is a parameter.
 fn accepting(wanted: &str, worker: u8) -> String {
     format!(
-        "UPDATE deliveries AS d SET state = 5, worker = NULL FROM {wanted}
-         WHERE d.id = rows.id AND d.attempts = rows.number
-           AND ((+d.state = 3 AND +d.worker = ${worker})
-             OR (+d.state IN (0, 1, 2, 4) AND NOT EXISTS (
+        "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
+         WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
+           AND ((+deliveries.state = 3 AND +deliveries.worker = ${worker})
+             OR (+deliveries.state IN (0, 1, 2, 4) AND NOT EXISTS (
                  SELECT 1 FROM bounces b
-                     WHERE b.delivery_id = d.id AND b.attempt = rows.number AND NOT b.held)))"
+                     WHERE b.delivery_id = deliveries.id AND b.attempt = rows.number AND NOT b.held)))"
     )
 }
 

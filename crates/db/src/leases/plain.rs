@@ -18,7 +18,7 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::query::QueryScalar;
-use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments, Postgres};
+use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments, Postgres, Sqlite};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ impl Settler {
         ];
         let sends = match self.db.get_database_backend() {
             DatabaseBackend::Postgres => self.on_postgres(values).await?,
-            _ => on_sqlite(&self.db, values).await?,
+            _ => on_sqlite(&self.db, &values).await?,
         };
         Ok(sends.map(|sends| sends.into_iter().map(CampaignId).collect()))
     }
@@ -125,32 +125,58 @@ impl Settler {
     }
 }
 
-async fn on_sqlite(db: &Pool, mut values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
-    let (sql, statements) = transaction(&Pieces::of(db));
-    // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
-    // where it has none left.
-    values.resize(statements * values.len(), Value::BigInt(None));
-    let question = sql::statement(db, &sql, values);
+async fn on_sqlite(db: &Pool, values: &[Value]) -> Result<Option<Vec<i64>>, Error> {
     let mut connection = db.writer().get_sqlite_connection_pool().acquire().await?;
-    let answer = query(&question).fetch_all(&mut *connection).await;
-    if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
-        // What the next one writes must not stand inside what this one left open.
-        connection.close().await?;
+    let mut answer = in_a_transaction(db, &mut connection, values).await;
+    if answer.as_ref().is_err_and(|error| is_in_sqlite(error, "no such table: ")) {
+        for made in trigger(&Pieces::of(db)) {
+            connection.execute(AssertSqlSafe(made)).await?;
+        }
+        answer = in_a_transaction(db, &mut connection, values).await;
     }
     match answer {
         Ok(sends) => Ok(Some(sends.into_iter().flatten().collect())),
-        Err(error) if is_in_the_way(&error) => Ok(None),
+        Err(error) if is_in_sqlite(&error, IN_THE_WAY) => Ok(None),
         Err(error) => refused(error),
     }
 }
 
-/// The statements as a transaction of SQLite, and how many they are. Each is followed by a question that cannot be
-/// answered where it did not change all that it should: there the call ends, before the commit.
-fn transaction(pieces: &Pieces) -> (String, usize) {
-    let Pieces { marking, noting, accepting, counting, .. } = pieces;
-    let or_end = |wanted: u8| format!("SELECT json('not ' || changes()) WHERE changes() IS NOT ${wanted}");
+async fn in_a_transaction(
+    db: &Pool,
+    connection: &mut PoolConnection<Sqlite>,
+    values: &[Value],
+) -> Result<Vec<Option<i64>>, sqlx::Error> {
     let statements = [
-        "BEGIN IMMEDIATE".to_owned(),
+        "BEGIN IMMEDIATE",
+        "INSERT INTO settled_and_marked VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        SENDING,
+        "COMMIT",
+    ];
+    // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
+    // where it has none left.
+    let nothing = std::iter::repeat_n(Value::BigInt(None), (statements.len() - 1) * values.len());
+    let question = sql::statement(db, &statements.join("; "), values.iter().cloned().chain(nothing));
+    let answer = query(&question).fetch_all(&mut **connection).await;
+    if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
+        // What the next one writes must not stand inside what this one left open.
+        connection.close_on_drop();
+    }
+    answer
+}
+
+/// What SQLite says where not all was changed that should be.
+const IN_THE_WAY: &str = "something is in the way";
+
+fn is_in_sqlite(error: &sqlx::Error, words: &str) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with(words))
+}
+
+/// The statements as a trigger of the connection's own, and the view that it belongs to: what is put into that is done.
+/// SQLite has no functions, and of each statement that it is given by itself it tells the thread which waits.
+fn trigger(pieces: &Pieces) -> [String; 2] {
+    let Pieces { marking, noting, accepting, counting, .. } = pieces;
+    let or_end = |wanted: u8| format!("SELECT RAISE(ABORT, '{IN_THE_WAY}') WHERE changes() IS NOT ${wanted}");
+    let statements = [
         marking.clone(),
         or_end(7),
         noting.clone(),
@@ -159,15 +185,13 @@ fn transaction(pieces: &Pieces) -> (String, usize) {
         or_end(6),
         counting.clone(),
         or_end(8),
-        SENDING.to_owned(),
-        "COMMIT".to_owned(),
     ];
-    (statements.join("; "), statements.len())
-}
-
-/// Whether a question of [`transaction`] could not be answered.
-fn is_in_the_way(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().starts_with("malformed JSON"))
+    let statements = statements.join("; ").replace('$', "NEW.p").replace('\u{1}', "$");
+    let columns: Vec<String> = (1..=8).map(|parameter| format!("NULL AS p{parameter}")).collect();
+    [
+        format!("CREATE TEMP VIEW settled_and_marked AS SELECT {}", columns.join(", ")),
+        format!("CREATE TEMP TRIGGER settle_and_mark INSTEAD OF INSERT ON settled_and_marked BEGIN {statements}; END"),
+    ]
 }
 
 /// Nobody has made the function on this connection yet.
