@@ -18,7 +18,7 @@ demo: assets ## build Rebound and try it against a pretend internet
 test: assets ## run every test
 	@scripts/setup test
 	@scripts/assets test
-	cargo test --locked --workspace
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked --workspace # most of them wait
 
 check: assets ## formatting, lints, licences, documentation
 	cargo fmt --all --check
