@@ -129,10 +129,10 @@ async fn on_sqlite(db: &Pool, values: &[Value]) -> Result<Option<Vec<i64>>, Erro
     let mut connection = db.writer().get_sqlite_connection_pool().acquire().await?;
     let mut answer = in_a_transaction(db, &mut connection, values).await;
     if answer.as_ref().is_err_and(|error| is_in_sqlite(error, "no such table: ")) {
-        for made in trigger(&Pieces::of(db)) {
-            connection.execute(AssertSqlSafe(made)).await?;
-        }
-        answer = in_a_transaction(db, &mut connection, values).await;
+        answer = match connection.execute(AssertSqlSafe(trigger(&Pieces::of(db)))).await {
+            Ok(_) => in_a_transaction(db, &mut connection, values).await,
+            Err(error) => Err(error),
+        };
     }
     match answer {
         Ok(sends) => Ok(Some(sends.into_iter().flatten().collect())),
@@ -173,7 +173,7 @@ fn is_in_sqlite(error: &sqlx::Error, words: &str) -> bool {
 
 /// The statements as a trigger of the connection's own, and the view that it belongs to: what is put into that is done.
 /// SQLite has no functions, and of each statement that it is given by itself it tells the thread which waits.
-fn trigger(pieces: &Pieces) -> [String; 2] {
+fn trigger(pieces: &Pieces) -> String {
     let Pieces { marking, noting, accepting, counting, .. } = pieces;
     let or_end = |wanted: u8| format!("SELECT RAISE(ABORT, '{IN_THE_WAY}') WHERE changes() IS NOT ${wanted}");
     let statements = [
@@ -188,10 +188,11 @@ fn trigger(pieces: &Pieces) -> [String; 2] {
     ];
     let statements = statements.join("; ").replace('$', "NEW.p").replace('\u{1}', "$");
     let columns: Vec<String> = (1..=8).map(|parameter| format!("NULL AS p{parameter}")).collect();
-    [
-        format!("CREATE TEMP VIEW settled_and_marked AS SELECT {}", columns.join(", ")),
-        format!("CREATE TEMP TRIGGER settle_and_mark INSTEAD OF INSERT ON settled_and_marked BEGIN {statements}; END"),
-    ]
+    format!(
+        "CREATE TEMP VIEW settled_and_marked AS SELECT {};
+         CREATE TEMP TRIGGER settle_and_mark INSTEAD OF INSERT ON settled_and_marked BEGIN {statements}; END",
+        columns.join(", ")
+    )
 }
 
 /// Nobody has made the function on this connection yet.
