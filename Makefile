@@ -15,10 +15,11 @@ assets: setup ## fetch the front-end libraries that are built in
 demo: assets ## build Rebound and try it against a pretend internet
 	cargo run --locked -p rebound -- demo
 
-test: assets ## run every test
+# Most tests wait most of the time.
+test: assets ## run every test, two at a time on each core
 	@scripts/setup test
 	@scripts/assets test
-	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked --workspace # most of them wait
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --locked --workspace
 
 check: assets ## formatting, lints, licences, documentation
 	cargo fmt --all --check

@@ -9,8 +9,8 @@
 //! Bounces and what goes back are a transaction of their own, before the other: should we end in between, each line has
 //! one message in doubt, and not two.
 //!
-//! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers, and before it
-//! begins others may run once. A final dot is written only after the commit that holds its mark.
+//! Commits run back to back, without a timer: while one is on its way to the disk, the next gathers, and before one to
+//! a file begins others may run. A final dot is written only after the commit that holds its mark.
 
 use crate::batch::{Batch, Written};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -159,8 +159,8 @@ impl Writer {
         }
     }
 
-    /// Each commit to a file costs this machine's cores. Whoever can run does so first, and what they hand in goes along:
-    /// where the cores are busy with signing, commits are fewer and larger; where they are not, nothing waits.
+    /// Each commit to a file costs this machine's cores. Others may run first, and what they hand in goes along: where the
+    /// cores are busy with signing, commits are fewer and larger; where they are not, nothing waits.
     fn let_others_first(&self, steps: &mut mpsc::Receiver<Step>, batch: &mut Vec<Step>) {
         if self.db.file().is_some() {
             std::thread::yield_now();

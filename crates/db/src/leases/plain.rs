@@ -89,7 +89,7 @@ impl Settler {
         ];
         let sends = match self.db.get_database_backend() {
             DatabaseBackend::Postgres => self.on_postgres(values).await?,
-            _ => on_sqlite(&self.db, &values).await?,
+            _ => on_sqlite(&self.db, values).await?,
         };
         Ok(sends.map(|sends| sends.into_iter().map(CampaignId).collect()))
     }
@@ -125,12 +125,14 @@ impl Settler {
     }
 }
 
-async fn on_sqlite(db: &Pool, values: &[Value]) -> Result<Option<Vec<i64>>, Error> {
+async fn on_sqlite(db: &Pool, values: Vec<Value>) -> Result<Option<Vec<i64>>, Error> {
+    let called = "INSERT INTO settled_and_marked VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let question = sql::statement(db, &format!("BEGIN IMMEDIATE; {called}; {SENDING}; COMMIT"), values);
     let mut connection = db.writer().get_sqlite_connection_pool().acquire().await?;
-    let mut answer = in_a_transaction(db, &mut connection, values).await;
-    if answer.as_ref().is_err_and(|error| is_in_sqlite(error, "no such table: ")) {
+    let mut answer = in_a_transaction(&mut connection, &question).await;
+    if answer.as_ref().is_err_and(|error| is_in_sqlite(error, "no such table: settled_and_marked")) {
         answer = match connection.execute(AssertSqlSafe(trigger(&Pieces::of(db)))).await {
-            Ok(_) => in_a_transaction(db, &mut connection, values).await,
+            Ok(_) => in_a_transaction(&mut connection, &question).await,
             Err(error) => Err(error),
         };
     }
@@ -142,21 +144,10 @@ async fn on_sqlite(db: &Pool, values: &[Value]) -> Result<Option<Vec<i64>>, Erro
 }
 
 async fn in_a_transaction(
-    db: &Pool,
     connection: &mut PoolConnection<Sqlite>,
-    values: &[Value],
+    question: &Statement,
 ) -> Result<Vec<Option<i64>>, sqlx::Error> {
-    let statements = [
-        "BEGIN IMMEDIATE",
-        "INSERT INTO settled_and_marked VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        SENDING,
-        "COMMIT",
-    ];
-    // Where several statements travel together, sqlx counts on over the parameters that each does not name, and stops
-    // where it has none left.
-    let nothing = std::iter::repeat_n(Value::BigInt(None), (statements.len() - 1) * values.len());
-    let question = sql::statement(db, &statements.join("; "), values.iter().cloned().chain(nothing));
-    let answer = query(&question).fetch_all(&mut **connection).await;
+    let answer = query(question).fetch_all(&mut **connection).await;
     if answer.is_err() && connection.execute("ROLLBACK").await.is_err() {
         // What the next one writes must not stand inside what this one left open.
         connection.close_on_drop();
@@ -172,7 +163,7 @@ fn is_in_sqlite(error: &sqlx::Error, words: &str) -> bool {
 }
 
 /// The statements as a trigger of the connection's own, and the view that it belongs to: what is put into that is done.
-/// SQLite has no functions, and of each statement that it is given by itself it tells the thread which waits.
+/// SQLite has no functions, and of each statement that stands by itself its driver tells the thread which waits.
 fn trigger(pieces: &Pieces) -> String {
     let Pieces { marking, noting, accepting, counting, .. } = pieces;
     let or_end = |wanted: u8| format!("SELECT RAISE(ABORT, '{IN_THE_WAY}') WHERE changes() IS NOT ${wanted}");

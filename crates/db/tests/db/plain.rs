@@ -132,8 +132,8 @@ async fn it_goes_on_over_another_connection() {
                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
             db.execute_unprepared(all_others).await.unwrap();
         } else {
-            // Behind its back, the transaction that it is about to begin is there already: it can only be closed.
-            db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+            // Behind its back, it may not write any more: it begins no transaction, and can only be closed.
+            db.execute_unprepared("PRAGMA query_only = ON").await.unwrap();
             assert_eq!(settler.settle_and_mark(WORKER, &taken[1..], &next, now()).await.unwrap(), None);
         }
 
@@ -145,6 +145,21 @@ async fn it_goes_on_over_another_connection() {
 
         let counts = deliveries::counts(db, campaign.id).await.unwrap();
         assert_eq!(counts, [(StateName::Accepted, 3), (StateName::HandingOver, 4)].into(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn where_sqlite_has_no_room_for_a_trigger_nothing_is_written_and_the_statements_go_on() {
+    let engines = engines().await;
+    for (engine, db) in
+        engines.each().into_iter().filter(|(_, db)| db.get_database_backend() != DatabaseBackend::Postgres)
+    {
+        let (campaign, taken, next) = under_way(db).await;
+        db.execute_unprepared("CREATE TEMP VIEW settled_and_marked AS SELECT 1").await.unwrap();
+        assert!(!write(db, WORKER, &taken, &next).await, "{engine}");
+        let counts = deliveries::counts(db, campaign.id).await.unwrap();
+        assert_eq!(counts, [(StateName::HandingOver, 3), (StateName::Leased, 4)].into(), "{engine}");
+        assert_eq!(leases::mark(db, WORKER, &next, now()).await.unwrap().len(), 4, "{engine}");
     }
 }
 
