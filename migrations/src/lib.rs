@@ -38,6 +38,7 @@ mod m20261127_000041_workers;
 mod m20261127_000042_probes;
 mod m20261127_000043_tokens;
 mod m20261127_000044_clicks;
+mod m20261127_000045_handed;
 
 use sea_orm_migration::prelude::*;
 
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000042_probes::Migration),
             Box::new(m20261127_000043_tokens::Migration),
             Box::new(m20261127_000044_clicks::Migration),
+            Box::new(m20261127_000045_handed::Migration),
         ]
     }
 }

@@ -177,7 +177,7 @@ for line in sys.stdin:
     db = sqlite3.connect(line.strip())
     faults = [row[0] for row in db.execute('PRAGMA integrity_check')] + \
         [str(row) for row in db.execute('PRAGMA foreign_key_check')]
-    rows = db.execute('''SELECT c.key, d.state, d.attempts, d.worker IS NOT NULL,
+    rows = db.execute('''SELECT c.key, CASE WHEN d.handed IS NULL THEN d.state ELSE 3 END, d.attempts, d.worker IS NOT NULL,
         (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id),
         (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome IS NULL),
         (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome = 0)

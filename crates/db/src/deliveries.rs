@@ -73,8 +73,14 @@ struct Row {
     doubts: i64,
 }
 
-const COLUMNS: &str = "d.id, d.contact_id, d.state, d.due, d.since, d.attempts, d.worker, (SELECT count(*)
+const COLUMNS: &str = "d.id, d.contact_id, d.due, d.since, d.attempts, d.worker, (SELECT count(*)
     FROM attempts a WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.outcome IS NULL) AS doubts";
+
+/// The state of the delivery `d` by the numbers of [`StateName`]. In the table, what is handed over is leased (2), and has
+/// the time since when: a mark changes nothing by which deliveries are found, and so none of their indexes.
+pub(crate) fn state_of(d: &str) -> String {
+    format!("CASE WHEN {d}.handed IS NULL THEN {d}.state ELSE CAST(3 AS SMALLINT) END")
+}
 
 /// The deliveries with `ids`, in no certain order; those that are not there are left out.
 ///
@@ -82,7 +88,7 @@ const COLUMNS: &str = "d.id, d.contact_id, d.state, d.due, d.since, d.attempts, 
 /// [`Error`]
 pub async fn get(db: &impl Connection, ids: &[DeliveryId]) -> Result<Vec<Delivery>, Error> {
     let wanted = rows(db, 1, &[("id", "bigint")]);
-    let sql = format!("SELECT {COLUMNS} FROM {wanted} JOIN deliveries d ON d.id = rows.id");
+    let sql = format!("SELECT {COLUMNS}, {} AS state FROM {wanted} JOIN deliveries d ON d.id = rows.id", state_of("d"));
     read(all::<Row>(db, &sql, [ids_json(ids).into()]).await?)
 }
 
@@ -91,7 +97,10 @@ pub async fn get(db: &impl Connection, ids: &[DeliveryId]) -> Result<Vec<Deliver
 /// # Errors
 /// [`Error`]
 pub async fn of_contact(db: &impl Connection, contact: ContactId) -> Result<Vec<Delivery>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM deliveries d WHERE d.contact_id = $1 ORDER BY d.id DESC");
+    let sql = format!(
+        "SELECT {COLUMNS}, {} AS state FROM deliveries d WHERE d.contact_id = $1 ORDER BY d.id DESC",
+        state_of("d")
+    );
     read(all::<Row>(db, &sql, [contact.0.into()]).await?)
 }
 
@@ -110,7 +119,7 @@ pub async fn counts(db: &impl Connection, campaign: CampaignId) -> Result<BTreeM
     let sql = format!(
         "SELECT state, count(*) AS count FROM ({}) d GROUP BY state
          UNION ALL SELECT CAST(-1 AS SMALLINT), planned FROM campaigns WHERE id = $1",
-        not_accepted("state,", "0 AS due")
+        not_accepted("", "0 AS due")
     );
     let (mut counts, mut planned) = (BTreeMap::new(), 0);
     for row in all::<Count>(db, &sql, [campaign.0.into(), first.into(), last.into()]).await? {
@@ -128,14 +137,15 @@ pub async fn counts(db: &impl Connection, campaign: CampaignId) -> Result<BTreeM
 }
 
 /// The deliveries of campaign `$1`, whose ids are from `$2` to `$3`, that are not accepted: each part is what a partial
-/// index holds, so only those that wait are asked for `when` they are due. `+`: SQLite would rather go through all ids
+/// index holds, so only those that wait are asked for `when` they are due. Their state comes after `columns`. `+`: SQLite would rather go through all ids
 /// than through the few that are under way.
 pub(crate) fn not_accepted(columns: &str, when: &str) -> String {
     let ids = "id BETWEEN $2 AND $3";
+    let state = state_of("deliveries");
     format!(
-        "SELECT {columns} {when} FROM deliveries WHERE (id >> 31) = $1 AND state IN (0, 1)
-         UNION ALL SELECT {columns} 0 FROM deliveries WHERE state IN (2, 3) AND +{ids}
-         UNION ALL SELECT {columns} 0 FROM deliveries WHERE state IN (4, 6, 7, 8) AND {ids}"
+        "SELECT {columns} state, {when} FROM deliveries WHERE (id >> 31) = $1 AND state IN (0, 1)
+         UNION ALL SELECT {columns} {state}, 0 FROM deliveries WHERE state = 2 AND +{ids}
+         UNION ALL SELECT {columns} state, 0 FROM deliveries WHERE state IN (4, 6, 7, 8) AND {ids}"
     )
 }
 
@@ -153,7 +163,7 @@ pub async fn settle(db: &impl Connection, settled: &[Settled]) -> Result<u64, Er
         .collect();
     let new = rows(db, 1, &[("id", "bigint"), ("state", "smallint"), ("due", "bigint")]);
     let sql = format!(
-        "UPDATE deliveries SET state = rows.state, due = COALESCE(rows.due, deliveries.due), worker = NULL
+        "UPDATE deliveries SET state = rows.state, due = COALESCE(rows.due, deliveries.due), worker = NULL, handed = NULL
          FROM {new} WHERE deliveries.id = rows.id"
     );
     execute(db, &sql, [serde_json::Value::from(lines).to_string().into()]).await
@@ -200,12 +210,15 @@ pub async fn ledger(
     let (first, last) = DeliveryId::range(campaign);
     let after = after.map_or(first - 1, |id| id.0);
     // A doubt is a try without an outcome: a row of its own is written when nobody makes it any more.
-    let sql = "SELECT d.id, c.address, d.state, d.attempts, d.due,
+    let state_of = state_of("d");
+    let sql = format!(
+        "SELECT d.id, c.address, {state_of} AS state, d.attempts, d.due,
             (SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome IS NULL) AS in_doubt,
             (SELECT b.cause FROM bounces b WHERE b.delivery_id = d.id ORDER BY b.id DESC LIMIT 1) AS verdict
         FROM deliveries d JOIN contacts c ON c.id = d.contact_id
-        WHERE d.id > $1 AND d.id <= $2 ORDER BY d.id LIMIT $3";
-    let lines = all::<Line>(db, sql, [after.into(), last.into(), i64::from(limit).into()]).await?;
+        WHERE d.id > $1 AND d.id <= $2 ORDER BY d.id LIMIT $3"
+    );
+    let lines = all::<Line>(db, &sql, [after.into(), last.into(), i64::from(limit).into()]).await?;
     lines
         .into_iter()
         .map(|line| {
@@ -262,7 +275,7 @@ pub async fn any_open(db: &impl Connection, campaign: CampaignId) -> Result<bool
     // The order is that of an index: asked for any, PostgreSQL reads the table until it meets one.
     let sql = "SELECT CASE WHEN (SELECT due FROM deliveries WHERE (id >> 31) = $1 AND state IN (0, 1)
                     ORDER BY due LIMIT 1) IS NOT NULL
-            OR (SELECT worker FROM deliveries WHERE state IN (2, 3) AND +id BETWEEN $2 AND $3
+            OR (SELECT worker FROM deliveries WHERE state = 2 AND +id BETWEEN $2 AND $3
                     ORDER BY worker LIMIT 1) IS NOT NULL
         THEN CAST(1 AS BIGINT) ELSE 0 END";
     Ok(crate::sql::number(db, sql, [campaign.0.into(), first.into(), last.into()]).await? == 1)

@@ -79,7 +79,7 @@ pub async fn last_tries(db: &impl Connection, deliveries: &[DeliveryId]) -> Resu
     let wanted = rows(db, 1, &[("id", "bigint")]);
     let sql = format!(
         "SELECT DISTINCT d.id AS id, d.attempts AS number FROM {wanted} CROSS JOIN deliveries d
-         WHERE d.id = rows.id AND +d.state IN (0, 1, 2, 4)
+         WHERE d.id = rows.id AND d.handed IS NULL AND +d.state IN (0, 1, 2, 4)
            AND EXISTS (SELECT 1 FROM attempts a
                WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.outcome IS NULL)
            AND NOT EXISTS (

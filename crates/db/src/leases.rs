@@ -5,16 +5,18 @@
 //! recover: what a dead worker had ─▶ back, or in doubt
 //! ```
 //!
-//! While a delivery is handed over, its own row is the mark: whose try it is, which, and in `due` since when. A row of
-//! its own is written for the try once there is an answer, or a doubt.
+//! While a delivery is handed over, its own row is the mark: whose try it is, which, and in `handed` since when. What is
+//! leased and has no time in `handed` is not marked. A mark changes nothing that an index holds, so that it is written to
+//! none, and PostgreSQL lets the row stay where it is. A row of its own is written for the try once there is an answer, or
+//! a doubt.
 //!
 //! A plus before `worker` or `state`, where deliveries are named by their ids, keeps both engines from the partial indexes:
 //! SQLite would unpack the names anew for each delivery of the worker, and PostgreSQL go through all that are under way
 //! for each name, as long as it believes that there are few.
 //!
 //! State numbers stand in the statements as they are, and in the words of the partial indexes, so that those can be used:
-//! SQLite does not see that `state = 2` is one of `state IN (2, 3)`.
-//! 0 planned, 1 deferred, 2 leased, 3 handing_over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
+//! SQLite does not see that `state = 0` is one of `state IN (0, 1)`.
+//! 0 planned, 1 deferred, 2 leased or handed over, 4 in_doubt, 5 accepted, 6 bounced, 7 suppressed, 8 cancelled.
 
 use crate::bounces::BOUNCES;
 use crate::deliveries::ids_json;
@@ -128,7 +130,7 @@ pub async fn tries_under(db: &impl Connection, paths: &[Try]) -> Result<HashMap<
         "SELECT rows.id AS id, rows.number AS path, CAST(COALESCE(
              (SELECT min(a.number) FROM attempts a
                  WHERE a.delivery_id = rows.id AND a.number >= rows.number AND {DEPARTED}),
-             (SELECT d.attempts FROM deliveries d WHERE d.id = rows.id AND d.state = 3 AND d.attempts >= rows.number),
+             (SELECT d.attempts FROM deliveries d WHERE d.id = rows.id AND d.handed IS NOT NULL AND d.attempts >= rows.number),
              rows.number) AS SMALLINT) AS number
          FROM {wanted}"
     );
@@ -183,7 +185,7 @@ pub async fn mark(
     }
     let sql = format!(
         "SELECT d.id FROM {wanted} CROSS JOIN deliveries d
-         WHERE d.id = rows.id AND +d.worker = $2 AND +d.state = 3 AND d.attempts = rows.number"
+         WHERE d.id = rows.id AND +d.worker = $2 AND d.handed IS NOT NULL AND d.attempts = rows.number"
     );
     let marked = all::<Id>(db, &sql, [lines.clone().into(), worker.0.into()]).await?;
     turn_back(db, worker, &lines, now).await?;
@@ -194,9 +196,9 @@ pub async fn mark(
 fn marking(wanted: &str, worker: u8, now: u8) -> String {
     let suppressed = suppressed(now);
     format!(
-        "UPDATE deliveries SET state = 3, attempts = rows.number, due = ${now} FROM {wanted}
+        "UPDATE deliveries SET handed = ${now}, attempts = rows.number FROM {wanted}
          WHERE deliveries.id = rows.id AND +deliveries.worker = ${worker}
-           AND (+deliveries.state = 2 OR (+deliveries.state = 3 AND deliveries.attempts = rows.number))
+           AND (deliveries.handed IS NULL OR deliveries.attempts = rows.number)
            AND (SELECT g.state FROM campaigns g WHERE g.id = (deliveries.id >> 31)) IN (2, 3)
            AND NOT {suppressed}"
     )
@@ -211,7 +213,7 @@ async fn turn_back(db: &impl Connection, worker: WorkerId, lines: &str, now: Dat
              WHEN {suppressed} THEN 7
              WHEN EXISTS (SELECT 1 FROM campaigns g WHERE g.id = (deliveries.id >> 31) AND g.state = 6) THEN 8
              WHEN attempts = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $3"
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.handed IS NULL AND +deliveries.worker = $3"
     );
     execute(db, &sql, [lines.into(), millis(now).into(), worker.0.into()]).await?;
     Ok(())
@@ -246,11 +248,11 @@ pub async fn release(
         back.iter().map(|(id, due)| serde_json::json!({ "id": id.0, "due": due.map(millis) })).collect();
     let lines = serde_json::Value::from(lines).to_string();
     let wanted = rows(db, 1, &[("id", "bigint"), ("due", "bigint")]);
-    let tries = "attempts - CASE WHEN state = 3 THEN 1 ELSE 0 END";
+    let tries = "attempts - CASE WHEN handed IS NULL THEN 0 ELSE 1 END";
     let sql = format!(
-        "UPDATE deliveries SET worker = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
+        "UPDATE deliveries SET worker = NULL, handed = NULL, due = COALESCE(rows.due, deliveries.due), attempts = {tries},
              state = CASE WHEN {tries} = 0 THEN 0 ELSE 1 END
-         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state IN (2, 3) AND +deliveries.worker = $2"
+         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await
 }
@@ -303,11 +305,12 @@ pub async fn doubt(
         return Ok(0);
     }
     let wanted = rows(db, 1, &[("id", "bigint")]);
-    let those = format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.state = 3 AND +d.worker = $2");
+    let those =
+        format!("{wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND d.handed IS NOT NULL AND +d.worker = $2");
     execute(db, &unanswered(&those), [ids_json(ids).into(), worker.0.into()]).await?;
     let sql = format!(
-        "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
-         FROM {wanted} WHERE deliveries.id = rows.id AND +deliveries.state = 3 AND +deliveries.worker = $3"
+        "UPDATE deliveries SET worker = NULL, handed = NULL, due = $2, state = {DOUBTFUL}
+         FROM {wanted} WHERE deliveries.id = rows.id AND deliveries.handed IS NOT NULL AND +deliveries.worker = $3"
     );
     execute(db, &sql, [ids_json(ids).into(), millis(now).into(), worker.0.into()]).await
 }
@@ -322,7 +325,7 @@ const DOUBTFUL: &str = "CASE
 /// Notes tries that nobody will hear the answer to: of `deliveries d`, as they are marked.
 fn unanswered(deliveries: &str) -> String {
     format!(
-        "INSERT INTO attempts (delivery_id, number, worker, handed) SELECT d.id, d.attempts, d.worker, d.due
+        "INSERT INTO attempts (delivery_id, number, worker, handed) SELECT d.id, d.attempts, d.worker, d.handed
          FROM {deliveries} ON CONFLICT (delivery_id, number) DO NOTHING"
     )
 }
@@ -336,9 +339,7 @@ fn unanswered(deliveries: &str) -> String {
 /// [`Error::Unavailable`]
 pub async fn owned(db: &impl Connection, worker: WorkerId, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, Error> {
     let wanted = rows(db, 1, &[("id", "bigint")]);
-    let sql = format!(
-        "SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.worker = $2 AND +d.state IN (2, 3)"
-    );
+    let sql = format!("SELECT d.id FROM {wanted} CROSS JOIN deliveries d WHERE d.id = rows.id AND +d.worker = $2");
     let owned = all::<Id>(db, &sql, [ids_json(ids).into(), worker.0.into()]).await?;
     Ok(owned.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
@@ -366,7 +367,11 @@ pub async fn note_answers(
         .collect();
     let lines = serde_json::Value::from(lines).to_string();
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint"), ("outcome", "smallint"), ("reply", "text")]);
-    let sql = noting(&wanted, "rows.outcome", 2, 3);
+    let sql = format!(
+        "{} ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
+             reply = excluded.reply",
+        noting(&wanted, "rows.outcome", 2, 3)
+    );
     execute(db, &sql, [lines.clone().into(), worker.0.into(), millis(now).into()]).await?;
     if answered.iter().all(|answered| answered.accepted) {
         return Ok(());
@@ -374,21 +379,19 @@ pub async fn note_answers(
     let refused = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
     let sql = format!(
         "UPDATE deliveries SET attempts = rows.number FROM {refused}
-         WHERE deliveries.id = rows.id AND +deliveries.state = 2 AND +deliveries.worker = $2"
+         WHERE deliveries.id = rows.id AND deliveries.handed IS NULL AND +deliveries.worker = $2"
     );
     execute(db, &sql, [lines.into(), worker.0.into()]).await?;
     Ok(())
 }
 
-/// The statement that notes the answers of `wanted`; the worker and the time are parameters.
+/// The statement that notes the answers of `wanted`, of which nothing is noted yet; the worker and the time are parameters.
 fn noting(wanted: &str, outcome: &str, worker: u8, now: u8) -> String {
     format!(
         "INSERT INTO attempts (delivery_id, number, worker, handed, outcome, settled, reply)
-         SELECT rows.id, rows.number, ${worker}, (SELECT d.due FROM deliveries d
-             WHERE d.id = rows.id AND +d.state = 3 AND d.attempts = rows.number), {outcome}, ${now}, rows.reply
-         FROM {wanted} WHERE true
-         ON CONFLICT (delivery_id, number) DO UPDATE SET outcome = excluded.outcome, settled = excluded.settled,
-             reply = excluded.reply"
+         SELECT rows.id, rows.number, ${worker}, (SELECT d.handed FROM deliveries d
+             WHERE d.id = rows.id AND d.attempts = rows.number), {outcome}, ${now}, rows.reply
+         FROM {wanted} WHERE true"
     )
 }
 
@@ -402,22 +405,26 @@ pub async fn accept(db: &impl Connection, worker: WorkerId, tries: &[Try]) -> Re
         return Ok(vec![]);
     }
     let wanted = rows(db, 1, &[("id", "bigint"), ("number", "smallint")]);
-    let sql = accepting(&wanted, 2);
+    let sql = accepting(&wanted);
+    let or_nobodys = "deliveries.handed IS NULL AND +deliveries.state IN (0, 1, 2, 4) AND NOT EXISTS (
+        SELECT 1 FROM bounces b WHERE b.delivery_id = deliveries.id AND b.attempt = rows.number AND NOT b.held)";
     let values = [tries_json(tries).into(), worker.0.into()];
-    let accepted = all::<Id>(db, &format!("{sql} RETURNING deliveries.id"), values).await?;
+    let accepted =
+        all::<Id>(db, &format!("{sql} AND ({} OR {or_nobodys}) RETURNING deliveries.id", handed_by(2)), values).await?;
     Ok(accepted.into_iter().map(|row| DeliveryId(row.id)).collect())
 }
 
-/// The statement that settles the tries of `wanted` which are the worker's, or nobody's: it is a parameter.
-fn accepting(wanted: &str, worker: u8) -> String {
+/// The statement that settles the tries of `wanted`; it goes on with whose they must be.
+fn accepting(wanted: &str) -> String {
     format!(
-        "UPDATE deliveries SET state = 5, worker = NULL FROM {wanted}
-         WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number
-           AND ((+deliveries.state = 3 AND +deliveries.worker = ${worker})
-             OR (+deliveries.state IN (0, 1, 2, 4) AND NOT EXISTS (
-                 SELECT 1 FROM bounces b
-                     WHERE b.delivery_id = deliveries.id AND b.attempt = rows.number AND NOT b.held)))"
+        "UPDATE deliveries SET state = 5, worker = NULL, handed = NULL FROM {wanted}
+         WHERE deliveries.id = rows.id AND deliveries.attempts = rows.number"
     )
+}
+
+/// A delivery is being handed over by the worker, which is a parameter.
+fn handed_by(worker: u8) -> String {
+    format!("(deliveries.handed IS NOT NULL AND +deliveries.worker = ${worker})")
 }
 
 /// Keeps in doubt those of `tries` whose answer came when the next try was marked already: then there may be two copies,
@@ -447,17 +454,17 @@ pub async fn keep_in_doubt(db: &impl Connection, tries: &[Try]) -> Result<(), Er
 pub async fn recover(db: &impl Connection, dead: WorkerId, now: DateTime<Utc>) -> Result<u64, Error> {
     // Before others that are due at the same time: they were next.
     let back = "UPDATE deliveries SET worker = NULL, due = due - 1, state = CASE WHEN attempts = 0 THEN 0 ELSE 1 END
-        WHERE worker = $1 AND state IN (2, 3) AND state = 2";
+        WHERE worker = $1 AND state = 2 AND handed IS NULL";
     execute(db, back, [dead.0.into()]).await?;
-    let marked = "deliveries d WHERE d.worker = $1 AND d.state IN (2, 3) AND d.state = 3";
+    let marked = "deliveries d WHERE d.worker = $1 AND d.state = 2 AND d.handed IS NOT NULL";
     if db.get_database_backend() == DatabaseBackend::Postgres {
         // It may live, and be giving one back just now: that is waited for, so that no doubt is noted of what never left.
         execute(db, &format!("SELECT d.id FROM {marked} ORDER BY d.id FOR UPDATE"), [dead.0.into()]).await?;
     }
     execute(db, &unanswered(marked), [dead.0.into()]).await?;
     let doubt = format!(
-        "UPDATE deliveries SET worker = NULL, due = $2, state = {DOUBTFUL}
-         WHERE worker = $1 AND state IN (2, 3) AND state = 3"
+        "UPDATE deliveries SET worker = NULL, handed = NULL, due = $2, state = {DOUBTFUL}
+         WHERE worker = $1 AND state = 2 AND handed IS NOT NULL"
     );
     execute(db, &doubt, [dead.0.into(), millis(now).into()]).await
 }

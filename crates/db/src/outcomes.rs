@@ -1,6 +1,6 @@
 //! What became of messages: by cause and state, and recipient by recipient. Reading only.
 
-use crate::deliveries::not_accepted;
+use crate::deliveries::{not_accepted, state_of};
 use crate::sql::{all, millis, number, time};
 use crate::suppressions::pattern;
 use crate::{Connection, Error};
@@ -43,7 +43,7 @@ pub async fn of_campaign(db: &impl Connection, campaign: CampaignId) -> Result<V
                    SELECT 1 FROM bounces l WHERE l.campaign_id = $1 AND l.delivery_id = last.delivery_id AND l.id > last.id)
                GROUP BY 1, 2, 3) g
          JOIN bounces b ON b.id = g.example ORDER BY g.count DESC, g.cause",
-        not_accepted("id, state,", "due")
+        not_accepted("id,", "due")
     );
     let (first, last) = DeliveryId::range(campaign);
     failures(all(db, &sql, [campaign.0.into(), first.into(), last.into()]).await?)
@@ -54,7 +54,9 @@ pub async fn of_campaign(db: &impl Connection, campaign: CampaignId) -> Result<V
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn recovered(db: &impl Connection, from: DateTime<Utc>) -> Result<i64, Error> {
-    let sql = "SELECT count(*) FROM deliveries WHERE state = 5 AND attempts > 1 AND since >= $1";
+    // A try is older than its answer: what was first tried since then was answered since then.
+    let sql = "SELECT count(DISTINCT d.id) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+        WHERE a.outcome = 0 AND a.number > 1 AND a.settled >= $1 AND d.state = 5 AND d.since >= $1";
     number(db, sql, [millis(from).into()]).await
 }
 
@@ -93,9 +95,11 @@ pub async fn resent_to(db: &impl Connection, campaign: CampaignId) -> Result<BTr
 /// was not handed over, since it was suppressed or cancelled (7, 8), does not count.
 fn resent(of: &str) -> String {
     format!(
-        "COALESCE((SELECT n.state FROM deliveries n WHERE n.contact_id = d.contact_id AND n.state NOT IN (7, 8)
+        "COALESCE((SELECT {} FROM deliveries n WHERE n.contact_id = d.contact_id AND n.state NOT IN (7, 8)
              AND (n.id >> 31) IN (SELECT g.id FROM campaigns g WHERE g.parent = {of})
-             ORDER BY n.id DESC LIMIT 1), d.state)"
+             ORDER BY n.id DESC LIMIT 1), {})",
+        state_of("n"),
+        state_of("d")
     )
 }
 
@@ -199,7 +203,7 @@ pub async fn recipients(
         let family = format!("SELECT g.id FROM campaigns g WHERE g.id = {of} OR g.parent = {of}");
         (resent(&of), format!("SELECT max(id) FROM bounces x WHERE x.key = c.key AND x.campaign_id IN ({family})"))
     } else {
-        ("d.state".to_owned(), "SELECT max(id) FROM bounces WHERE delivery_id = d.id".to_owned())
+        (state_of("d"), "SELECT max(id) FROM bounces WHERE delivery_id = d.id".to_owned())
     };
     if let Some(state) = filter.state {
         condition += &format!(" AND {state_of} = {}", state.code());

@@ -15,11 +15,13 @@ const NOTES: &str = "
         number SMALLINT NOT NULL);
     CREATE UNLOGGED TABLE names (worker BIGINT PRIMARY KEY, name TEXT NOT NULL);
     CREATE FUNCTION note_delivery() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO history (delivery, was, now, lost_by, taken_by, number)
-        VALUES (NEW.id, OLD.state, NEW.state, OLD.worker, NEW.worker, NEW.attempts);
+        INSERT INTO history (delivery, was, now, lost_by, taken_by, number) VALUES (NEW.id,
+            CASE WHEN OLD.handed IS NULL THEN OLD.state ELSE 3 END, CASE WHEN NEW.handed IS NULL THEN NEW.state ELSE 3 END,
+            OLD.worker, NEW.worker, NEW.attempts);
         RETURN NULL; END $$;
     CREATE TRIGGER note_delivery AFTER UPDATE ON deliveries FOR EACH ROW
-        WHEN (OLD.state <> NEW.state OR OLD.worker IS DISTINCT FROM NEW.worker) EXECUTE FUNCTION note_delivery();
+        WHEN (OLD.state <> NEW.state OR OLD.worker IS DISTINCT FROM NEW.worker
+            OR (OLD.handed IS NULL) <> (NEW.handed IS NULL)) EXECUTE FUNCTION note_delivery();
     CREATE FUNCTION note_worker() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO names VALUES (NEW.id, NEW.name); RETURN NULL; END $$;
     CREATE TRIGGER note_worker AFTER INSERT ON workers FOR EACH ROW EXECUTE FUNCTION note_worker();";

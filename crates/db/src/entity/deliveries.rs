@@ -13,6 +13,7 @@ pub struct Model {
     pub since: Option<i64>,
     pub attempts: i16,
     pub worker: Option<i64>,
+    pub handed: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -5,7 +5,7 @@
 //! Where something is, fewer rows change than should, nothing is changed, and the statements of [`leases`](super) say
 //! what it was.
 
-use super::{Try, accepting, marking, noting};
+use super::{Try, accepting, handed_by, marking, noting};
 use crate::bounces::BOUNCES;
 use crate::campaigns::SENDING;
 use crate::sql::{self, json, millis, rows};
@@ -138,7 +138,7 @@ async fn on_sqlite(db: &Pool, values: Vec<Value>) -> Result<Option<Vec<i64>>, Er
     }
     match answer {
         Ok(sends) => Ok(Some(sends.into_iter().flatten().collect())),
-        Err(error) if is_in_sqlite(&error, IN_THE_WAY) => Ok(None),
+        Err(error) if IN_THE_WAY.iter().any(|words| is_in_sqlite(&error, words)) => Ok(None),
         Err(error) => refused(error),
     }
 }
@@ -155,8 +155,9 @@ async fn in_a_transaction(
     answer
 }
 
-/// What SQLite says where not all was changed that should be.
-const IN_THE_WAY: &str = "something is in the way";
+/// What SQLite says where not all was changed that should be, and where something is noted of a try already.
+const IN_THE_WAY: [&str; 2] = [TOO_FEW, "UNIQUE constraint failed: attempts."];
+const TOO_FEW: &str = "something is in the way";
 
 fn is_in_sqlite(error: &sqlx::Error, words: &str) -> bool {
     error.as_database_error().is_some_and(|error| error.message().starts_with(words))
@@ -166,7 +167,7 @@ fn is_in_sqlite(error: &sqlx::Error, words: &str) -> bool {
 /// SQLite has no functions, and of each statement that stands by itself its driver tells the thread which waits.
 fn trigger(pieces: &Pieces) -> String {
     let Pieces { marking, noting, accepting, counting, .. } = pieces;
-    let or_end = |wanted: u8| format!("SELECT RAISE(ABORT, '{IN_THE_WAY}') WHERE changes() IS NOT ${wanted}");
+    let or_end = |wanted: u8| format!("SELECT RAISE(ABORT, '{TOO_FEW}') WHERE changes() IS NOT ${wanted}");
     let statements = [
         marking.clone(),
         or_end(7),
@@ -216,7 +217,7 @@ fn function(pieces: &Pieces) -> String {
                      + (SELECT count(*) FROM accepted) + (SELECT count(*) FROM counted) INTO changed;
                  IF changed <> 2 * $6 + $7 + $8 THEN RAISE SQLSTATE 'RB001'; END IF;
                  RETURN QUERY {SENDING};
-             EXCEPTION WHEN SQLSTATE 'RB001' THEN RETURN NEXT NULL;
+             EXCEPTION WHEN SQLSTATE 'RB001' OR unique_violation THEN RETURN NEXT NULL;
              END;
          END $function$"
     )
@@ -261,7 +262,7 @@ impl Pieces {
         Self {
             marking: marking(&rows(db, 4, &[("id", "bigint"), ("number", "smallint")]), 1, 2),
             noting: noting(taken, "0", 1, 2),
-            accepting: accepting(taken, 1),
+            accepting: format!("{} AND {}", accepting(taken), handed_by(1)),
             counting: statistics::counting(db, 5, &format!("NOT EXISTS ({stand}){and_all}")),
             unpacked,
         }

@@ -120,6 +120,21 @@ async fn a_second_time_nothing_is_counted_again() {
     }
 }
 
+/// Otherwise each of them would write its delivery anew into every index.
+#[tokio::test]
+async fn a_mark_leaves_the_indexes_alone() {
+    let engines = engines().await;
+    let db =
+        engines.each().into_iter().find(|(_, db)| db.get_database_backend() == DatabaseBackend::Postgres).unwrap().1;
+    let (_, _, next) = under_way(db).await;
+    let tx = db.begin().await.unwrap();
+    leases::mark(&tx, WORKER, &next, now()).await.unwrap();
+    let in_place = "SELECT pg_stat_get_xact_tuples_hot_updated('deliveries'::regclass)";
+    let in_place = Statement::from_string(DatabaseBackend::Postgres, in_place);
+    let in_place = tx.query_one_raw(in_place).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap();
+    assert_eq!(in_place, 4, "of four marks");
+}
+
 #[tokio::test]
 async fn it_goes_on_over_another_connection() {
     let engines = engines().await;
