@@ -137,8 +137,8 @@ pub async fn counts(db: &impl Connection, campaign: CampaignId) -> Result<BTreeM
 }
 
 /// The deliveries of campaign `$1`, whose ids are from `$2` to `$3`, that are not accepted: each part is what a partial
-/// index holds, so only those that wait are asked for `when` they are due. Their state comes after `columns`. `+`: SQLite would rather go through all ids
-/// than through the few that are under way.
+/// index holds, so only those that wait are asked for `when` they are due. Their state comes after `columns`. `+`:
+/// SQLite would rather go through all ids than through the few that are under way.
 pub(crate) fn not_accepted(columns: &str, when: &str) -> String {
     let ids = "id BETWEEN $2 AND $3";
     let state = state_of("deliveries");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where one message to one recipient stands; the name is the same in code, database and pages.
+/// Where one message to one recipient stands; the name is the same in code, in what programs are told, and on pages.
 ///
 /// ```text
 /// planned ──▶ leased ──▶ handing_over ──▶ accepted ──▶ bounced (a later report)
@@ -63,7 +63,7 @@ impl StateName {
         }
     }
 
-    /// The number that the database keeps: its place in [`StateName::ALL`].
+    /// The number that the database keeps, or answers with: its place in [`StateName::ALL`].
     #[must_use]
     pub fn code(self) -> i16 {
         self as i16

@@ -2,8 +2,8 @@
 //!
 //! Statement by statement it is a way to the database and back for each, and over few connections those ways are most of
 //! what a commit takes. Here all of them travel together, as if nothing could be in their way, and commit themselves.
-//! Where something is, fewer rows change than should, nothing is changed, and the statements of [`leases`](super) say
-//! what it was.
+//! Where something is, fewer rows change than should, or something is noted of a try already: then nothing is changed, and
+//! the statements of [`leases`](super) say what it was.
 
 use super::{Try, accepting, handed_by, marking, noting};
 use crate::bounces::BOUNCES;
@@ -59,8 +59,8 @@ impl Settler {
     }
 
     /// Settles `taken` as accepted, counts them, marks `marks`, and commits; answers which campaigns send. `None`: nothing
-    /// is changed, as one of them is not this worker's to settle any more, or is suppressed, has a standing that the
-    /// acceptance may change, or its campaign stopped.
+    /// is changed, as one of them is not this worker's to settle any more, is suppressed, was noted already, has a standing
+    /// that the acceptance may change, or its campaign stopped.
     ///
     /// It must be waited for to its end: given up in its midst, it may leave a transaction open, which the pool does not see.
     ///

@@ -113,15 +113,15 @@ async fn fill(old: &Pool, table: &str) {
         marks.join(", ")
     );
     for number in 1..=ROWS {
-        let values = columns.iter().zip(&kinds).map(|(name, kind)| value(name, kind, number));
+        let values = columns.iter().zip(&kinds).map(|(name, kind)| value(table, name, kind, number));
         old.execute_raw(Statement::from_sql_and_values(old.get_database_backend(), &sql, values)).await.unwrap();
     }
 }
 
-fn value(name: &str, kind: &str, number: i64) -> Value {
+fn value(table: &str, name: &str, kind: &str, number: i64) -> Value {
     match kind {
-        // A delivery may have it in one state only.
-        _ if name == "handed" => None::<i64>.into(),
+        // Only what is leased, in state 2, may be handed over.
+        _ if (table, name) == ("deliveries", "handed") => (number == 2).then_some(number).into(),
         "BOOLEAN" => (number % 2).into(),
         "BLOB" => vec![0, b'\\', b'\n', u8::try_from(number).unwrap()].into(),
         "TEXT" => words(number).into(),

@@ -4,7 +4,9 @@ use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::lanes::{self, HeldLane};
 use rebound_db::leases::{Answered, Try};
-use rebound_db::{Pool, campaigns, contacts, deliveries, leases, lists, servers, subscriptions, suppressions};
+use rebound_db::{
+    Pool, campaigns, contacts, deliveries, leases, lists, outcomes, servers, subscriptions, suppressions,
+};
 use rebound_domain::{
     BounceCause as C, Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, Limits, ListId, Notice,
     Receiver, Route, Scope, Server, ServerId, Slowed, StateName, Suppression, SuppressionReason, WorkerId,
@@ -236,6 +238,67 @@ async fn a_report_is_about_the_try_that_left_after_those_that_were_refused() {
         let third = claim().await;
         assert_eq!((third.id, third.attempts, third.departed), (first.id, 2, 2), "{engine}: another sender");
         assert_eq!(about().await, 2, "{engine}: a late report is about what was taken then");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_put_off_and_got_it_in_the_end_is_counted() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let leases = leases::claim(db, WORKER, campaign.id, 3, now()).await.unwrap();
+        let answer = async |of: &Try, accepted| {
+            let answered = Answered { of: of.clone(), accepted, reply: "a reply".into() };
+            leases::note_answers(db, WORKER, &[answered], now()).await.unwrap();
+        };
+        for lease in &leases[1..] {
+            answer(&Try { id: lease.id, number: 1 }, false).await;
+        }
+        let tries: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
+        let tries = [tries[0].clone(), Try { number: 2, ..tries[1].clone() }, Try { number: 2, ..tries[2].clone() }];
+        assert_eq!(leases::mark(db, WORKER, &tries, now()).await.unwrap().len(), 3, "{engine}");
+        for of in &tries {
+            answer(of, true).await;
+        }
+        assert_eq!(leases::accept(db, WORKER, &tries).await.unwrap().len(), 3, "{engine}");
+        let counted = async |from| outcomes::recovered(db, from).await.unwrap();
+        assert_eq!(counted(now()).await, 2, "{engine}: the first one was never put off");
+        assert_eq!(counted(now() + TimeDelta::seconds(1)).await, 0, "{engine}");
+
+        let bounced = deliveries::Settled { id: tries[1].id, state: StateName::Bounced, due: None };
+        deliveries::settle(db, &[bounced]).await.unwrap();
+        assert_eq!(counted(now()).await, 1, "{engine}: a late report says that it did not arrive");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_faster_than_the_answer_settles_what_is_being_handed_over() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        let id = leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap()[0].id;
+        let of = [Try { id, number: 1 }];
+        leases::mark(db, WORKER, &of, now()).await.unwrap();
+        deliveries::settle(db, &[deliveries::Settled { id, state: StateName::Bounced, due: None }]).await.unwrap();
+
+        assert!(leases::accept(db, WORKER, &of).await.unwrap().is_empty(), "{engine}");
+        assert_eq!(leases::release(db, WORKER, &[(id, None)]).await.unwrap(), 0, "{engine}");
+        let found = &deliveries::get(db, &[id]).await.unwrap()[0];
+        assert_eq!((found.state, found.worker, found.attempts), (StateName::Bounced, None, 1), "{engine}");
+    }
+}
+
+/// A program of before knows no other mark: the database refuses it, as nobody would look for such a one.
+#[tokio::test]
+async fn nothing_is_marked_as_it_was_before() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let campaign = launched(db, DoubtPolicy::Resend).await;
+        plan(db, &campaign).await;
+        leases::claim(db, WORKER, campaign.id, 1, now()).await.unwrap();
+        assert!(db.execute_unprepared("UPDATE deliveries SET state = 3 WHERE state = 2").await.is_err(), "{engine}");
     }
 }
 
