@@ -19,7 +19,7 @@ UPDATE deliveries SET handed = -1 - due, due = -1 - due WHERE state IN (2, 3) AN
 DROP INDEX deliveries_worker;
 DROP INDEX deliveries_recovered;
 CREATE INDEX deliveries_worker ON deliveries (worker) WHERE state = 2;
-CREATE INDEX attempts_recovered ON attempts (settled, delivery_id) WHERE outcome = 0 AND number > 1
+CREATE INDEX attempts_recovered ON attempts (settled) WHERE outcome = 0 AND number > 1
 ";
 
 /// Room for the mark beside what was leased: only there PostgreSQL leaves the indexes alone.
