@@ -91,7 +91,7 @@ pub use policy::{
 };
 pub use receiver::Receiver;
 pub use resend::{Remedy, Resend};
-pub use retry::{Next, Refusal, Tries, next_try};
+pub use retry::{MOST_TRIES, Next, Refusal, Tries, next_try};
 pub use seal::{NONCE, Unsealed, seal, sealed_with, unseal};
 pub use sending_domain::{Alignment, BadDomain, DomainName, SendingDomain, organisational_domain, speaks_for};
 pub use server::{Route, Server, Tls, TokenSource};

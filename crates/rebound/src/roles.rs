@@ -195,6 +195,7 @@ impl Parts {
             wake: Arc::clone(&self.send),
             rules: self.rules.clone(),
             nameserver: self.config.direct.nameserver,
+            leaving: self.stop.clone(),
         }
     }
 

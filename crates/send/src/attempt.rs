@@ -23,11 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// How long hosts are waited for when a worker ends. A worker is given half a minute for all.
 const DRAIN: Duration = Duration::from_secs(24);
+
+/// The same where nobody waits for it but the worker that goes other ways: a host that has not answered by then may never.
+const CHANGE: Duration = Duration::from_secs(120);
 
 /// A delivery that was taken, with all that is needed for it, before it is chosen which way it goes.
 #[derive(Debug)]
@@ -60,6 +63,27 @@ pub(crate) struct Pass {
     /// Until a line takes it.
     pub(crate) place: Option<OwnedSemaphorePermit>,
     pub(crate) ticket: Ticket,
+}
+
+/// How long a worker that ends waits for hosts that it has given a message to.
+pub(crate) struct Patience {
+    /// Whether it is told to end as its ways change, while the program goes on.
+    pub(crate) is_long: bool,
+    /// The program ends.
+    pub(crate) leaving: CancellationToken,
+}
+
+impl Patience {
+    async fn ends(&self) {
+        let hurry = async {
+            self.leaving.cancelled().await;
+            sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = hurry => {}
+            () = sleep(if self.is_long { CHANGE } else { DRAIN }) => {}
+        }
+    }
 }
 
 /// What all connections of a worker share.
@@ -109,10 +133,15 @@ impl Shared {
 
     /// Waits until all that serves has ended. What a host has not answered by then is left: it was marked, and is in
     /// doubt by name.
-    pub(crate) async fn served(&self) {
+    pub(crate) async fn served(&self, patience: Patience) {
         let mut serving = std::mem::take(&mut *self.serving());
         let ended = async { while serving.join_next().await.is_some() {} };
-        if timeout(DRAIN, ended).await.is_err() {
+        let is_over = tokio::select! {
+            biased;
+            () = ended => false,
+            () = patience.ends() => true,
+        };
+        if is_over {
             tracing::warn!(lines = serving.len(), "hosts did not answer in time; what they were given is in doubt");
             serving.shutdown().await;
         }
@@ -158,9 +187,10 @@ pub(crate) fn held_back(
         Held::Queues(until) => return Heard::Back(claimed.lease.id, Some(until)),
         Held::Rests(until) => until,
     };
-    let end = claimed.lease.since + policy.give_up_after();
+    let words = outlet.lanes.words(receiver);
+    let kept = words.as_ref().map(|words| policy.give_up_after_rest(words.cause, words.permanence));
+    let end = claimed.lease.since + kept.unwrap_or_else(|| policy.give_up_after());
     if now >= end {
-        let words = outlet.lanes.words(receiver);
         return given_up(claimed.lease.id, claimed.contact.address.key(), receiver, words, now);
     }
     // Spread over a twentieth of the wait, so that not all come in the moment the lane opens.

@@ -1,6 +1,6 @@
 //! Claims due deliveries and has them tried, until told to stop.
 
-use crate::attempt::{Job, Shared, plain_verdict};
+use crate::attempt::{Job, Patience, Shared, plain_verdict};
 use crate::beside;
 use crate::connection::connection;
 use crate::destination::Destination;
@@ -57,6 +57,9 @@ pub struct Worker {
     pub rules: RuleBook,
     /// Whom to ask for DNS records; `None` for whom this machine asks.
     pub nameserver: Option<SocketAddr>,
+    /// Told when the whole program ends, which is given half a minute. A worker that only makes place for another waits
+    /// two minutes for hosts that have a message and did not answer yet: what it leaves is in doubt.
+    pub leaving: CancellationToken,
 }
 
 /// Why a worker ended.
@@ -192,7 +195,8 @@ impl Worker {
         }
         let is_unsure = dispatch.is_unsure();
         shared.ending.cancel();
-        shared.served().await;
+        let is_long = is_whole && stop.is_cancelled() && !self.leaving.is_cancelled();
+        shared.served(Patience { is_long, leaving: self.leaving.clone() }).await;
         let quotas = dispatch.quotas();
         drop(dispatch);
         while preparing.join_next().await.is_some() {}

@@ -205,6 +205,17 @@ async fn a_restore_touches_exactly_those_of_the_incident() {
     assert_eq!((told[0].kind.as_str(), told[0].actor.as_str()), ("incident.restored", "eve@house.example"));
 }
 
+/// Who had it gave it up: the policy of the cause, which may be another by now, does not bring it back to nobody.
+#[tokio::test]
+async fn what_was_given_up_without_a_try_is_over() {
+    let mailing = Mailing::to(2).await;
+    let campaign = mailing.hand_over("Spring", mailing.now()).await;
+    let given_up =
+        |n| Bounce { attempt: 0, ..mailing.refused(delivery(campaign, n), (C::RateLimited, SOFT), Refusal::Transient) };
+    let recorded = mailing.record(&[given_up(0)], mailing.now()).await;
+    assert_eq!((recorded.given_up, recorded.retried), (1, 0));
+}
+
 #[tokio::test]
 async fn our_own_fault_opens_an_incident_and_counts_against_nobody() {
     let mailing = Mailing::to(80).await;

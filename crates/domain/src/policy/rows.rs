@@ -134,6 +134,13 @@ impl Policy {
     pub fn give_up_after(&self) -> TimeDelta {
         TimeDelta::hours(self.give_up_hours.into())
     }
+
+    /// The same where the receiver rests for `cause`: as long as that is tried, if it is longer.
+    #[must_use]
+    pub fn give_up_after_rest(&self, cause: BounceCause, permanence: Permanence) -> TimeDelta {
+        let hours = self.row(cause, permanence).after_4yz.map_or(0, |backoff| backoff.give_up_hours);
+        self.give_up_after().max(TimeDelta::hours(hours.into()))
+    }
 }
 
 const WEEK: Consequence = Consequence::Counted { limit: 5, over_days: 7, rest_days: 30 };

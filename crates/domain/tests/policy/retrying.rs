@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use rebound_domain::{BounceCause, BounceCause as C, Next, Permanence, Policy, Refusal, Tries, next_try};
+use rebound_domain::{
+    Backoff, BounceCause, BounceCause as C, Case, MOST_TRIES, Next, Permanence, Policy, Refusal, Row, Tries, next_try,
+};
 
 const HARD: Permanence = Permanence::Hard;
 const SOFT: Permanence = Permanence::Soft;
@@ -54,6 +56,29 @@ fn a_host_that_says_how_long_is_obeyed() {
     assert_eq!(wait(C::RateLimited, not_now, 1, Some(0), 0.0), Some(1.0 / 60.0));
     assert_eq!(wait(C::RateLimited, not_now, 1, Some(u32::MAX), 0.0), Some(1_440.0), "nobody is obeyed beyond a day");
     assert_eq!(wait(C::MessageTooLarge, not_now, 1, Some(300), 0.0), None, "where there is nothing to wait for");
+}
+
+/// A host that greylists for ever and names a short wait each time: a try's number is a byte.
+#[test]
+fn a_message_is_given_up_at_its_time_before_its_tries_have_no_number() {
+    for (seconds, hours) in [(1, 72), (300, 72), (300, 336), (3_600, 72)] {
+        let mut policy = Policy::default();
+        let case = Case::of(C::Greylisted, SOFT);
+        let row = policy.row_of(case);
+        let after_4yz = row.after_4yz.map(|backoff| Backoff { give_up_hours: hours, ..backoff });
+        policy.rows.insert(case, Row { after_4yz, ..row });
+        let (mut now, mut made) = (start(), 1);
+        let again = |made, now| {
+            let tries = Tries { since: start(), made };
+            next_try(&policy, (C::Greylisted, SOFT), Refusal::Transient, tries, Some(seconds), 0.5, now)
+        };
+        while let Next::Again(due) = again(made, now) {
+            assert!(due > now, "{made}");
+            (now, made) = (due, made + 1);
+        }
+        assert!(made <= MOST_TRIES, "{made}");
+        assert_eq!(now, start() + TimeDelta::hours(hours.into()), "not before its time: {seconds}, {made}");
+    }
 }
 
 #[test]

@@ -212,9 +212,26 @@ pub(crate) fn work_by(
         wake: std::sync::Arc::default(),
         rules: rebound_contacts::RuleBook::default(),
         nameserver: None,
+        leaving: CancellationToken::new(),
     };
     let until = stop.clone();
     (stop, tokio::spawn(async move { worker.run(until).await.unwrap() }))
+}
+
+/// It waits for longer than a program may that is told to end.
+#[tokio::test]
+async fn a_worker_that_goes_other_ways_leaves_no_doubt_at_a_slow_host() {
+    let (db, id, folder) = installation().await;
+    rebound_send::launch(&db, id, &sender(), ME, Utc::now()).await.unwrap();
+    let relay = relay::start_late(Duration::from_secs(26)).await;
+    let (stop, worker) = work(&db, &folder, &relay);
+    until("both lines have given a message", async || (relay.messages().len() == 2).then_some(())).await;
+    stop.cancel();
+    worker.await.unwrap();
+    let all: Vec<_> = (0..10).map(|n| DeliveryId::new(id, n).unwrap()).collect();
+    let all = deliveries::get(&db, &all).await.unwrap();
+    assert!(all.iter().all(|one| !one.in_doubt && one.state != StateName::InDoubt), "{all:?}");
+    assert_eq!(all.iter().filter(|one| one.state == StateName::Accepted).count(), relay.messages().len());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use rebound_send::{Relay, Tls};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -34,13 +35,22 @@ pub(crate) async fn start_offering(offers: &'static str, refusals: &[&str]) -> R
 
 /// The same, at an address of its own.
 pub(crate) async fn start_at(address: &str, offers: &'static str, refusals: &[&str]) -> Relayed {
+    start_as(address, offers, refusals, Duration::ZERO).await
+}
+
+/// One that takes so long to answer after a message that it has.
+pub(crate) async fn start_late(late: Duration) -> Relayed {
+    start_as("127.0.0.1:0", "250-relay\r\n250 SIZE\r\n", &[], late).await
+}
+
+async fn start_as(address: &str, offers: &'static str, refusals: &[&str], late: Duration) -> Relayed {
     let socket = TcpListener::bind(address).await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let (kept, refusal) = (Arc::clone(&taken), refusals.first().map(|words| (*words).to_owned()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&kept), offers, refusal.clone()));
+            tokio::spawn(serve(stream, Arc::clone(&kept), offers, refusal.clone(), late));
         }
     });
     let relay = Relay {
@@ -54,7 +64,13 @@ pub(crate) async fn start_at(address: &str, offers: &'static str, refusals: &[&s
     Relayed { relay, taken }
 }
 
-async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, offers: &'static str, refusal: Option<String>) {
+async fn serve(
+    stream: TcpStream,
+    taken: Arc<Mutex<Vec<String>>>,
+    offers: &'static str,
+    refusal: Option<String>,
+    late: Duration,
+) {
     let mut stream = BufReader::new(stream);
     let mut answer = "220 relay\r\n".to_owned();
     let (mut line, mut message) = (String::new(), None::<String>);
@@ -70,6 +86,7 @@ async fn serve(stream: TcpStream, taken: Arc<Mutex<Vec<String>>>, offers: &'stat
             (Some(text), ".") => {
                 taken.lock().unwrap().push(std::mem::take(text));
                 message = None;
+                tokio::time::sleep(late).await;
                 "250 2.0.0 queued\r\n".into()
             }
             (Some(text), _) => {
