@@ -5,6 +5,9 @@ use crate::{Connection, Error};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use std::time::Duration;
 
+/// No place is given so far ahead, in microseconds: such a one is of a clock that was put back since.
+const FARTHEST: i64 = 10 * 60 * 1_000_000;
+
 /// Takes the next `places` of the rate called `name`, one to each `gap`; how long it is until the first of them, on the
 /// database's clock. Places that nobody took in time are gone: they are not made up for later.
 ///
@@ -19,7 +22,8 @@ pub async fn take(db: &impl Connection, name: &str, places: u32, gap: Duration) 
     // In a transaction of its own, as the database's clock goes on while others hold the row.
     let sql = format!(
         "INSERT INTO rates (name, next) VALUES ($1, {now} + $2)
-         ON CONFLICT (name) DO UPDATE SET next = CASE WHEN rates.next > {now} THEN rates.next ELSE {now} END + $2
+         ON CONFLICT (name) DO UPDATE SET next =
+             CASE WHEN rates.next > {now} AND rates.next < {now} + {FARTHEST} THEN rates.next ELSE {now} END + $2
          RETURNING next - $2 - {now} AS wait"
     );
     let taken = gap.saturating_mul(places);

@@ -2,6 +2,7 @@
 
 use crate::engines;
 use rebound_db::rates;
+use sea_orm::ConnectionTrait;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -78,5 +79,22 @@ async fn places_that_nobody_took_are_gone() {
         rates::take(db, "relay", 100, gap).await.unwrap();
         let wait = rates::take(db, "relay", 1, gap).await.unwrap();
         assert!(wait > Duration::ZERO, "{engine}: the 200 that could have gone before are not made up for");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_put_back_does_not_stop_a_rate() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let gap = Duration::from_millis(1);
+        rates::take(db, "relay", 1, gap).await.unwrap();
+        let a_day = "UPDATE rates SET next = next + 86400000000";
+        db.execute_unprepared(a_day).await.unwrap();
+        let wait = rates::take(db, "relay", 1, gap).await.unwrap();
+        assert!(wait < Duration::from_secs(1), "{engine}: {wait:?}");
+        // What others have taken lately still stands.
+        rates::take(db, "relay", 60_000, gap).await.unwrap();
+        let wait = rates::take(db, "relay", 1, gap).await.unwrap();
+        assert!(wait > Duration::from_secs(50), "{engine}: {wait:?}");
     }
 }
