@@ -2,7 +2,7 @@
 
 use crate::App;
 use rebound_db::Error;
-use rebound_domain::{Campaign, CampaignId, Draft, Resend};
+use rebound_domain::{Campaign, CampaignId, Draft, Resend, Volume};
 use rebound_send::{Check, Outside, Surroundings, outside};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ struct Kept {
     since: Instant,
 }
 
-type Ways = (Vec<String>, Vec<IpAddr>, Option<u32>, Option<u32>);
+type Ways = (Vec<String>, Vec<IpAddr>, Option<u32>, Vec<Volume>);
 
 impl Kept {
     fn holds(&self, campaign: &Campaign, ways: &Ways) -> bool {
@@ -81,7 +81,7 @@ impl Preflights {
 }
 
 fn ways(around: &Surroundings) -> Ways {
-    (around.relays.clone(), around.sources.clone(), around.per_second, around.per_day)
+    (around.relays.clone(), around.sources.clone(), around.per_second, around.volumes.clone())
 }
 
 async fn around(app: &App, campaign: &Campaign) -> Result<Surroundings, Error> {

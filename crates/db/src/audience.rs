@@ -118,7 +118,11 @@ pub async fn count_lacking(
 pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<Figures, Error> {
     let written = audience.tables();
     let standing = "x.key = c.key AND x.scope IN (0, $1) AND x.since <= $2";
-    let role = ROLES.map(|role| format!("c.key LIKE '{role}@%'")).join(" OR ");
+    let local_part = match db.get_database_backend() {
+        DatabaseBackend::Postgres => "split_part(c.key, '@', 1)",
+        _ => "substr(c.key, 1, instr(c.key, '@') - 1)",
+    };
+    let roles = ROLES.join("', '");
     let sql = format!(
         "SELECT
            (SELECT count(*) FROM {CONFIRMED}) AS confirmed,
@@ -127,7 +131,7 @@ pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc
            (SELECT count(*) FROM {CONFIRMED} AND EXISTS (
                SELECT 1 FROM suppressions x WHERE {standing} AND x.until > $2) AND NOT EXISTS (
                SELECT 1 FROM suppressions x WHERE {standing} AND x.until IS NULL)) AS resting,
-           (SELECT count(*) FROM {written} AND ({role})) AS roles,
+           (SELECT count(*) FROM {written} AND {local_part} IN ('{roles}')) AS roles,
            (SELECT count(*) FROM {written} AND NOT EXISTS (
                SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new"
     );
@@ -136,8 +140,28 @@ pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc
 }
 
 /// Addresses behind which nobody in particular reads.
-const ROLES: [&str; 9] =
-    ["abuse", "admin", "info", "mailer-daemon", "noreply", "no-reply", "postmaster", "root", "webmaster"];
+const ROLES: [&str; 20] = [
+    "abuse",
+    "admin",
+    "billing",
+    "contact",
+    "help",
+    "hostmaster",
+    "info",
+    "mailer-daemon",
+    "marketing",
+    "no-reply",
+    "noc",
+    "noreply",
+    "office",
+    "postmaster",
+    "root",
+    "sales",
+    "security",
+    "support",
+    "webmaster",
+    "www",
+];
 
 /// Everybody on the list, whether they may be written to or not.
 const CONFIRMED: &str = "subscriptions s JOIN contacts c ON c.id = s.contact_id WHERE s.list_id = $1 AND s.state = 1";

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rebound_db::forecast::{self, AtDomain};
 use rebound_db::{Audience, Error, Pool};
-use rebound_domain::Campaign;
+use rebound_domain::{Campaign, Span};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -29,6 +29,8 @@ const BULK: i64 = 5_000;
 
 /// How long a campaign may take before it is worth a word, in seconds.
 const LONG: i64 = 24 * 60 * 60;
+
+const A_DAY: &str = "a day";
 
 /// What the world said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +78,8 @@ pub async fn outside(
     let expected = audience::expected(db, &at).await?;
     let mut asking = Asking { outside: Outside::default(), unseen: vec![] };
     asking.well("bounces expected", expected.and_then(audience::Expected::finding));
-    asking.outside.findings.extend(takes_long(&at, around));
+    let people = rebound_db::audience::count(db, Audience::of(campaign), now).await?;
+    asking.outside.findings.extend(takes_long(people, around));
     let is_bulk = bulk(&at);
     let public = Url::parse(&sender.public_url).is_ok_and(|url| !one_click::is_loopback(&url));
     match Dns::new(around.way.nameserver) {
@@ -195,7 +198,8 @@ async fn ask(
     }
     asking.outside.findings.extend(domains::told(&dead));
     match silent {
-        0 => asking.outside.passed.push("the audience’s domains"),
+        0 if at.len() < DOMAINS as usize => asking.outside.passed.push("the audience’s domains"),
+        0 => asking.outside.passed.push("the audience’s 500 most frequent domains"),
         _ => asking.unseen.push("some of the audience’s domains"),
     }
 }
@@ -294,23 +298,31 @@ fn bulk(at: &[AtDomain]) -> bool {
     sums.iter().any(|sum| *sum > BULK)
 }
 
-fn takes_long(at: &[AtDomain], around: &Surroundings) -> Option<Finding> {
-    let people: i64 = at.iter().map(|one| one.people).sum();
-    let limit = |limit: Option<u32>| limit.filter(|limit| *limit > 0).map(i64::from);
-    if let Some(per_day) = limit(around.per_day).filter(|per_day| people > *per_day) {
-        let days = (people + per_day - 1) / per_day;
-        let what = format!(
-            "The sending servers may be given {per_day} messages a day now, so that {people} take {days} days, or fewer while a warm-up grows."
-        );
-        let remedy = "Begin earlier, write to fewer people, or raise the daily limit under Sending servers.";
-        return Some(Finding::new(Check::TakesLong, what, remedy));
+/// Whether `people` take long by the limit that is the narrowest for so many.
+fn takes_long(people: i64, around: &Surroundings) -> Option<Finding> {
+    let a_second = around.per_second.map(|most| ("a second", most, 1));
+    let spans = around.volumes.iter().map(|volume| {
+        let span = match volume.span {
+            Span::Minute => "a minute",
+            Span::Hour => "an hour",
+            Span::Day => A_DAY,
+        };
+        (span, volume.most, volume.span.length().num_seconds())
+    });
+    let limits = a_second.into_iter().chain(spans).filter(|(_, most, _)| *most > 0);
+    let takes = |(span, most, seconds)| (people.saturating_mul(seconds) / i64::from(most), span, most);
+    let (takes, span, most) = limits.map(takes).max_by_key(|(takes, ..)| *takes).filter(|(takes, ..)| *takes > LONG)?;
+    if span != A_DAY {
+        let hours = takes / 3_600;
+        let what = format!("At {most} messages {span} the last letter leaves after {hours} hours.");
+        return Some(Finding::new(Check::TakesLong, what, "Raise the server’s limit, or begin earlier."));
     }
-    let per_second = limit(around.per_second)?;
-    (people / per_second > LONG).then(|| {
-        let hours = people / per_second / 3_600;
-        let what = format!("At {per_second} messages a second the last letter leaves after {hours} hours.");
-        Finding::new(Check::TakesLong, what, "Raise the server’s limit, or begin earlier.")
-    })
+    let days = (takes + LONG - 1) / LONG;
+    let what = format!(
+        "The sending servers may be given {most} messages {span} now, so that {people} take {days} days, or fewer while a warm-up grows."
+    );
+    let remedy = "Begin earlier, write to fewer people, or raise the daily limit under Sending servers.";
+    Some(Finding::new(Check::TakesLong, what, remedy))
 }
 
 fn capital(text: &str) -> String {
@@ -321,6 +333,7 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rebound_domain::Volume;
 
     #[test]
     fn rules_for_bulk_hold_above_five_thousand_at_one_provider() {
@@ -338,20 +351,27 @@ mod tests {
 
     #[test]
     fn a_slow_server_is_worth_a_word() {
-        let at = [AtDomain { domain: "orchard.test".into(), people: 200_000, new: 0 }];
-        let around = |per_second, per_day| Surroundings {
+        let around = |per_second, volumes: &[(Span, u32)]| Surroundings {
             way: Way { listen: ([127, 0, 0, 1], 9).into(), port: 9, nameserver: None },
             relays: vec![],
             per_second,
-            per_day,
+            volumes: volumes.iter().map(|(span, most)| Volume { span: *span, most: *most }).collect(),
             sources: vec![],
             dkim: DkimState::None,
             authority: None,
         };
         for (limit, expected) in [(None, false), (Some(10), false), (Some(2), true)] {
-            assert_eq!(takes_long(&at, &around(limit, None)).is_some(), expected, "{limit:?}");
+            assert_eq!(takes_long(200_000, &around(limit, &[])).is_some(), expected, "{limit:?}");
         }
-        let finding = takes_long(&at, &around(None, Some(60_000))).unwrap();
-        assert!(finding.what.contains("200000 take 4 days"), "{}", finding.what);
+        for (volumes, words) in [
+            (&[(Span::Day, 60_000)][..], "200000 take 4 days"),
+            (&[(Span::Hour, 1_000)], "At 1000 messages an hour"),
+            (&[(Span::Minute, 1_000), (Span::Hour, 4_000), (Span::Day, 100_000)], "after 50 hours"),
+            (&[(Span::Minute, 1_000), (Span::Day, 150_000)], "take 2 days"),
+            (&[(Span::Minute, 1_000), (Span::Hour, 60_000), (Span::Day, 200_000)], ""),
+        ] {
+            let what = takes_long(200_000, &around(Some(100), volumes)).map_or_else(String::new, |found| found.what);
+            assert!(what.contains(words) && what.is_empty() == words.is_empty(), "{volumes:?}: {what}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{Egress, Via, sending_domains};
 use chrono::{DateTime, Utc};
 use rebound_db::servers::{self, Kept};
 use rebound_db::{Error, Pool};
-use rebound_domain::{DkimKey, EmailAddress, Limits, Route, Span, WarmUp};
+use rebound_domain::{DkimKey, EmailAddress, Limits, Route, Span, Volume, WarmUp};
 use std::net::IpAddr;
 
 /// How messages are signed for a domain.
@@ -29,8 +29,8 @@ pub struct Surroundings {
     pub relays: Vec<String>,
     /// Messages a second that all ways together may be given.
     pub per_second: Option<u32>,
-    /// Messages that all ways together may be given in the next 24 hours, by their limits and warm-ups.
-    pub per_day: Option<u32>,
+    /// Messages that all ways together may be given in the next minute, hour and day, by their limits and warm-ups.
+    pub volumes: Vec<Volume>,
     /// The addresses of ours that hosts see us at, beside those of the relays.
     pub sources: Vec<IpAddr>,
     /// How messages are signed for the sender's domain.
@@ -71,10 +71,14 @@ impl Surroundings {
             }
         }
         let per_second = together(limits.iter().map(|(limits, _): &(Limits, Option<WarmUp>)| limits.per_second));
-        let per_day = together(limits.iter().map(|(limits, warm_up)| {
-            limits.volumes(warm_up.as_ref(), now).find(|volume| volume.span == Span::Day).map(|volume| volume.most)
-        }));
-        Ok(Self { way, relays, per_second, per_day, sources, dkim: dkim(db, from).await?, authority: None })
+        let in_span = |span: Span| {
+            let most = together(limits.iter().map(|(limits, warm_up)| {
+                limits.volumes(warm_up.as_ref(), now).find(|volume| volume.span == span).map(|volume| volume.most)
+            }));
+            most.map(|most| Volume { span, most })
+        };
+        let volumes = Span::ALL.into_iter().filter_map(in_span).collect();
+        Ok(Self { way, relays, per_second, volumes, sources, dkim: dkim(db, from).await?, authority: None })
     }
 }
 

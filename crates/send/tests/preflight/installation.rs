@@ -158,7 +158,7 @@ pub(crate) async fn preflight(setup: Setup, db: &Pool) -> Preflight {
         way: Way { listen, port: exchanger.port(), nameserver: Some(nameserver) },
         relays: setup.relay.into_iter().collect(),
         per_second: None,
-        per_day: None,
+        volumes: vec![],
         sources: vec![],
         dkim: setup.dkim,
         authority: Some(authority),
