@@ -1,6 +1,7 @@
 //! What goes over the line: a message with its dots doubled, and the commands around it.
 
 use super::Offers;
+use memchr::memmem;
 use rebound_domain::SmtpCommand;
 use std::fmt;
 
@@ -21,17 +22,17 @@ impl Wire {
     /// has CRLF line ends.
     pub(crate) fn new(message: &str) -> Self {
         let mut wire = String::with_capacity(message.len() + 64);
-        let mut rest = message;
-        if rest.starts_with('.') {
+        if message.starts_with('.') {
             wire.push('.');
         }
-        while let Some(at) = rest.find("\r\n.") {
-            let (before, after) = rest.split_at(at + 3);
-            wire.push_str(before);
+        let mut done = 0;
+        for at in memmem::find_iter(message.as_bytes(), "\r\n.") {
+            let dot = at + 3;
+            wire.push_str(&message[done..dot]);
             wire.push('.');
-            rest = after;
+            done = dot;
         }
-        wire.push_str(rest);
+        wire.push_str(&message[done..]);
         wire.push_str(if wire.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" });
         Self(wire)
     }
