@@ -230,8 +230,13 @@ impl World {
 
     /// Keeps a campaign to `list` as a draft.
     pub(crate) async fn create_to(&self, list: &str, name: &str) {
+        self.create_as(list, name, "resend").await;
+    }
+
+    /// The same, and what becomes of those in doubt.
+    pub(crate) async fn create_as(&self, list: &str, name: &str, doubt: &str) {
         let text = format!(
-            "name = '{name}'\nlist = '{list}'\nfrom_name = 'Fernhill Garden'\nfrom = 'news@fernhill.test'\n\
+            "name = '{name}'\ndoubt = '{doubt}'\nlist = '{list}'\nfrom_name = 'Fernhill Garden'\nfrom = 'news@fernhill.test'\n\
              subject = '{name}'\nhtml = '{BULBS}'\npostal_address = '1 Garden Row, Fernhill'\n"
         );
         let file = self.write("campaign.toml", text);

@@ -34,7 +34,8 @@ impl Storm {
         let name = format!("Letter {number}");
         let list = format!("List {number}");
         self.world.import_to(&list, &audience(number, self.people)).await;
-        self.world.create_to(&list, &name).await;
+        let doubt = self.chance.one_of(&["resend", "resend", "hold", "never"]);
+        self.world.create_as(&list, &name, doubt).await;
         if self.chance.percent(30) {
             let times = self.chance.one_of(&[1, 2, 3]);
             self.fleet.end_while_reading(&self.world, times).await;
@@ -61,10 +62,13 @@ impl Storm {
         let stormy = begun.elapsed();
         self.settles(&name, &edits).await;
         let settled = begun.elapsed();
-        self.settle_accounts(&name, number, &edits).await;
+        let found = self.settle_accounts(&name, number, &edits).await;
+        if doubt != "resend" {
+            assert_eq!(found.named, 0, "{name}: whoever is in doubt gets no second copy ({doubt})");
+        }
         let over = begun.elapsed();
         eprintln!(
-            "{name}: {} recipients; stormy until {stormy:.1?}, settled at {settled:.1?}, compared at {over:.1?}",
+            "{name} ({doubt}): {} recipients; stormy until {stormy:.1?}, settled at {settled:.1?}, compared at {over:.1?}",
             self.people
         );
     }
@@ -130,7 +134,7 @@ impl Storm {
     }
 
     /// Compares the books. Reports that were taken in may still have to be read.
-    async fn settle_accounts(&mut self, name: &str, number: u64, edits: &Edits) {
+    async fn settle_accounts(&mut self, name: &str, number: u64, edits: &Edits) -> Findings {
         let truth = self.news();
         let (found, ledger) = until("the reports are read", async || {
             let ledger = self.world.ledger(name).await;
@@ -155,6 +159,7 @@ impl Storm {
         self.score.named += found.named;
         self.score.unexplained += found.unexplained.len();
         self.score.answers_lost += answers_lost(&truth);
+        found
     }
 
     /// The counters of command and page are those of the hosts.
