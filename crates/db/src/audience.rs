@@ -140,23 +140,18 @@ pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc
 }
 
 /// Addresses behind which nobody in particular reads.
-const ROLES: [&str; 20] = [
+const ROLES: [&str; 15] = [
     "abuse",
     "admin",
     "billing",
-    "contact",
-    "help",
     "hostmaster",
     "info",
     "mailer-daemon",
-    "marketing",
     "no-reply",
     "noc",
     "noreply",
-    "office",
     "postmaster",
     "root",
-    "sales",
     "security",
     "support",
     "webmaster",
