@@ -81,9 +81,15 @@ impl<'a> Dispatch<'a> {
     /// Claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        if self.outlets.closed(now).is_some() || self.is_time_to_look() {
-            self.look_around(now).await?;
+        if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
+            self.mind_the_clock(now).await?;
+            self.mind_the_outlets(now).await?;
+            self.tell_of_the_outlets(now).await?;
+            self.mind_what_people_changed().await?;
+            self.mind_the_others().await?;
+            self.mind_the_keys().await?;
             campaigns::reopen(db).await?;
+            self.minded = Some(Instant::now());
         }
         let mut busy = false;
         for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
@@ -93,22 +99,6 @@ impl<'a> Dispatch<'a> {
             busy |= self.serve(campaign).await?;
         }
         Ok(busy)
-    }
-
-    fn is_time_to_look(&self) -> bool {
-        self.minded.is_none_or(|minded| minded.elapsed() >= LOOK)
-    }
-
-    /// What may have changed since: the clock, the ways, what people saved, what other workers were told.
-    async fn look_around(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        self.mind_the_clock(now).await?;
-        self.mind_the_outlets(now).await?;
-        self.tell_of_the_outlets(now).await?;
-        self.mind_what_people_changed().await?;
-        self.mind_the_others().await?;
-        self.mind_the_keys().await?;
-        self.minded = Some(Instant::now());
-        Ok(())
     }
 
     /// Takes what is due, unless others took this worker for dead, or may have: then the next heartbeat ends it, or makes
@@ -284,10 +274,6 @@ impl<'a> Dispatch<'a> {
         for lease in leases {
             if self.shared.ending.is_cancelled() {
                 break;
-            }
-            // Where a rate is kept, or a host is slow, what was taken at once goes out over minutes.
-            if self.is_time_to_look() {
-                self.look_around(self.worker.clock.at(Utc::now())).await?;
             }
             let contact = match people.remove(&lease.contact) {
                 Some(Ok(contact)) => contact,
