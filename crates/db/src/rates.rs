@@ -5,8 +5,9 @@ use crate::{Connection, Error};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use std::time::Duration;
 
-/// No place is given so far ahead, in microseconds: such a one is of a clock that was put back since.
-const FARTHEST: i64 = 10 * 60 * 1_000_000;
+/// What is given further ahead, in microseconds, is of a clock that was put back since. Each line of each worker may hold
+/// a place: hundreds of them at one a second are minutes ahead.
+const FARTHEST: i64 = 60 * 60 * 1_000_000;
 
 /// Takes the next `places` of the rate called `name`, one to each `gap`; how long it is until the first of them, on the
 /// database's clock. Places that nobody took in time are gone: they are not made up for later.

@@ -144,16 +144,15 @@ fn fate(
     jitter: f64,
     now: DateTime<Utc>,
 ) -> Fate {
+    // Whoever had it gave it up without a try.
+    if bounce.inbox.is_none() && bounce.attempt == 0 {
+        return Fate::Final;
+    }
     let verdict = &bounce.verdict;
     let made = u32::from(delivery.attempts.max(bounce.attempt).max(1));
     let tries = Tries { since: delivery.since.unwrap_or(now), made };
     let judged = (verdict.cause, verdict.permanence);
     let told = verdict.retry_after.or(bounce.learned);
-    // Whoever had it gave it up without a try.
-    let is_given_up = bounce.inbox.is_none() && bounce.attempt == 0;
-    if is_given_up {
-        return Fate::Final;
-    }
     match next_try(policy, judged, bounce.refusal, tries, told, jitter, now) {
         Next::Again(due) if !cancelled => Fate::Again(due),
         _ => Fate::Final,

@@ -54,7 +54,7 @@ pub enum IncidentScope {
 pub struct Backoff {
     /// Minutes before the second try.
     pub base_minutes: u32,
-    /// Minutes between tries at most.
+    /// Minutes between tries at most; beyond 200 tries it may be more.
     pub cap_minutes: u32,
     /// Hours after the first try at which the message is given up.
     pub give_up_hours: u32,
@@ -83,7 +83,8 @@ pub struct Policy {
     pub proven_days: u32,
     /// Days until a second event of a doubtful cause makes it hard.
     pub second_time_days: u32,
-    /// Hours after which a message whose receiver rests, or whose line breaks, is given up.
+    /// Hours after which a message whose line breaks is given up, and one whose receiver rests unless the cause is tried
+    /// for longer.
     pub give_up_hours: u32,
     /// Tries again after a 5yz at most, where the row allows any.
     pub tries_after_5yz: u32,

@@ -82,6 +82,18 @@ fn a_message_is_given_up_at_its_time_before_its_tries_have_no_number() {
 }
 
 #[test]
+fn a_message_to_a_receiver_that_rests_is_kept_for_the_longer_of_both_times() {
+    for (general, of_cause, expected) in [(72, 72, 72), (72, 100, 100), (100, 72, 100)] {
+        let mut policy = Policy { give_up_hours: general, ..Policy::default() };
+        let case = Case::of(C::RateLimited, SOFT);
+        let row = policy.row_of(case);
+        let after_4yz = row.after_4yz.map(|backoff| Backoff { give_up_hours: of_cause, ..backoff });
+        policy.rows.insert(case, Row { after_4yz, ..row });
+        assert_eq!(policy.give_up_after_rest(C::RateLimited, SOFT), TimeDelta::hours(expected));
+    }
+}
+
+#[test]
 fn after_a_5yz_only_a_full_mailbox_is_tried_again_and_three_times() {
     for cause in BounceCause::ALL {
         let again: Vec<bool> = (1..=5).map(|made| wait(cause, Refusal::Permanent, made, None, 0.5).is_some()).collect();

@@ -310,19 +310,25 @@ fn takes_long(people: i64, around: &Surroundings) -> Option<Finding> {
         (span, volume.most, volume.span.length().num_seconds())
     });
     let limits = a_second.into_iter().chain(spans).filter(|(_, most, _)| *most > 0);
-    let takes = |(span, most, seconds)| (people.saturating_mul(seconds) / i64::from(most), span, most);
+    let takes =
+        |(span, most, seconds): (&'static str, u32, i64)| (up(people.saturating_mul(seconds), most.into()), span, most);
     let (takes, span, most) = limits.map(takes).max_by_key(|(takes, ..)| *takes).filter(|(takes, ..)| *takes > LONG)?;
     if span != A_DAY {
         let hours = takes / 3_600;
         let what = format!("At {most} messages {span} the last letter leaves after {hours} hours.");
         return Some(Finding::new(Check::TakesLong, what, "Raise the server’s limit, or begin earlier."));
     }
-    let days = (takes + LONG - 1) / LONG;
+    let days = up(takes, LONG);
     let what = format!(
         "The sending servers may be given {most} messages {span} now, so that {people} take {days} days, or fewer while a warm-up grows."
     );
     let remedy = "Begin earlier, write to fewer people, or raise the daily limit under Sending servers.";
     Some(Finding::new(Check::TakesLong, what, remedy))
+}
+
+/// How many of `size`, at least 1, it takes for `all`.
+const fn up(all: i64, size: i64) -> i64 {
+    all / size + (all % size > 0) as i64
 }
 
 fn capital(text: &str) -> String {
@@ -365,6 +371,7 @@ mod tests {
         }
         for (volumes, words) in [
             (&[(Span::Day, 60_000)][..], "200000 take 4 days"),
+            (&[(Span::Day, 199_999)], "200000 take 2 days"),
             (&[(Span::Hour, 1_000)], "At 1000 messages an hour"),
             (&[(Span::Minute, 1_000), (Span::Hour, 4_000), (Span::Day, 100_000)], "after 50 hours"),
             (&[(Span::Minute, 1_000), (Span::Day, 150_000)], "take 2 days"),
