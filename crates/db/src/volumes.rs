@@ -53,31 +53,26 @@ pub async fn take(
     let sql = "INSERT INTO volumes (server_id, span, part, given) VALUES ($1, $2, $3, $4)
                ON CONFLICT (server_id, span, part) DO UPDATE SET given = volumes.given + excluded.given";
     for Volume { span, .. } in volumes {
-        let values = [server.0.into(), span.as_str().into(), part(*span, now).into(), i64::from(granted).into()];
+        let values =
+            [server.0.into(), span.as_str().into(), millis(span.part_of(now)).into(), i64::from(granted).into()];
         execute(&tx, sql, values).await?;
     }
     tx.commit().await?;
     Ok(Taken::Granted(granted))
 }
 
-/// Gives `count` messages back that were taken and not given: the last ones.
+/// Gives `count` messages back that were taken at `taken` and not given.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn put_back(db: &Pool, server: ServerId, count: u32) -> Result<(), Error> {
+pub async fn put_back(db: &Pool, server: ServerId, count: u32, taken: DateTime<Utc>) -> Result<(), Error> {
     let tx = db.begin_briefly().await?;
     alone(&tx, server).await?;
+    let sql = "UPDATE volumes SET given = CASE WHEN given > $4 THEN given - $4 ELSE 0 END
+               WHERE server_id = $1 AND span = $2 AND part = $3";
     for span in Span::ALL {
-        let mut left = i64::from(count);
-        for part in parts(&tx, server, span).await?.iter().rev() {
-            let back = left.min(part.given);
-            let sql = "UPDATE volumes SET given = given - $4 WHERE server_id = $1 AND span = $2 AND part = $3";
-            execute(&tx, sql, [server.0.into(), span.as_str().into(), part.part.into(), back.into()]).await?;
-            left -= back;
-            if left == 0 {
-                break;
-            }
-        }
+        let part = millis(span.part_of(taken));
+        execute(&tx, sql, [server.0.into(), span.as_str().into(), part.into(), i64::from(count).into()]).await?;
     }
     tx.commit().await
 }
@@ -118,11 +113,6 @@ async fn forget(db: &impl Connection, server: ServerId, span: Span, now: DateTim
     let (old, future) = (now - span.length() - span.part(), now + span.length());
     execute(db, sql, [server.0.into(), span.as_str().into(), millis(old).into(), millis(future).into()]).await?;
     Ok(())
-}
-
-/// When the part began that `now` is in.
-fn part(span: Span, now: DateTime<Utc>) -> i64 {
-    millis(now) - millis(now).rem_euclid(span.part().num_milliseconds())
 }
 
 #[cfg(test)]
@@ -168,7 +158,7 @@ mod tests {
         assert_eq!(taken(&db, 64, &volumes, now).await, Taken::Granted(10));
         let Taken::Until(until) = taken(&db, 64, &volumes, now).await else { panic!() };
         assert_eq!(until, now + Span::Hour.length() + Span::Hour.part());
-        put_back(&db, ServerId(1), 4).await.unwrap();
+        put_back(&db, ServerId(1), 4, now).await.unwrap();
         assert_eq!(taken(&db, 64, &volumes, now).await, Taken::Granted(4));
         let back = now - TimeDelta::days(365);
         assert_eq!(taken(&db, 64, &volumes, back).await, Taken::Granted(10), "a clock that was a year ahead");

@@ -84,6 +84,13 @@ impl Span {
         }
     }
 
+    /// When the part began that `at` is in. All clocks agree on it.
+    #[must_use]
+    pub fn part_of(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let into = at.timestamp_millis().rem_euclid(self.part().num_milliseconds());
+        DateTime::from_timestamp_millis(at.timestamp_millis() - into).unwrap_or(at)
+    }
+
     /// Its name: `minute`, `hour`, `day`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

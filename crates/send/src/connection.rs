@@ -65,11 +65,11 @@ impl Connection {
     /// The next letter, until we stop; what cannot be tried is settled on the way.
     async fn next(&mut self) -> Option<Letter> {
         loop {
-            let (ready, message) = self.next_prepared().await?;
+            let (mut ready, message) = self.next_prepared().await?;
             if self.to.outlet.rate.is_set() {
                 self.store().await;
             }
-            if !self.may_go(&ready).await {
+            if !self.may_go(&ready).await || !self.is_within_limits(&mut ready).await {
                 self.hand_back(&ready).await;
                 continue;
             }
@@ -130,6 +130,15 @@ impl Connection {
             () = self.to.outlet.rate.turn() => true,
             () = self.shared.ending.cancelled() => false,
         }
+    }
+
+    /// Whether the limits of the way still have a place for a letter that may have waited for long.
+    async fn is_within_limits(&self, ready: &mut Ready) -> bool {
+        let (quota, ticket) = (&self.to.outlet.quota, &mut ready.job.pass.ticket);
+        quota.is_good(&self.shared.db, ticket, self.shared.now()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a letter goes back, as its place in the limits cannot be counted");
+            false
+        })
     }
 
     /// Until when a letter waits whose receiver began to rest, or was slowed, after it was let through: many may be ready by
@@ -209,6 +218,12 @@ impl Connection {
     /// Marks the letter and writes it, with the envelope of the next one behind it where there is one: that comes back
     /// when the relay waits for it.
     async fn hand_over(&mut self, mut ready: Ready, message: Message) -> Option<Letter> {
+        if !self.is_within_limits(&mut ready).await {
+            // The host took its time to answer the envelope.
+            self.line.iter_mut().for_each(Line::abandon);
+            self.hand_back(&ready).await;
+            return None;
+        }
         let heard = self.heard.take();
         fail_point("before-mark").await;
         if !self.shared.journal.step(heard, Some(ready.of.clone())).await {

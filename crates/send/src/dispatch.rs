@@ -288,7 +288,7 @@ impl<'a> Dispatch<'a> {
                 }
             };
             let claimed = Claimed { lease, contact, composer: Arc::clone(composer) };
-            held.extend(self.outlets.send(self.shared, claimed, now).await?);
+            held.extend(self.outlets.send(self.shared, claimed).await?);
         }
         let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
         futures_util::future::join_all(steps).await;

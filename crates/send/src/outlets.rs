@@ -62,19 +62,15 @@ impl Outlets {
 
     /// Lets `claimed` go by one of them; what has to be noted where it cannot. Waits while all that it could go by have
     /// no room.
-    pub(crate) async fn send(
-        &mut self,
-        shared: &Shared,
-        claimed: Claimed,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Heard>, rebound_db::Error> {
+    pub(crate) async fn send(&mut self, shared: &Shared, claimed: Claimed) -> Result<Option<Heard>, rebound_db::Error> {
+        let now = shared.now();
         let receiver = Receiver::of_domain(claimed.contact.address.domain());
         let (mut left, weights) = self.in_turn(now);
         let mut held: Option<(Held, usize)> = None;
         while !left.is_empty() {
             let Some((way, place)) = self.room(&mut left, shared).await else { return Ok(None) };
             let outlet = Arc::clone(&self.all[way].outlet);
-            let ticket = match outlet.quota.ticket(&shared.db, now).await? {
+            let ticket = match outlet.quota.ticket(&shared.db, shared.now()).await? {
                 Ok(ticket) => ticket,
                 // Now it counts as closed, and nothing is taken while all are.
                 Err(_) => continue,
@@ -101,7 +97,7 @@ impl Outlets {
             return Ok(None);
         }
         let Some((held, way)) = held else { return Ok(Some(Heard::Back(claimed.lease.id, None))) };
-        Ok(Some(held_back(&claimed, (&self.all[way].outlet, &receiver), held, &shared.policy(), now)))
+        Ok(Some(held_back(&claimed, (&self.all[way].outlet, &receiver), held, &shared.policy(), shared.now())))
     }
 
     /// Those that are open, whoever is owed most first, and their weights together.

@@ -10,6 +10,8 @@ mod campaigns;
 mod certificate;
 #[path = "send/clicks.rs"]
 mod clicks;
+#[path = "send/limits.rs"]
+mod limits;
 #[path = "send/offers.rs"]
 mod offers;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]

@@ -102,7 +102,7 @@ async fn workers_that_count_at_once_never_give_more_than_the_limit() {
         };
         let (a, b, c) = tokio::join!(take(), take(), take());
         assert_eq!(a + b + c, 90, "{engine}");
-        volumes::put_back(db, server, 5).await.unwrap();
+        volumes::put_back(db, server, 5, now).await.unwrap();
         for span in [Span::Minute, Span::Day] {
             assert_eq!(volumes::given(db, server, span, now).await.unwrap(), 85, "{engine}");
         }

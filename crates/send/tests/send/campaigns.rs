@@ -202,13 +202,24 @@ pub(crate) fn work_by(
     ways: Vec<rebound_send::Egress>,
     sender: Sender,
 ) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    work_at(db, url, ways, sender, Clock::wall())
+}
+
+/// The same, by a clock of its own.
+pub(crate) fn work_at(
+    db: &Pool,
+    url: String,
+    ways: Vec<rebound_send::Egress>,
+    sender: Sender,
+    clock: Clock,
+) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let stop = CancellationToken::new();
     let worker = Worker {
         db: db.clone(),
         url,
         ways,
         sender,
-        clock: Clock::wall(),
+        clock,
         wake: std::sync::Arc::default(),
         rules: rebound_contacts::RuleBook::default(),
         nameserver: None,

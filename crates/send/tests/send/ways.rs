@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 const ME: &str = "ines@fernhill.example";
 
 /// An installation with a launched campaign to these people and no others.
-async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
+pub(crate) async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let db = rebound_db::temporary(folder.path()).await.unwrap();
     let (id, before) = (furnish(&db).await, Utc::now() - TimeDelta::hours(1));
@@ -39,15 +39,15 @@ async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
     (db, id, folder)
 }
 
-fn people(count: usize) -> Vec<String> {
+pub(crate) fn people(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("w{number}@orchard.example")).collect()
 }
 
-fn url(folder: &TempDir) -> String {
+pub(crate) fn url(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("worker.db").display())
 }
 
-fn way(number: i64, relay: &Relay, weight: u16, limits: Limits) -> Egress {
+pub(crate) fn way(number: i64, relay: &Relay, weight: u16, limits: Limits) -> Egress {
     let name = format!("Way {number}");
     Egress { id: ServerId(number), name, weight, limits, ..Egress::only(relay.clone(), 2, None) }
 }
@@ -62,7 +62,7 @@ async fn until<T>(what: &str, found: impl AsyncFn() -> Option<T>) -> T {
     panic!("it never came to {what}")
 }
 
-async fn sent(db: &Pool, id: CampaignId) {
+pub(crate) async fn sent(db: &Pool, id: CampaignId) {
     until("the end of the campaign", async || (campaign(db, id).await.state == CampaignState::Sent).then_some(()))
         .await;
 }
@@ -71,7 +71,7 @@ async fn accepted(db: &Pool, id: CampaignId) -> i64 {
     deliveries::counts(db, id).await.unwrap().get(&StateName::Accepted).copied().unwrap_or(0)
 }
 
-fn count(relay: &Relayed) -> usize {
+pub(crate) fn count(relay: &Relayed) -> usize {
     relay.messages().len()
 }
 
