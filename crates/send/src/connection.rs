@@ -8,7 +8,7 @@
 //!
 //! What one message heard becomes durable together with the mark of the next, or before it.
 
-use crate::attempt::{Shared, asker, given_up, hung_up, learn, no_line, refused, unfit};
+use crate::attempt::{Shared, asker, breaks, given_up, hung_up, learn, no_line, refused, unfit};
 use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
@@ -283,6 +283,9 @@ impl Connection {
     }
 
     async fn hear(&mut self, ready: &Ready, answer: Answer) {
+        if !matches!(answer, Answer::Doubt) {
+            self.to.answered();
+        }
         self.heard = Some(match answer {
             Answer::Accepted(reply) => {
                 learn(&self.shared, &ready.job, None).await;
@@ -291,16 +294,31 @@ impl Connection {
             }
             Answer::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
             Answer::Doubt => {
-                self.unanswered(ready);
+                self.broke_off(ready).await;
                 Heard::Doubt(ready.of.id)
             }
         });
     }
 
+    /// A line broke behind a message. What a host does so to each must not be all of a campaign.
+    async fn broke_off(&self, ready: &Ready) {
+        if self.to.is_receiver() {
+            breaks(&self.shared, &ready.job).await;
+            return;
+        }
+        self.unanswered(ready);
+        if self.line.as_ref().is_some_and(Line::is_first) {
+            self.to.broke();
+        }
+    }
+
     async fn not_announced(&mut self, ready: &Ready, envelope: Envelope) {
         self.store().await;
         self.heard = Some(match envelope {
-            Envelope::Refused(reply) => refused(&self.shared, &ready.job, ready.of.clone(), &reply).await,
+            Envelope::Refused(reply) => {
+                self.to.answered();
+                refused(&self.shared, &ready.job, ready.of.clone(), &reply).await
+            }
             // The line broke or ended for the message before it: this one goes over another line.
             Envelope::Ready | Envelope::Lost | Envelope::Ended => {
                 self.unanswered(ready);
@@ -320,6 +338,9 @@ impl Connection {
             return;
         }
         self.unanswered(ready);
+        if is_fresh {
+            self.to.broke();
+        }
         // A line that was there before may have ended for any reason. Where a new one broke, the relay may drop it for
         // this one recipient; a short wait lets others go first.
         let later = is_fresh.then(|| now + TimeDelta::minutes(1));

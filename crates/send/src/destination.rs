@@ -14,6 +14,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 /// A line to a relay that nobody uses for so long is closed, before the relay does.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// A relay that takes no more lines than it has is asked for another after so long.
+const FULL: Duration = Duration::from_secs(1);
+
 /// A line to a receiver is kept for so long: the next message to it may be on its way.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -196,16 +199,22 @@ impl Destination {
             // It is being asked already; what waits for it is not held until each has found out for itself.
             return Err(Unopened::Relay);
         }
+        if !self.outlet.breaks.may_open() {
+            tokio::time::sleep(FULL).await;
+            return Err(Unopened::Relay);
+        }
         let why = match Line::open(relay).await {
             Ok(line) => {
-                down.send_if_modified(|down| down.take().is_some());
+                let is_left = |why: &mut RelayDown| matches!(why, RelayDown::Breaks { .. });
+                down.send_if_modified(|down| down.take_if(|why| !is_left(why)).is_some());
                 return Ok(line);
             }
             Err(why) => why,
         };
+        self.outlet.breaks.closed();
         if self.outlet.open.load(Ordering::Relaxed) > 0 {
             // A relay that takes no more lines than it has is not down.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(FULL).await;
         } else {
             down.send_if_modified(|down: &mut Option<RelayDown>| down.replace(why.clone()).as_ref() != Some(&why));
         }
@@ -215,6 +224,25 @@ impl Destination {
     /// A line is closed, or broke.
     pub(crate) fn closed(&self) {
         self.outlet.open.fetch_sub(1, Ordering::Relaxed);
+        if let To::Relay(_) = &self.to {
+            self.outlet.breaks.closed();
+        }
+    }
+
+    /// It answered to a message.
+    pub(crate) fn answered(&self) {
+        if let To::Relay(_) = &self.to {
+            self.outlet.breaks.answered();
+        }
+    }
+
+    /// A line broke before it had answered to any message; a relay that does so over and over is left alone.
+    pub(crate) fn broke(&self) {
+        if let To::Relay(relay) = &self.to
+            && self.outlet.breaks.broke()
+        {
+            self.outlet.down.send_replace(Some(RelayDown::breaks(relay)));
+        }
     }
 }
 

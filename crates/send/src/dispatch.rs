@@ -149,7 +149,8 @@ impl<'a> Dispatch<'a> {
 
     /// Notes what is wrong with a way, also where the others go on and no campaign waits, and that it is well again.
     async fn tell_of_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        for outlet in self.outlets.iter() {
+        // Whether one that is on trial is well is not known before its answer.
+        for outlet in self.outlets.iter().filter(|outlet| !outlet.breaks.is_on_trial()) {
             let (fault, told) = (outlet.fault(), self.told.get(&outlet.id));
             // One that is not down and that nobody has used yet may be well or not.
             let is_known = fault.is_some() || told.is_some() || outlet.is_used();

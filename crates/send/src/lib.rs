@@ -31,6 +31,7 @@
 mod attempt;
 mod batch;
 mod beside;
+mod breaks;
 mod check;
 mod compose;
 mod connection;

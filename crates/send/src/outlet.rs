@@ -1,5 +1,6 @@
 //! A way out while a worker lives: whether it is open, how much it may be given, and who takes what it is given.
 
+use crate::breaks::Breaks;
 use crate::destination::Destination;
 use crate::direct::Direct;
 use crate::pace::Lanes;
@@ -29,6 +30,8 @@ pub(crate) struct Outlet {
     pub(crate) quota: Arc<Quota>,
     /// Why nothing goes, while nothing goes.
     pub(crate) down: watch::Sender<Option<RelayDown>>,
+    /// What it did with its last lines, where it is a relay.
+    pub(crate) breaks: Breaks,
     /// Lines that are open.
     pub(crate) open: AtomicUsize,
     /// For what was chosen to go this way and is not on a line yet.
@@ -66,6 +69,7 @@ impl Outlet {
             rate: Rate::new(db, format!("server {}", egress.id), egress.limits.per_second),
             quota: Arc::new(Quota::new(egress.id, egress.limits, egress.warm_up)),
             down: watch::Sender::new(down),
+            breaks: Breaks::default(),
             open: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(ahead(connections))),
         }
@@ -120,8 +124,11 @@ pub(crate) async fn watch(outlet: Arc<Outlet>, relay: Relay, wake: Arc<Notify>, 
     let watching = async {
         let mut pause = LOOK;
         while down.wait_for(Option::is_some).await.is_ok() {
+            // One that breaks its lines answers to a probe.
+            tokio::time::sleep(outlet.breaks.rest()).await;
             match probe(&relay).await {
                 Ok(()) => {
+                    outlet.breaks.try_again();
                     outlet.down.send_replace(None);
                     wake.notify_one();
                     pause = LOOK;

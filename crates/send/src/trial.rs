@@ -139,7 +139,7 @@ impl Notes {
             RelayDown::Unreachable { .. } | RelayDown::NoHost { .. } | RelayDown::NotReady { .. } => "Connected",
             RelayDown::Unprotected { .. } => "Encrypted",
             RelayDown::Login { .. } | RelayDown::NoToken { .. } => "Signed in",
-            RelayDown::Refused { .. } => "Ready for mail",
+            RelayDown::Refused { .. } | RelayDown::Breaks { .. } => "Ready for mail",
         };
         self.fail(name, down.to_string());
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "send/breaks.rs"]
+mod breaks;
 #[path = "send/calls.rs"]
 mod calls;
 #[path = "send/campaigns.rs"]

@@ -41,6 +41,12 @@ pub enum RelayDown {
         /// The address of the tokens, and what it says.
         why: String,
     },
+    /// It lets us in, and breaks off at each message.
+    #[error("The relay {relay} takes our lines and breaks each of them off before it has answered to a message.")]
+    Breaks {
+        /// Host and port.
+        relay: String,
+    },
     /// A receiver gives no line to a message that would go straight.
     #[error("{words}")]
     NoHost {
@@ -71,6 +77,11 @@ impl RelayDown {
         Self::Unreachable { relay: name(relay), why: "it was away, and is being asked again".to_owned() }
     }
 
+    /// It breaks lines, one after another.
+    pub(crate) fn breaks(relay: &Relay) -> Self {
+        Self::Breaks { relay: name(relay) }
+    }
+
     /// This machine cannot send by itself.
     pub(crate) fn not_ready(name: &str, why: &NotReady) -> Self {
         Self::NotReady { server: name.to_owned(), why: why.to_string() }
@@ -85,6 +96,9 @@ impl RelayDown {
             Self::NotReady { .. } => "Sending goes on when Rebound is started again and can.",
             Self::Unprotected { .. } => {
                 "Correct its name, port, security or authority under Sending servers, or have it mended. Sending goes on by itself then."
+            }
+            Self::Breaks { .. } => {
+                "Look into its log, or use another server. Rebound tries it with one message now and then, and goes on by itself when it answers."
             }
             Self::NoHost { .. } | Self::Unreachable { .. } | Self::Refused { .. } => {
                 "Sending goes on by itself when it answers."

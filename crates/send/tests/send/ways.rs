@@ -6,8 +6,8 @@ use chrono::{TimeDelta, Utc};
 use rebound_db::lanes::{self, HeldLane};
 use rebound_db::{Pool, bounces, campaigns, contacts, deliveries, incidents, subscriptions};
 use rebound_domain::{
-    BounceCause, CampaignId, CampaignState, EmailAddress, Fields, IncidentSubject, Limits, Notice, Permanence,
-    Receiver, ServerId, Slowed, StateName, WarmUp,
+    BounceCause, CampaignId, CampaignState, DoubtPolicy, EmailAddress, Fields, IncidentSubject, Limits, Notice,
+    Permanence, Receiver, ServerId, Slowed, StateName, WarmUp,
 };
 use rebound_sandbox::names::NameServer;
 use rebound_send::mx::DirectSettings;
@@ -24,6 +24,11 @@ const ME: &str = "ines@fernhill.example";
 
 /// An installation with a launched campaign to these people and no others.
 pub(crate) async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
+    launched_to(people, DoubtPolicy::Resend).await
+}
+
+/// The same, and what becomes of doubts.
+pub(crate) async fn launched_to(people: &[String], doubt: DoubtPolicy) -> (Pool, CampaignId, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let db = rebound_db::temporary(folder.path()).await.unwrap();
     let (id, before) = (furnish(&db).await, Utc::now() - TimeDelta::hours(1));
@@ -33,7 +38,7 @@ pub(crate) async fn launched(people: &[String]) -> (Pool, CampaignId, TempDir) {
     contacts::add(&db, &people, before).await.unwrap();
     let keys: Vec<_> = people.iter().map(|(address, _)| address.key()).collect();
     subscriptions::confirm_all(&db, list, &keys, "a test", before).await.unwrap();
-    let draft = rebound_domain::Draft { list, name: "Ways".into(), ..campaign(&db, id).await.draft };
+    let draft = rebound_domain::Draft { list, name: "Ways".into(), doubt, ..campaign(&db, id).await.draft };
     let id = campaigns::create(&db, &draft, before).await.unwrap();
     rebound_send::launch(&db, id, &sender(), ME, Utc::now()).await.unwrap();
     (db, id, folder)
@@ -52,7 +57,7 @@ pub(crate) fn way(number: i64, relay: &Relay, weight: u16, limits: Limits) -> Eg
     Egress { id: ServerId(number), name, weight, limits, ..Egress::only(relay.clone(), 2, None) }
 }
 
-async fn until<T>(what: &str, found: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, found: impl AsyncFn() -> Option<T>) -> T {
     for _ in 0..600 {
         if let Some(found) = found().await {
             return found;
@@ -67,7 +72,7 @@ pub(crate) async fn sent(db: &Pool, id: CampaignId) {
         .await;
 }
 
-async fn accepted(db: &Pool, id: CampaignId) -> i64 {
+pub(crate) async fn accepted(db: &Pool, id: CampaignId) -> i64 {
     deliveries::counts(db, id).await.unwrap().get(&StateName::Accepted).copied().unwrap_or(0)
 }
 
@@ -140,7 +145,7 @@ async fn no_way_is_given_more_than_its_limit_and_the_campaign_says_why_it_waits(
 }
 
 /// Straight to hosts at `port`, found by `names`.
-async fn straight(names: &NameServer, port: u16) -> Egress {
+pub(crate) async fn straight(names: &NameServer, port: u16) -> Egress {
     let settings = DirectSettings {
         hello: "out.fernhill.example".into(),
         source: vec![Ipv4Addr::LOCALHOST.into()],

@@ -1,0 +1,139 @@
+//! Lines that a relay breaks before it has answered to a message: after many in a row it is left alone for a while, and
+//! then tried by one line at a time.
+//!
+//! ```text
+//! well ── ten in a row ──▶ left alone ── half a minute, doubled up to a quarter of an hour ──▶ on trial, one line
+//!  ▲                           ▲                                                                  │
+//!  └── an answer               └── it breaks                  an answer ──▶ well ◀────────────────┘
+//! ```
+//!
+//! Each message that was being handed over is in doubt by such a break: a relay that breaks them all must not be given a
+//! whole campaign.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// So many in a row are more than what a relay does that is started anew, or that drops a line now and then.
+const MANY: u32 = 10;
+
+const FIRST_REST: Duration = Duration::from_secs(30);
+const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
+
+/// What a relay did with the last lines.
+#[derive(Debug)]
+pub(crate) struct Breaks(Mutex<State>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It answers; or so many lines broke in a row.
+    Well { in_a_row: u32 },
+    /// Left alone, for the so-many-eth time in a row.
+    Alone { rests: u32 },
+    /// One line at a time; whether there is one.
+    Trial { rests: u32, has_line: bool },
+}
+
+impl Default for Breaks {
+    fn default() -> Self {
+        Self(Mutex::new(State::Well { in_a_row: 0 }))
+    }
+}
+
+impl Breaks {
+    /// It answered to a message.
+    pub(crate) fn answered(&self) {
+        *self.state() = State::Well { in_a_row: 0 };
+    }
+
+    /// A new line broke. Whether it is to be left alone from now on.
+    pub(crate) fn broke(&self) -> bool {
+        let mut state = self.state();
+        let before = *state;
+        *state = match before {
+            State::Well { in_a_row } if in_a_row + 1 >= MANY => State::Alone { rests: 1 },
+            State::Well { in_a_row } => State::Well { in_a_row: in_a_row + 1 },
+            State::Alone { .. } => before,
+            State::Trial { rests, .. } => State::Alone { rests: rests.saturating_add(1) },
+        };
+        before != *state && matches!(*state, State::Alone { .. })
+    }
+
+    /// For how long it is left alone.
+    pub(crate) fn rest(&self) -> Duration {
+        match *self.state() {
+            State::Well { .. } | State::Trial { .. } => Duration::ZERO,
+            State::Alone { rests } => FIRST_REST.saturating_mul(1 << rests.saturating_sub(1).min(16)).min(LONGEST_REST),
+        }
+    }
+
+    /// Its rest is over.
+    pub(crate) fn try_again(&self) {
+        let mut state = self.state();
+        if let State::Alone { rests } = *state {
+            *state = State::Trial { rests, has_line: false };
+        }
+    }
+
+    /// Whether one tries it, and nobody knows yet.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        matches!(*self.state(), State::Trial { .. })
+    }
+
+    /// Whether a line may be opened; where it is on trial, it is the only one until [`Self::closed`].
+    pub(crate) fn may_open(&self) -> bool {
+        match &mut *self.state() {
+            State::Well { .. } => true,
+            State::Alone { .. } => false,
+            State::Trial { has_line, .. } => !std::mem::replace(has_line, true),
+        }
+    }
+
+    /// A line is closed, or could not be opened.
+    pub(crate) fn closed(&self) {
+        if let State::Trial { has_line, .. } = &mut *self.state() {
+            *has_line = false;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves it whole: each change is a single step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_that_breaks_all_lines_is_left_alone_for_longer_and_longer() {
+        let breaks = Breaks::default();
+        for _ in 0..3 {
+            assert_eq!((1..MANY).map(|_| breaks.broke()).filter(|is_left| *is_left).count(), 0);
+            breaks.answered();
+        }
+        assert_eq!((0..MANY + 3).map(|_| breaks.broke()).filter(|is_left| *is_left).count(), 1);
+        assert!(!breaks.may_open());
+        let mut rests = vec![breaks.rest()];
+        for _ in 0..7 {
+            breaks.try_again();
+            assert!(breaks.may_open() && !breaks.may_open(), "one line at a time");
+            assert!(breaks.broke());
+            rests.push(breaks.rest());
+        }
+        assert_eq!(rests.iter().map(Duration::as_secs).collect::<Vec<_>>(), [30, 60, 120, 240, 480, 900, 900, 900]);
+    }
+
+    #[test]
+    fn one_that_answers_is_well_and_a_line_that_finds_out_nothing_makes_place_for_another() {
+        let breaks = Breaks::default();
+        (0..MANY).for_each(|_| _ = breaks.broke());
+        breaks.try_again();
+        assert!(breaks.may_open() && !breaks.may_open());
+        breaks.closed();
+        assert!(breaks.may_open());
+        breaks.answered();
+        assert!(breaks.may_open() && breaks.may_open());
+        assert_eq!(breaks.rest(), Duration::ZERO);
+    }
+}
