@@ -69,7 +69,7 @@ pub async fn record_bounces(
     tx: &Transaction,
     heard: &[Bounce],
     policy: &Policy,
-    jitter: impl FnMut() -> f64 + Send,
+    mut jitter: impl FnMut() -> f64 + Send,
     now: DateTime<Utc>,
 ) -> Result<Recorded, Error> {
     if heard.is_empty() {
@@ -77,14 +77,14 @@ pub async fn record_bounces(
     }
     bounces::one_at_a_time(tx).await?;
     let heard = &with_tries(tx, heard).await?;
-    let fresh = not_noted_yet(tx, heard).await?;
-    let ignored = heard.len() - fresh.len();
+    let (fresh, known) = told_apart(tx, heard).await?;
     arrivals::kept(tx, &fresh, policy, now).await?;
     let places = fate::Places::of(tx, &fresh).await?;
-    let mut judged = fate::judge(&fresh, &places, policy, jitter, now);
+    let mut judged = fate::judge(&fresh, &places, policy, &mut jitter, now);
 
     let mut opened = incidents::assign(tx, &mut judged, &places, policy, now).await?;
     deliveries::settle(tx, &judged.iter().filter_map(Judged::settled).collect::<Vec<_>>()).await?;
+    end_tries(tx, &known, policy, jitter, now).await?;
     let notes: Vec<_> = judged.iter().map(|one| one.note(policy)).collect();
     let ids = bounces::add(tx, &notes).await?;
     statistics::count(tx, &counts(&judged, now)).await?;
@@ -101,7 +101,7 @@ pub async fn record_bounces(
         suppressed,
         incidents: opened,
         waiting: bursts.waiting,
-        ignored,
+        ignored: known.len(),
     })
 }
 
@@ -143,21 +143,40 @@ async fn with_tries(tx: &Transaction, heard: &[Bounce]) -> Result<Vec<Bounce>, E
     Ok(heard)
 }
 
-/// Leaves out what is known already, or is said twice here.
-async fn not_noted_yet<'a>(tx: &Transaction, heard: &'a [Bounce]) -> Result<Vec<&'a Bounce>, Error> {
+/// What is not known yet, and what is, or is said twice here.
+async fn told_apart<'a>(tx: &Transaction, heard: &'a [Bounce]) -> Result<(Vec<&'a Bounce>, Vec<&'a Bounce>), Error> {
     let about: Vec<DeliveryId> = heard.iter().filter_map(|bounce| bounce.delivery).collect();
     let mut known = bounces::known(tx, &about).await?;
     let mut named = HashSet::new();
-    let mut fresh = vec![];
+    let (mut fresh, mut again) = (vec![], vec![]);
     for bounce in heard {
         let cause = bounce.verdict.cause;
         let is_new = match bounce.delivery {
             Some(delivery) => known.insert((delivery, bounce.attempt, cause, bounce.held)),
             None => named.insert((bounce.inbox, &bounce.address, cause)),
         };
-        fresh.extend(is_new.then_some(bounce));
+        if is_new { fresh.push(bounce) } else { again.push(bounce) }
     }
-    Ok(fresh)
+    Ok((fresh, again))
+}
+
+/// Whoever makes a try has to be rid of it, also where what was heard is known: else the delivery would stay theirs for ever.
+/// Nobody is judged by it again.
+async fn end_tries(
+    tx: &Transaction,
+    known: &[&Bounce],
+    policy: &Policy,
+    jitter: impl FnMut() -> f64,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let in_session: Vec<&Bounce> = known.iter().copied().filter(|bounce| bounce.inbox.is_none()).collect();
+    if in_session.is_empty() {
+        return Ok(());
+    }
+    let places = fate::Places::of(tx, &in_session).await?;
+    let judged = fate::judge(&in_session, &places, policy, jitter, now);
+    deliveries::settle(tx, &judged.iter().filter_map(Judged::settled).collect::<Vec<_>>()).await?;
+    Ok(())
 }
 
 fn counts(judged: &[Judged<'_>], now: DateTime<Utc>) -> Vec<Count> {

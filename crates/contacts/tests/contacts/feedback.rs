@@ -216,6 +216,23 @@ async fn what_was_given_up_without_a_try_is_over() {
     assert_eq!((recorded.given_up, recorded.retried), (1, 0));
 }
 
+/// Else it would stay with its worker for ever.
+#[tokio::test]
+async fn a_try_ends_also_where_what_it_heard_is_known() {
+    let mailing = Mailing::to(1).await;
+    let (db, now) = (mailing.db(), mailing.now());
+    let (id, later) = (delivery(mailing.hand_over("Spring", now).await, 0), now + TimeDelta::days(2));
+    let refused = mailing.refused(id, (C::MailboxFull, SOFT), Refusal::Transient);
+    assert_eq!(mailing.record(std::slice::from_ref(&refused), now).await.retried, 1);
+
+    leases::claim(db, WORKER, id.campaign(), 9, later).await.unwrap();
+    leases::mark(db, WORKER, &[Try { id, number: 1 }], later).await.unwrap();
+    let again = mailing.record(&[refused], later).await;
+    assert_eq!(again, Recorded { ignored: 1, ..Recorded::default() });
+    assert_eq!(mailing.state(id).await, StateName::Deferred);
+    assert_eq!(bounces::of_key(db, &key(0), 9).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn our_own_fault_opens_an_incident_and_counts_against_nobody() {
     let mailing = Mailing::to(80).await;
