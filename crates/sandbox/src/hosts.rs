@@ -22,6 +22,9 @@ use crate::tls::Tls;
 use crate::truth::{Event, Truth, TruthFile};
 use crate::words;
 
+/// What a relay says to a message above its limit.
+pub(crate) const TOO_LARGE: &str = "552 5.3.4 Message size exceeds fixed limit";
+
 /// The hosts, shared by all sessions and couriers.
 pub(crate) struct Hosts {
     pub(crate) settings: Settings,
@@ -161,6 +164,25 @@ impl Hosts {
     ) -> io::Result<Answer> {
         self.refuse(envelope, recipient, Event::Refused, (now, &reply))?;
         Ok(if reply.starts_with("421") { Answer::Bye(reply) } else { Answer::Say(reply) })
+    }
+
+    /// The relay refuses somebody who has named no recipient yet; `reply` is empty where the line breaks instead.
+    pub(crate) fn relay_refuses(&self, session: u64, sender: &str, reply: &str, now: DateTime<Utc>) -> io::Result<()> {
+        let envelope = Envelope { session, sender: sender.to_owned(), recipients: Vec::new() };
+        let line = Truth { event: Event::TurnedAway, reply: reply.to_owned(), ..self.line(&envelope, "", now) };
+        self.record(&[line], b"")
+    }
+
+    /// A message is too large: the answer for all its recipients.
+    pub(crate) fn too_large(&self, envelope: &Envelope, raw: &[u8], now: DateTime<Utc>) -> io::Result<()> {
+        let (subject, message_id) = names(raw);
+        let line = |recipient: &String| Truth {
+            reply: TOO_LARGE.to_owned(),
+            subject: subject.clone(),
+            message_id: message_id.clone(),
+            ..self.line(envelope, recipient, now)
+        };
+        self.record(&envelope.recipients.iter().map(line).collect::<Vec<_>>(), b"")
     }
 
     /// How long the host of `recipient` lets `RCPT` wait.

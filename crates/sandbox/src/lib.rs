@@ -31,7 +31,7 @@
 //!
 //! How much and how late is set for all hosts ([`Settings`]): the [`Rate`], the waits, the answers that
 //! get lost ([`Drops`]), and what goes wrong with a protected line ([`Tls`]), which belongs to the relay in
-//! front of the hosts and is in no record.
+//! front of the hosts, as does a login.
 //!
 //! A test may also bring hosts of its own making ([`Model`]).
 //!

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::command::Command;
 use crate::faults::{EARLY, LINE, Wrong};
-use crate::hosts::{Answer, Envelope, Hosts};
+use crate::hosts::{Answer, Envelope, Hosts, TOO_LARGE};
 use crate::login;
 use crate::mailboxes::Behaviour;
 use crate::tls::TlsFault;
@@ -91,7 +91,8 @@ impl<'a> Session<'a> {
             match (self.obey(Command::parse(&line)).await?, &self.hosts.protection) {
                 (Next::Continue, _) => {}
                 (Next::Protect, Some(acceptor)) => {
-                    let wire = self.wire.protected(acceptor).await?;
+                    let protected = self.wire.protected(acceptor).await;
+                    let wire = protected.inspect_err(|_| broke(self.hosts, self.number))?;
                     self = Self { protected: true, ..Self::new(wire, self.hosts, self.number) };
                 }
                 (Next::Close | Next::Protect, _) => return Ok(()),
@@ -147,12 +148,13 @@ impl<'a> Session<'a> {
             return Ok(Next::Continue);
         };
         if tls.fault == Some(TlsFault::Refused) {
-            self.reply("454 4.7.0 TLS not available due to temporary reason");
+            self.turn_away("", "454 4.7.0 TLS not available due to temporary reason");
             return Ok(Next::Continue);
         }
         self.reply("220 2.0.0 Ready to start TLS");
         if tls.fault == Some(TlsFault::Cut) {
             self.wire.heard().await?;
+            broke(self.hosts, self.number);
             return Ok(Next::Close);
         }
         Ok(Next::Protect)
@@ -185,7 +187,7 @@ impl<'a> Session<'a> {
                 self.signed_in = true;
                 self.reply("235 2.7.0 Authentication successful");
             }
-            Some(_) => self.reply("535 5.7.8 Authentication credentials invalid"),
+            Some(_) => self.turn_away("", "535 5.7.8 Authentication credentials invalid"),
         }
         Ok(())
     }
@@ -206,11 +208,11 @@ impl<'a> Session<'a> {
         if !self.greeted {
             self.reply("503 5.5.1 Say hello first");
         } else if !self.signed_in {
-            self.reply("530 5.7.0 Authentication required");
+            self.turn_away(sender, "530 5.7.0 Authentication required");
         } else if self.envelope.is_some() {
             self.reply("503 5.5.1 One message at a time");
         } else if size.is_some_and(|size| size > limit) {
-            self.reply("552 5.3.4 Message size exceeds fixed limit");
+            self.turn_away(sender, TOO_LARGE);
         } else {
             self.envelope = Some(Envelope { session: self.number, sender: sender.to_owned(), recipients: Vec::new() });
             self.reply("250 2.1.0 Ok");
@@ -295,7 +297,10 @@ impl<'a> Session<'a> {
         };
         let ordinal = self.hosts.next_message();
         if message.len() > self.hosts.settings.max_size {
-            self.reply("552 5.3.4 Message size exceeds fixed limit");
+            match self.hosts.too_large(&envelope, &message, Utc::now()) {
+                Ok(()) => self.reply(TOO_LARGE),
+                Err(why) => self.fail(&why),
+            }
             return Ok(Next::Continue);
         }
         let wait = self.hosts.wait(&envelope.recipients);
@@ -335,6 +340,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The relay's own refusal.
+    fn turn_away(&mut self, sender: &str, reply: &str) {
+        match self.hosts.relay_refuses(self.number, sender, reply, Utc::now()) {
+            Ok(()) => self.reply(reply),
+            Err(why) => self.fail(&why),
+        }
+    }
+
     /// Our own trouble, such as a full disk under the truth file.
     fn fail(&mut self, why: &io::Error) {
         tracing::error!(%why, "the truth file could not be written");
@@ -344,5 +357,12 @@ impl<'a> Session<'a> {
     fn reply(&mut self, text: &str) {
         self.wire.say(text.replace('\n', "\r\n").as_bytes());
         self.wire.say(b"\r\n");
+    }
+}
+
+/// The line broke before it was protected.
+fn broke(hosts: &Hosts, session: u64) {
+    if let Err(why) = hosts.relay_refuses(session, "", "", Utc::now()) {
+        tracing::error!(%why, "the truth file could not be written");
     }
 }

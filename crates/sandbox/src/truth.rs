@@ -52,6 +52,9 @@ pub enum Event {
     Reported,
     /// The return host refused a report for good.
     ReportRefused,
+    /// The relay in front of the hosts refused before it was told of any recipient, whose name is empty: a login, a
+    /// protected line (without a reply where the line broke), a message that is said to be too large.
+    TurnedAway,
 }
 
 /// Everything that a truth file says. A last line without an end is left out: it was being

@@ -56,6 +56,35 @@ async fn refusals_are_written_with_what_is_known_of_the_message() {
 }
 
 #[tokio::test]
+async fn what_the_relay_itself_refuses_is_written_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth.jsonl");
+    let login = Some(("ada".to_owned(), "secret".to_owned()));
+    let sandbox = writing(&path, Settings { login, max_size: 100, ..Settings::default() }).await;
+    let mut client = Client::greeted(&sandbox).await;
+    let mut said = vec![];
+    for (command, expected) in [
+        ("MAIL FROM:<b-7@news.example>", "530"),
+        ("AUTH PLAIN AGFkYQB3cm9uZw==", "535"),
+        ("AUTH PLAIN AGFkYQBzZWNyZXQ=", "235"),
+        ("MAIL FROM:<b-7@news.example> SIZE=101", "552"),
+        ("MAIL FROM:<b-7@news.example>", "250"),
+        ("RCPT TO:<ada@sandbox.test>", "250"),
+        ("DATA", "354"),
+    ] {
+        let reply = client.ask(command).await;
+        assert!(reply.starts_with(expected), "{command}: {reply}");
+        said.extend((!["2", "3"].contains(&&expected[..1])).then_some(reply));
+    }
+    said.push(client.ask(&format!("Subject: Spring\r\n\r\n{}\r\n.", "x".repeat(200))).await);
+    let lines = read_truth(&path).unwrap();
+    let turned_away = (Event::TurnedAway, "");
+    assert_eq!(events(&lines), [turned_away, turned_away, turned_away, (Event::Refused, "ada@sandbox.test")]);
+    assert_eq!(lines.iter().map(|line| line.reply.clone()).collect::<Vec<_>>(), said);
+    assert_eq!(lines[2].sender, "b-7@news.example");
+}
+
+#[tokio::test]
 async fn an_answer_can_get_lost_after_the_message_was_taken_or_before() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("truth.jsonl");

@@ -98,7 +98,7 @@ struct Row {
 
 fn compare(ledger: &[Line], truth: &[Truth], complained: &[String]) -> bool {
     let mut hosts: HashMap<String, Vec<&Truth>> = HashMap::new();
-    for line in truth {
+    for line in truth.iter().filter(|line| line.event != Event::TurnedAway) {
         hosts.entry(line.recipient.to_lowercase()).or_default().push(line);
     }
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
