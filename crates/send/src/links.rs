@@ -127,7 +127,7 @@ mod tests {
     proptest! {
         /// Whatever a contact brings: a counted link leads where the same letter leads uncounted, and never to another host.
         #[test]
-        fn counted_links_lead_where_they_would(name in "(?s).{0,30}|[@:/?#.\\\\&<>\"a-z]{1,20}", town in "(?s).{0,30}|[@:/?#.\\\\&<>\"a-z]{0,20}") {
+        fn counted_links_lead_where_they_would(name in "[^\0]{0,30}|[@:/?#.\\\\&<>\"a-z]{1,20}", town in "[^\0]{0,30}|[@:/?#.\\\\&<>\"a-z]{0,20}") {
             let (draft, contact) = (draft(true), contact(&name, &town));
             let targets = links_of(&draft).unwrap();
             let plain = links::hrefs(&rendered(&Template::compile(&draft, "News").unwrap(), &contact).html);

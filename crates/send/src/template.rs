@@ -82,7 +82,9 @@ impl Template {
     pub(crate) fn counting(draft: &Draft, list: &str, counted: &[String]) -> Result<Self, TemplateError> {
         let mut template = Self::empty(draft, list);
         let environment = &mut template.environment;
-        not_too_long("HTML", &draft.html)?;
+        for ((_, part), written) in PARTS.into_iter().zip([&draft.subject, &draft.html, &draft.text]) {
+            fit_for_mail(part, written)?;
+        }
         // What is wrong in the author's own words is told by their own lines.
         if markup::is_mjml(&draft.html) {
             let written = environment.add_template_owned(HTML, draft.html.clone());
@@ -95,7 +97,7 @@ impl Template {
         let lines = laid_out.lines.clone();
         let sources = [draft.subject.clone(), html, text_with_footer(&text)];
         for ((name, part), source) in PARTS.into_iter().zip(sources) {
-            not_too_long(part, &source)?;
+            fit_for_mail(part, &source)?;
             environment.add_template_owned(name, source).map_err(|error| named(part, &error, &lines))?;
         }
         Ok(Self { lines, ..template })
@@ -163,7 +165,11 @@ impl Template {
     fn fill(&self, values: &Value) -> Result<Rendered, TemplateError> {
         let fill = |(name, part): (&str, &'static str)| {
             let template = self.environment.get_template(name).map_err(|error| named(part, &error, &self.lines))?;
-            template.render(values).map_err(|error| named(part, &error, &self.lines))
+            let filled = template.render(values).map_err(|error| named(part, &error, &self.lines))?;
+            match nul(&filled) {
+                Some(_) => Err(TemplateError { part, line: 0, why: format!("{NUL}: a value has it") }),
+                None => Ok(filled),
+            }
         };
         let [subject, html, text] = PARTS;
         Ok(Rendered { subject: one_line(&fill(subject)?), html: fill(html)?, text: fill(text)? })
@@ -191,7 +197,7 @@ pub(crate) fn html_part(draft: &Draft, laid_out: &Markup<'_>) -> Result<String, 
         return Ok(String::new());
     }
     let html = html_with_footer(laid_out);
-    not_too_long("HTML", &html)?;
+    fit_for_mail("HTML", &html)?;
     Ok(markup::styled(&html).into_owned())
 }
 
@@ -206,11 +212,21 @@ fn one_line(subject: &str) -> String {
         .to_owned()
 }
 
-fn not_too_long(part: &'static str, source: &str) -> Result<(), TemplateError> {
+fn fit_for_mail(part: &'static str, source: &str) -> Result<(), TemplateError> {
     if source.len() > LONGEST {
         return Err(TemplateError { part, line: 0, why: "it is longer than 2 MB".to_owned() });
     }
-    Ok(())
+    match nul(source) {
+        Some(at) => Err(TemplateError { part, line: 1 + source[..at].matches('\n').count(), why: NUL.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// RFC 5321 §4.5.2 and RFC 5322 §2.3 leave it no place.
+const NUL: &str = "it holds a NUL character, which no mail may hold";
+
+fn nul(text: &str) -> Option<usize> {
+    memchr::memchr(0, text.as_bytes())
 }
 
 fn named(part: &'static str, error: &minijinja::Error, lines: &Lines) -> TemplateError {

@@ -113,14 +113,17 @@ fn campaign(subject: &str, html: &str, text: &str, from_name: &str, reply_to: Op
     }
 }
 
-fn composed(campaign: Campaign, contact: &Contact, number: i64) -> Option<String> {
-    let sender = Sender {
+fn sender() -> Sender {
+    Sender {
         keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
         return_domain: "bounce.fernhill.example".into(),
         public_url: "https://news.fernhill.example".into(),
-    };
+    }
+}
+
+fn composed(campaign: Campaign, contact: &Contact, number: i64) -> Option<String> {
     let links = crate::links_of(&campaign.draft).ok()?;
-    let composer = Composer::new(campaign, "News", sender, &links).ok()?;
+    let composer = Composer::new(campaign, "News", sender(), &links).ok()?;
     let delivery = DeliveryId::new(CampaignId(1), number).unwrap();
     Some(composer.compose(delivery, contact, DateTime::<Utc>::UNIX_EPOCH).unwrap())
 }
@@ -153,7 +156,6 @@ fn text() -> impl Strategy<Value = String> {
         ".",
         "..",
         "\r\n..",
-        "\0",
         "\r\nBcc: eve@orchard.example\r\n",
         "\r\nMAIL FROM:<eve@orchard.example>\r\n",
         "\r\nDATA\r\n",
@@ -176,6 +178,23 @@ fn text() -> impl Strategy<Value = String> {
     let long = (1usize..3000).prop_map(|length| "x".repeat(length));
     let piece = prop_oneof![4 => nasty, 2 => "\\PC{0,40}", 1 => long];
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat().replace(['{', '}'], "("))
+}
+
+#[test]
+fn what_holds_a_nul_is_not_made_and_says_where() {
+    let well = ["Hello", "<p>{{ note }}</p>", "{{ note }}", "Fernhill"];
+    for (place, part) in [(0, "Subject, line 1: "), (1, "HTML, line 2: "), (2, "Text, line 2: ")] {
+        let mut words = well.map(str::to_owned);
+        words[place] += if place == 0 { "\0" } else { "\n\0" };
+        let [subject, html, text, name] = &words;
+        let refused = Composer::new(campaign(subject, html, text, name, None), "News", sender(), &[]).unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("{part}it holds a NUL")), "{refused}");
+    }
+    let [subject, html, text, name] = well;
+    let composer = Composer::new(campaign(subject, html, text, name, None), "News", sender(), &[]).unwrap();
+    let eve = contact("eve@orchard.example".parse().unwrap(), "Eve", "a\0b");
+    let refused = composer.compose(DeliveryId(1), &eve, DateTime::<Utc>::UNIX_EPOCH).unwrap_err();
+    assert_eq!(refused.to_string(), "HTML: it holds a NUL character, which no mail may hold: a value has it");
 }
 
 /// Sends two messages over one line, the second envelope behind the first message; what the host took.
