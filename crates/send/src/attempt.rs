@@ -210,7 +210,7 @@ pub(crate) async fn no_exchange(
     let permanence = if none.permanent { Permanence::Hard } else { Permanence::Soft };
     let refusal = if none.permanent { Refusal::Permanent } else { Refusal::Transient };
     let verdict = Verdict { permanence, confidence: 95, ..plain_verdict(none.cause, &none.words) };
-    let learned = learn_of(shared, lane, of.id, Some(&verdict)).await;
+    let learned = learn_of(shared, lane, &claimed.lease, Some(&verdict)).await;
     let bounce = about(claimed.contact.address.key(), &of, verdict, refusal, now);
     Heard::Refused { of, reply: none.words.clone(), bounce: Box::new(Bounce { learned, ..bounce }) }
 }
@@ -258,17 +258,17 @@ pub(crate) async fn refused(shared: &Shared, job: &Job, of: Try, reply: &Reply) 
 
 /// Answers in how many seconds the message shall be tried again, where that is known.
 pub(crate) async fn learn(shared: &Shared, job: &Job, verdict: Option<&Verdict>) -> Option<u32> {
-    learn_of(shared, (&job.outlet, &job.receiver), job.lease.id, verdict).await
+    learn_of(shared, (&job.outlet, &job.receiver), &job.lease, verdict).await
 }
 
 async fn learn_of(
     shared: &Shared,
     (outlet, receiver): (&Outlet, &Receiver),
-    id: DeliveryId,
+    lease: &Lease,
     verdict: Option<&Verdict>,
 ) -> Option<u32> {
     let now = shared.now();
-    let learned = outlet.lanes.learn(receiver, id, verdict, &shared.policy(), now);
+    let learned = outlet.lanes.learn(receiver, lease, verdict, &shared.policy(), now);
     let (server, held) =
         (outlet.id, |notice| lanes::HeldLane { server: outlet.id, receiver: receiver.clone(), notice });
     let stored = match learned.change {

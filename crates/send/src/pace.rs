@@ -1,9 +1,8 @@
 //! How fast: a lane per outlet and receiver.
 
 use chrono::{DateTime, Utc};
-use rebound_domain::{
-    Asker, BounceCause, Change, DeliveryId, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Verdict,
-};
+use rebound_db::leases::Lease;
+use rebound_domain::{Asker, BounceCause, Change, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Verdict};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -173,11 +172,12 @@ impl Lanes {
     pub(crate) fn learn(
         &self,
         receiver: &Receiver,
-        id: DeliveryId,
+        lease: &Lease,
         verdict: Option<&Verdict>,
         policy: &Policy,
         now: DateTime<Utc>,
     ) -> Learned {
+        let (id, before) = (lease.id, (lease.attempts > 0).then_some(lease.since));
         self.with(receiver, now, |state| {
             let Some(verdict) = verdict else {
                 state.greylist.taken(id, now);
@@ -191,7 +191,7 @@ impl Lanes {
                 state.greylist.forget(id);
                 return Learned { change, wait: None };
             }
-            let wait = state.greylist.turned_away(id, rand::random(), now);
+            let wait = state.greylist.turned_away(id, before, rand::random(), now);
             Learned { change, wait: u32::try_from(wait.num_seconds()).ok() }
         })
     }
@@ -227,9 +227,14 @@ impl Lanes {
 mod tests {
     use super::*;
     use chrono::TimeDelta;
-    use rebound_domain::{CampaignId, PaceRules, Permanence, Slowed, Turn};
+    use rebound_domain::{CampaignId, ContactId, DeliveryId, PaceRules, Permanence, Slowed, Turn};
 
     const FIRST: Asker = Asker { campaign: CampaignId(1), turn: Turn::First };
+
+    fn lease() -> Lease {
+        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
+        Lease { id, contact: ContactId(1), attempts: 0, departed: 0, since: start() }
+    }
 
     fn start() -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
@@ -250,11 +255,10 @@ mod tests {
     fn a_receiver_that_says_how_long_is_obeyed_exactly_and_the_others_go_on() {
         let (lanes, policy) = (Lanes::behind_relay(64), Policy::default());
         let (slow, other) = (Receiver::of_domain("slow.example"), Receiver::of_domain("other.example"));
-        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
         verdict.retry_after = Some(300);
         assert_eq!(lanes.pass(&slow, FIRST, start()), Ok(()));
-        let learned = lanes.learn(&slow, id, Some(&verdict), &policy, start());
+        let learned = lanes.learn(&slow, &lease(), Some(&verdict), &policy, start());
         let until = start() + TimeDelta::seconds(300);
         let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
         assert_eq!((notice.slowed, notice.until), (Slowed::Rests { rests: 1 }, until));
@@ -268,19 +272,18 @@ mod tests {
         assert!(lanes.pass(&slow, FIRST, until).is_err(), "one that went before the rest came back");
         lanes.unanswered(&slow, true, until);
         assert_eq!(lanes.pass(&slow, FIRST, until), Ok(()), "it never got there: another");
-        assert_eq!(lanes.learn(&slow, id, None, &policy, until).change, Some(Change::Opened));
+        assert_eq!(lanes.learn(&slow, &lease(), None, &policy, until).change, Some(Change::Opened));
     }
 
     #[test]
     fn what_was_let_through_before_a_rest_waits_with_the_others() {
         let (lanes, policy, receiver) =
             (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
-        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         (0..3).for_each(|_| assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(())));
         assert_eq!(lanes.turn_back(&receiver, FIRST, 0, start()), None, "it may go");
         let mut verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 slow down, in 300 seconds");
         verdict.retry_after = Some(300);
-        lanes.learn(&receiver, id, Some(&verdict), &policy, start());
+        lanes.learn(&receiver, &lease(), Some(&verdict), &policy, start());
         let until = start() + TimeDelta::seconds(300);
         assert_eq!(lanes.turn_back(&receiver, FIRST, 0, start()), Some(until));
         assert_eq!(lanes.pass(&receiver, FIRST, until), Ok(()), "the probe");
@@ -290,7 +293,7 @@ mod tests {
         );
         assert!(matches!(lanes.pass(&receiver, FIRST, until), Err(Held::Queues(_))), "and no second one goes");
 
-        lanes.learn(&receiver, id, None, &policy, until);
+        lanes.learn(&receiver, &lease(), None, &policy, until);
         let went = (0..400).filter(|_| lanes.turn_back(&receiver, FIRST, 0, until).is_none()).count();
         assert!(went <= 1, "after the rest too they come at the lane's pace, and {went} came at once");
     }
@@ -299,12 +302,11 @@ mod tests {
     fn what_was_let_through_before_a_lane_was_slowed_keeps_to_its_pace() {
         let (lanes, policy, receiver) =
             (Lanes::behind_relay(64), Policy::default(), Receiver::of_domain("slow.example"));
-        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         (0..40).for_each(|_| assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(())));
         let second = |seconds| start() + TimeDelta::seconds(seconds);
-        (1..=20).for_each(|at| drop(lanes.learn(&receiver, id, None, &policy, second(at))));
+        (1..=20).for_each(|at| drop(lanes.learn(&receiver, &lease(), None, &policy, second(at))));
         let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 too many messages");
-        let learned = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20));
+        let learned = lanes.learn(&receiver, &lease(), Some(&verdict), &policy, second(20));
         let Some(Change::Held(notice)) = learned.change else { panic!("{learned:?}") };
         assert!(matches!(notice.slowed, Slowed::PerHour(1..3_600)), "{notice:?}");
         let went = (0..19).filter(|_| lanes.turn_back(&receiver, FIRST, 0, second(21)).is_none()).count();
@@ -370,14 +372,13 @@ mod tests {
 
     #[test]
     fn a_rate_that_another_worker_was_told_is_kept_and_one_that_it_found_is_not() {
-        let id = DeliveryId::new(CampaignId(1), 0).unwrap();
         let (receiver, policy) = (Receiver::of_domain("yahoo.com"), Policy::default());
         let rules = rebound_classify::Rules::built_in();
         let told = |reply: &str| {
             let lanes = Lanes::behind_relay(64);
             assert_eq!(lanes.pass(&receiver, FIRST, start()), Ok(()));
             let verdict = rules.reply(reply.as_bytes()).unwrap();
-            match lanes.learn(&receiver, id, Some(&verdict), &policy, start()).change {
+            match lanes.learn(&receiver, &lease(), Some(&verdict), &policy, start()).change {
                 Some(Change::Held(notice)) => notice,
                 other => panic!("{other:?}"),
             }
@@ -400,15 +401,15 @@ mod tests {
         let halved = |workers: u32| {
             let lanes = Lanes::behind_relay(64);
             lanes.share(workers);
-            let (receiver, id) = (Receiver::of_domain("slow.example"), DeliveryId::new(CampaignId(1), 0).unwrap());
+            let receiver = Receiver::of_domain("slow.example");
             let (second, policy) = (|at| start() + TimeDelta::seconds(at), Policy::default());
             for at in 0..20 {
                 assert_eq!(lanes.pass(&receiver, FIRST, second(at)), Ok(()));
-                lanes.learn(&receiver, id, None, &policy, second(at));
+                lanes.learn(&receiver, &lease(), None, &policy, second(at));
             }
             let verdict = Verdict::known(BounceCause::RateLimited, Permanence::Soft, "451 too many messages");
             assert_eq!(lanes.pass(&receiver, FIRST, second(20)), Ok(()));
-            let change = lanes.learn(&receiver, id, Some(&verdict), &policy, second(20)).change;
+            let change = lanes.learn(&receiver, &lease(), Some(&verdict), &policy, second(20)).change;
             let Some(Change::Held(Notice { slowed: Slowed::PerHour(rate), .. })) = change else { panic!("{change:?}") };
             rate
         };

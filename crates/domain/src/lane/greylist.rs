@@ -28,16 +28,25 @@ pub struct Greylist {
 }
 
 impl Greylist {
-    /// A message was turned away: how long to wait before its next try.
-    pub fn turned_away(&mut self, id: DeliveryId, jitter: f64, now: DateTime<Utc>) -> TimeDelta {
-        let elapsed = self.watched.get(&id).map(|first| super::seconds(now - *first).max(0.0));
-        match elapsed {
-            Some(elapsed) => {
-                self.too_early = self.too_early.max(elapsed);
-                // It was not enough after all: their setting was changed.
-                self.enough = self.enough.filter(|enough| *enough > elapsed);
-            }
-            None => self.watch(id, now),
+    /// A message was turned away: how long to wait before its next try. Where it was tried `before` and is not known here,
+    /// as another worker made that try, it is taken for turned away then, too; unless that is so long ago that it was
+    /// rather something else.
+    pub fn turned_away(
+        &mut self,
+        id: DeliveryId,
+        before: Option<DateTime<Utc>>,
+        jitter: f64,
+        now: DateTime<Utc>,
+    ) -> TimeDelta {
+        let first = self.watched.get(&id).copied().or(before.filter(|before| super::seconds(now - *before) <= SECOND));
+        let elapsed = first.map(|first| super::seconds(now - first).max(0.0));
+        if let Some(elapsed) = elapsed {
+            self.too_early = self.too_early.max(elapsed);
+            // It was not enough after all: their setting was changed.
+            self.enough = self.enough.filter(|enough| *enough > elapsed);
+        }
+        if !self.watched.contains_key(&id) {
+            self.watch(id, first.unwrap_or(now));
         }
         let whole = self.whole_wait(elapsed.is_some());
         let left = whole - elapsed.unwrap_or(0.0);
@@ -105,7 +114,7 @@ mod tests {
                 let mut now = first;
                 let mut tries = 1;
                 while super::super::seconds(now - first) < delay {
-                    now += list.turned_away(id, 0.5, now);
+                    now += list.turned_away(id, None, 0.5, now);
                     tries += 1;
                 }
                 list.taken(id, now);
@@ -113,6 +122,22 @@ mod tests {
                 assert!(tries <= 3, "{tries} tries at a delay of {delay} s");
             }
             assert!(last <= 1.2 * delay, "{last} s at a delay of {delay} s");
+        }
+    }
+
+    #[test]
+    fn tries_that_two_workers_make_in_turn_are_no_more_than_those_of_one() {
+        for delay in [300.0, 1_500.0] {
+            let (mut lists, id) =
+                ([Greylist::default(), Greylist::default()], DeliveryId::new(CampaignId(1), 1).unwrap());
+            let (first, mut tries) = (DateTime::UNIX_EPOCH, 0);
+            let mut now = first;
+            while super::super::seconds(now - first) < delay {
+                let before = (tries > 0).then_some(first);
+                now += lists[tries % 2].turned_away(id, before, 0.5, now);
+                tries += 1;
+            }
+            assert!(tries <= 2, "{tries} in vain at a delay of {delay} s");
         }
     }
 }

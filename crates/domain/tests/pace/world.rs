@@ -321,7 +321,7 @@ impl World {
         }
         one.lane.refused(&one.domain, &verdict, &self.policy, jitter, time(now));
         let told = matches!(reply, Reply::Later(_))
-            .then(|| u32::try_from(one.greylist.turned_away(id, chance, time(now)).num_seconds()).unwrap());
+            .then(|| u32::try_from(one.greylist.turned_away(id, None, chance, time(now)).num_seconds()).unwrap());
         let tries = Tries { since: time(message.since), made: message.tries };
         let judged = (verdict.cause, verdict.permanence);
         if let Next::Again(due) = next_try(&self.policy, judged, Refusal::Transient, tries, told, chance, time(now)) {
