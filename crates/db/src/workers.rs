@@ -1,9 +1,9 @@
 //! Who is sending: a row, a lease that a heartbeat renews, and a lock that dies with its holder.
 
-use crate::sql::{all, execute, number, time};
+use crate::sql::{all, execute, number, one, time};
 use crate::{Connection, Error, Pool, Transaction};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_domain::WorkerId;
+use rebound_domain::{Part, WorkerId};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, FromQueryResult, Statement,
 };
@@ -164,13 +164,24 @@ pub(crate) fn able(db: &impl ConnectionTrait) -> String {
     format!("SELECT 1 FROM workers WHERE can_send AND until >= {}", clock(db))
 }
 
-/// How many workers can send, and are there as far as is known.
+/// Which one `id` is of the workers that can send, and are there as far as is known; itself it takes for one of them.
 ///
 /// # Errors
 /// [`Error::Unavailable`]
-pub async fn able_count(db: &impl Connection) -> Result<u32, Error> {
-    let count = number(db, &format!("SELECT COUNT(*) FROM ({}) AS able", able(db)), []).await?;
-    Ok(u32::try_from(count).unwrap_or(0))
+pub async fn part(db: &impl Connection, id: WorkerId) -> Result<Part, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        nth: i64,
+        others: i64,
+    }
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(CASE WHEN id < $1 THEN 1 ELSE 0 END), 0) AS BIGINT) AS nth, COUNT(*) AS others
+         FROM workers WHERE can_send AND until >= {} AND id <> $1",
+        clock(db)
+    );
+    let row: Option<Row> = one(db, &sql, [id.0.into()]).await?;
+    let number = |count: i64| u32::try_from(count).unwrap_or(0);
+    Ok(row.map_or(Part::WHOLE, |row| Part { nth: number(row.nth), of: number(row.others).saturating_add(1) }))
 }
 
 /// Whether a worker is signed on still, and stays so until `tx` ends: one that was taken for dead must not claim.

@@ -17,6 +17,7 @@ mod curve;
 mod flow;
 mod greylist;
 mod notice;
+mod part;
 mod rules;
 mod shares;
 mod speed;
@@ -25,6 +26,7 @@ mod window;
 pub use budget::{Budget, Turn};
 pub use greylist::Greylist;
 pub use notice::{Notice, Slowed};
+pub use part::Part;
 pub use rules::{Action, Example, Group, PaceRule, PaceRules};
 pub use shares::Asker;
 
@@ -75,8 +77,8 @@ pub struct Lane {
     shares: Shares,
     flow: Flow,
     per_connection: u32,
-    /// How many write to the receiver, each with a lane of its own: what it bears, and what it says, is for all of them.
-    workers: u32,
+    /// Of how many that write to the receiver, each with a lane of its own: what it bears, and what it says, is for all.
+    part: Part,
     /// Lane replies since one that took a message.
     in_a_row: u32,
     /// Throttle replies since one that took a message, to mail that went after the last cut.
@@ -117,7 +119,7 @@ impl Lane {
             shares: Shares::default(),
             flow: Flow::default(),
             per_connection,
-            workers: 1,
+            part: Part::WHOLE,
             in_a_row: 0,
             in_vain: 0,
             counted: Vec::new(),
@@ -128,12 +130,12 @@ impl Lane {
         }
     }
 
-    /// So many workers write to the receiver from now on, this one included: it has its part of the connections that the
-    /// receiver is known to bear, and of a rate or a number of connections that holds.
-    pub fn share(&mut self, workers: u32) {
-        self.workers = workers.max(1);
-        self.window.share(self.workers);
-        self.speed.share(self.workers);
+    /// It is of one of so many workers from now on: that has its part of the connections that the receiver is known to bear,
+    /// and of a rate or a number of connections that holds.
+    pub fn share(&mut self, part: Part) {
+        self.part = part;
+        self.window.share(part);
+        self.speed.share(part);
     }
 
     /// Takes up what was known before a restart.
@@ -217,7 +219,7 @@ impl Lane {
         let longest = (FEW_WAIT * self.asks.per_second() / FEW).clamp(FEW_WAIT, LONGEST);
         // A connection carries a message a second, or nearly; before the first ones are through there is nothing to measure.
         let measured = self.flow.per_second().max(self.window.bound(now).unwrap_or(1.0));
-        let pace = self.speed.limit(now).map_or(measured, |limit| limit.max(0.005));
+        let pace = self.speed.limit(now).unwrap_or(measured).max(0.005);
         let latest = now + span(longest);
         let instead = now + span(longest * f64::midpoint(1.0, jitter.clamp(0.0, 1.0)));
         self.shares.spread(asker, 0.5 / pace, (latest, instead), now)
@@ -318,7 +320,7 @@ impl Lane {
             Action::Halve | Action::FewerConnections if is_late => None,
             Action::FewerConnections => {
                 let (most, until) = self.window.cut(now);
-                self.note(Slowed::Connections(most.saturating_mul(self.workers)), until, rule, verdict)
+                self.note(Slowed::Connections(most.saturating_mul(self.part.of)), until, rule, verdict)
             }
             Action::Halve => {
                 self.in_vain += 1;
@@ -328,7 +330,7 @@ impl Lane {
                 let (rate, until) = self.speed.cut(&self.flow, now);
                 self.slowings = self.slowings.wrapping_add(1);
                 self.window.cut_if_wanted();
-                self.note(Slowed::per_second(rate * f64::from(self.workers)), until, rule, verdict)
+                self.note(Slowed::per_second(rate * f64::from(self.part.of)), until, rule, verdict)
             }
             Action::PerMinute(most) => {
                 let until = now + TimeDelta::minutes(rule.minutes.into());

@@ -82,7 +82,8 @@ pub use id::{
 };
 pub use incident::{Answer, Incident, IncidentSubject, WINDOW, burst, familiar_words};
 pub use lane::{
-    Action, Asker, Budget, Change, Example, Greylist, Group, Lane, Notice, PaceRule, PaceRules, Pass, Slowed, Turn,
+    Action, Asker, Budget, Change, Example, Greylist, Group, Lane, Notice, PaceRule, PaceRules, Part, Pass, Slowed,
+    Turn,
 };
 pub use list::{List, Subscription, SubscriptionState};
 pub use policy::{

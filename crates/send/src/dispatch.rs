@@ -191,8 +191,8 @@ impl<'a> Dispatch<'a> {
 
     /// What a receiver bears, all workers that can send share.
     async fn mind_the_others(&self) -> Result<(), rebound_contacts::Error> {
-        let workers = workers::able_count(&self.worker.db).await?;
-        self.outlets.iter().for_each(|outlet| outlet.lanes.share(workers));
+        let part = workers::part(&self.worker.db, self.id).await?;
+        self.outlets.iter().for_each(|outlet| outlet.lanes.share(part));
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use rebound_db::leases::Lease;
-use rebound_domain::{Asker, BounceCause, Change, Greylist, Lane, Notice, PaceRules, Pass, Policy, Receiver, Verdict};
+use rebound_domain::{
+    Asker, BounceCause, Change, Greylist, Lane, Notice, PaceRules, Part, Pass, Policy, Receiver, Verdict,
+};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The lanes of one outlet, by receiver.
@@ -15,8 +16,8 @@ pub(crate) struct Lanes {
     places: u32,
     /// Whether connections to receivers are ours, and not a relay's.
     is_direct: bool,
-    /// Workers that can send, this one included: they share what a receiver bears.
-    workers: AtomicU32,
+    /// Those that can send share what a receiver bears.
+    part: Mutex<Part>,
 }
 
 /// Lanes that are as good as new are forgotten when there are so many.
@@ -58,25 +59,29 @@ impl Held {
 
 impl Lanes {
     pub(crate) fn behind_relay(places: u32) -> Self {
-        Self { map: Mutex::default(), places, is_direct: false, workers: AtomicU32::new(1) }
+        Self { map: Mutex::default(), places, is_direct: false, part: Mutex::new(Part::WHOLE) }
     }
 
     pub(crate) fn to_receivers(places: u32) -> Self {
-        Self { map: Mutex::default(), places, is_direct: true, workers: AtomicU32::new(1) }
+        Self { map: Mutex::default(), places, is_direct: true, part: Mutex::new(Part::WHOLE) }
     }
 
-    /// So many workers can send from now on.
-    pub(crate) fn share(&self, workers: u32) {
-        let workers = workers.max(1);
-        if self.workers.swap(workers, Ordering::Relaxed) != workers {
-            self.map().values_mut().for_each(|state| state.lane.share(workers));
+    /// This worker is one of so many that can send from now on.
+    pub(crate) fn share(&self, part: Part) {
+        let before = std::mem::replace(&mut *self.part.lock().unwrap_or_else(PoisonError::into_inner), part);
+        if before != part {
+            self.map().values_mut().for_each(|state| state.lane.share(part));
         }
     }
 
-    /// Connections that this worker may have to `receiver`, straight to its hosts.
+    fn part(&self) -> Part {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connections that this worker may have to `receiver`, straight to its hosts: one at least, for a probe.
     pub(crate) fn connections(&self, receiver: &Receiver) -> usize {
         let (most, _) = PaceRules::built_in().limits(receiver);
-        usize::try_from(most / self.workers.load(Ordering::Relaxed)).unwrap_or(usize::MAX).max(1)
+        usize::try_from(self.part().of_number(most)).unwrap_or(usize::MAX).max(1)
     }
 
     /// Messages that one connection to `receiver` may carry.
@@ -119,7 +124,7 @@ impl Lanes {
 
     /// Whether other workers can send, too.
     pub(crate) fn are_shared(&self) -> bool {
-        self.workers.load(Ordering::Relaxed) > 1
+        self.part().of > 1
     }
 
     /// The probe that was let through does not go, and none does before then.
@@ -213,7 +218,7 @@ impl Lanes {
             true => Lane::to(receiver, self.places),
             false => Lane::behind_relay(receiver, self.places),
         };
-        lane.share(self.workers.load(Ordering::Relaxed));
+        lane.share(self.part());
         State { lane, greylist: Greylist::default(), words: None }
     }
 
@@ -340,16 +345,19 @@ mod tests {
             (0..20).filter(|_| lanes.pass(&receiver, FIRST, now).is_ok()).count()
         };
         assert_eq!((lanes.connections(&receiver), went(0)), (5, 5), "alone");
-        lanes.share(2);
+        lanes.share(Part { nth: 1, of: 2 });
         (0..5).for_each(|_| lanes.unanswered(&receiver, false, start()));
-        assert_eq!((lanes.connections(&receiver), went(1)), (2, 2), "one of two");
-        lanes.share(9);
+        assert_eq!((lanes.connections(&receiver), went(1)), (2, 2), "the second of two");
+        lanes.share(Part { nth: 4, of: 9 });
         (0..2).for_each(|_| lanes.unanswered(&receiver, false, start()));
-        assert_eq!((lanes.connections(&receiver), went(2)), (1, 1), "nobody has none");
+        assert_eq!((lanes.connections(&receiver), went(2)), (1, 1), "the last of nine that has one");
+        lanes.share(Part { nth: 5, of: 9 });
+        lanes.unanswered(&receiver, false, start());
+        assert_eq!((lanes.connections(&receiver), went(2)), (1, 0), "those behind it have none but for a probe");
         let other = Receiver::of_domain("outlook.com");
-        assert!(lanes.pass(&other, FIRST, start()).is_ok() && lanes.pass(&other, FIRST, start()).is_err());
-        lanes.share(0);
-        assert_eq!((lanes.connections(&receiver), went(3)), (5, 4), "alone again, and one is under way");
+        assert!(matches!(lanes.pass(&other, FIRST, start()), Err(Held::Queues(_))));
+        lanes.share(Part::WHOLE);
+        assert_eq!((lanes.connections(&receiver), went(3)), (5, 5), "alone again");
     }
 
     #[test]
@@ -364,9 +372,9 @@ mod tests {
             let times = (from..to).map(|second| start() + TimeDelta::seconds(second));
             times.filter(|now| lanes.pass(&receiver, FIRST, *now).is_ok()).count()
         };
-        lanes.share(2);
+        lanes.share(Part { nth: 1, of: 2 });
         assert_eq!(went(0, 600), 50, "five a minute, and five by the other");
-        lanes.share(1);
+        lanes.share(Part::WHOLE);
         assert!((99..=101).contains(&went(600, 1_200)), "the other has gone");
     }
 
@@ -385,7 +393,7 @@ mod tests {
         };
         let went = |notice: &Notice| {
             let lanes = Lanes::behind_relay(64);
-            lanes.share(2);
+            lanes.share(Part { nth: 1, of: 2 });
             (0..2).for_each(|_| lanes.heed(&receiver, notice, start()));
             let times = (0..600).map(|second| start() + TimeDelta::seconds(second));
             times.filter(|now| lanes.pass(&receiver, FIRST, *now).is_ok()).count()
@@ -400,7 +408,7 @@ mod tests {
     fn a_rate_that_one_worker_halved_is_noted_as_that_of_all() {
         let halved = |workers: u32| {
             let lanes = Lanes::behind_relay(64);
-            lanes.share(workers);
+            lanes.share(Part { nth: 0, of: workers });
             let receiver = Receiver::of_domain("slow.example");
             let (second, policy) = (|at| start() + TimeDelta::seconds(at), Policy::default());
             for at in 0..20 {

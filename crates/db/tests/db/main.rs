@@ -25,7 +25,7 @@ struct Engines {
     sqlite: Pool,
     postgres: Pool,
     _folder: tempfile::TempDir,
-    _server: postgres::Server,
+    server: postgres::Server,
 }
 
 async fn engines() -> Engines {
@@ -34,7 +34,7 @@ async fn engines() -> Engines {
     let server = postgres::Server::start();
     let postgres = rebound_db::connect(&server.url()).await.unwrap();
     rebound_db::migrate(&postgres).await.unwrap();
-    Engines { sqlite, postgres, _folder: folder, _server: server }
+    Engines { sqlite, postgres, _folder: folder, server }
 }
 
 impl Engines {

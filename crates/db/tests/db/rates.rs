@@ -1,7 +1,8 @@
 //! A rate that several keep together.
 
 use crate::engines;
-use rebound_db::rates;
+use rebound_db::{rates, workers};
+use rebound_domain::Part;
 use sea_orm::ConnectionTrait;
 use std::time::{Duration, Instant};
 
@@ -96,5 +97,27 @@ async fn a_clock_that_was_put_back_does_not_stop_a_rate() {
         rates::take(db, "relay", 60_000, gap).await.unwrap();
         let wait = rates::take(db, "relay", 1, gap).await.unwrap();
         assert!(wait > Duration::from_secs(50), "{engine}: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_worker_that_can_send_knows_which_one_it_is() {
+    let engines = engines().await;
+    let url = engines.server.url();
+    for (engine, db) in engines.each() {
+        let sign_on = async |name: &str| workers::sign_on(db, &url, name).await.unwrap();
+        let all = [sign_on("one").await, sign_on("two").await, sign_on("three").await];
+        for one in &all {
+            workers::note_can_send(db, one.id, true).await.unwrap();
+        }
+        let part = async |nth: usize| workers::part(db, all[nth].id).await.unwrap();
+        assert_eq!(part(0).await, Part { nth: 0, of: 3 }, "{engine}");
+        assert_eq!(part(2).await, Part { nth: 2, of: 3 }, "{engine}");
+        workers::note_can_send(db, all[0].id, false).await.unwrap();
+        assert_eq!(part(2).await, Part { nth: 1, of: 2 }, "{engine}");
+        for one in &all[..2] {
+            workers::sign_off(db, one).await.unwrap();
+        }
+        assert_eq!(part(2).await, Part::WHOLE, "{engine}");
     }
 }

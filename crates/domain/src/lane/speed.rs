@@ -1,5 +1,6 @@
 //! How fast mail may go: as fast as it can, until a receiver says otherwise.
 
+use super::Part;
 use super::curve::Curve;
 use super::flow::{Bucket, Flow};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,9 +31,9 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    /// So many workers write to the receiver, this one included.
-    pub(super) fn share(&mut self, workers: u32) {
-        self.others = workers.saturating_sub(1);
+    /// It is of one of so many workers.
+    pub(super) fn share(&mut self, part: Part) {
+        self.others = part.of.saturating_sub(1);
     }
 
     fn workers(&self) -> f64 {

@@ -1,5 +1,6 @@
 //! How many messages may be under way to one receiver at a time.
 
+use super::Part;
 use super::curve::Curve;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -17,9 +18,9 @@ const CLIMB: f64 = 60.0;
 pub(super) struct Window {
     most: f64,
     /// What the receiver is known to bear, of all workers together.
-    bears: f64,
-    /// Workers that share that, and what is set.
-    workers: f64,
+    bears: u32,
+    /// What this worker has of that, and of what is set.
+    part: Part,
     size: f64,
     /// Whether it holds anybody back. Behind a relay whose connections are its own affair it does not, until a receiver
     /// has complained of too many.
@@ -40,12 +41,12 @@ pub(super) struct Window {
 impl Window {
     /// At most `most` at a time, of `places` that all receivers share.
     pub(super) fn new(most: u32, places: u32) -> Self {
-        let (places, bears) = (f64::from(places.max(1)), f64::from(most.max(1)));
-        let most = bears.min(places);
+        let (places, bears) = (f64::from(places.max(1)), most.max(1));
+        let most = f64::from(bears).min(places);
         Self {
             most,
             bears,
-            workers: 1.0,
+            part: Part::WHOLE,
             size: most.min(START).min((places / 4.0).ceil()),
             is_bound: true,
             turn: None,
@@ -60,12 +61,12 @@ impl Window {
     /// The same for a receiver behind a relay.
     pub(super) fn behind_relay(places: u32) -> Self {
         let most = f64::from(places.max(1));
-        Self { size: most, bears: f64::INFINITY, is_bound: false, ..Self::new(places, places) }
+        Self { size: most, bears: u32::MAX, is_bound: false, ..Self::new(places, places) }
     }
 
-    /// So many workers write to the receiver, this one included.
-    pub(super) fn share(&mut self, workers: u32) {
-        self.workers = f64::from(workers.max(1));
+    /// It is of one of so many workers.
+    pub(super) fn share(&mut self, part: Part) {
+        self.part = part;
     }
 
     /// Whether another one has to wait.
@@ -166,9 +167,10 @@ impl Window {
     }
 
     fn places(&self, now: DateTime<Utc>) -> f64 {
-        let held = self.held.filter(|(_, until)| now < *until).map_or(f64::INFINITY, |(most, _)| f64::from(most));
+        let held = self.held.filter(|(_, until)| now < *until).map_or(u32::MAX, |(most, _)| most);
+        let part = self.part.of_number(held.min(self.bears));
         // Half a place is none.
-        self.size.min(held.min(self.bears) / self.workers).floor().max(1.0)
+        self.size.floor().max(1.0).min(f64::from(part))
     }
 
     fn found(&self, now: DateTime<Utc>) -> f64 {
