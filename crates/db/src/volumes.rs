@@ -18,6 +18,9 @@ pub enum Taken {
     Until(DateTime<Utc>),
 }
 
+/// Counted for so much longer than its span, as a message goes a little after its place was looked at.
+const MARGIN: TimeDelta = TimeDelta::seconds(1);
+
 /// The first half of the lock's name; the server's number is the second.
 const LOCK: i32 = 7_207;
 
@@ -43,7 +46,9 @@ pub async fn take(
         granted = granted.min(free);
         if free == 0 {
             let oldest = parts.first().map_or(now, |part| time(part.part));
-            until = until.max(Some(oldest + volume.span.part() + volume.span.length()));
+            let free = oldest + kept(volume.span);
+            // Where the clock was put back, what is counted is of the future, and forgotten when that would be longer.
+            until = until.max(Some(free.min(now + kept(volume.span))));
         }
     }
     if let Some(until) = until {
@@ -93,7 +98,7 @@ async fn alone(tx: &Transaction, server: ServerId) -> Result<(), Error> {
 pub async fn given(db: &impl Connection, server: ServerId, span: Span, now: DateTime<Utc>) -> Result<i64, Error> {
     let sql = "SELECT CAST(COALESCE(sum(given), 0) AS BIGINT) FROM volumes
                WHERE server_id = $1 AND span = $2 AND part > $3";
-    number(db, sql, [server.0.into(), span.as_str().into(), millis(now - span.length() - span.part()).into()]).await
+    number(db, sql, [server.0.into(), span.as_str().into(), millis(now - kept(span)).into()]).await
 }
 
 #[derive(FromQueryResult)]
@@ -110,9 +115,14 @@ async fn parts(db: &impl Connection, server: ServerId, span: Span) -> Result<Vec
 /// Forgets parts that are a span old, and those of a future that the clock was put back from.
 async fn forget(db: &impl Connection, server: ServerId, span: Span, now: DateTime<Utc>) -> Result<(), Error> {
     let sql = "DELETE FROM volumes WHERE server_id = $1 AND span = $2 AND (part <= $3 OR part > $4)";
-    let (old, future) = (now - span.length() - span.part(), now + span.length());
+    let (old, future) = (now - kept(span), now + span.length());
     execute(db, sql, [server.0.into(), span.as_str().into(), millis(old).into(), millis(future).into()]).await?;
     Ok(())
+}
+
+/// For how long a part counts from its beginning.
+fn kept(span: Span) -> TimeDelta {
+    span.length() + span.part() + MARGIN
 }
 
 #[cfg(test)]
@@ -157,7 +167,7 @@ mod tests {
         let (volumes, now) = ([Volume { span: Span::Hour, most: 10 }], DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
         assert_eq!(taken(&db, 64, &volumes, now).await, Taken::Granted(10));
         let Taken::Until(until) = taken(&db, 64, &volumes, now).await else { panic!() };
-        assert_eq!(until, now + Span::Hour.length() + Span::Hour.part());
+        assert_eq!(until, now + Span::Hour.length() + Span::Hour.part() + MARGIN);
         put_back(&db, ServerId(1), 4, now).await.unwrap();
         assert_eq!(taken(&db, 64, &volumes, now).await, Taken::Granted(4));
         let back = now - TimeDelta::days(365);

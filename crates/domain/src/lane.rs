@@ -130,8 +130,8 @@ impl Lane {
         }
     }
 
-    /// It is of one of so many workers from now on: that has its part of the connections that the receiver is known to bear,
-    /// and of a rate or a number of connections that holds.
+    /// Its worker is one of so many from now on, and has its part of the connections that the receiver is known to bear, and
+    /// of a rate or a number of connections that holds.
     pub fn share(&mut self, part: Part) {
         self.part = part;
         self.window.share(part);

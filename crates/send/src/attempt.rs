@@ -230,7 +230,7 @@ pub(crate) async fn no_line(shared: &Shared, job: &Job, of: Try, none: &NoLine) 
 /// A mail host ended a new line before it had said anything of the message: that is its answer, and a later try may go
 /// through.
 pub(crate) async fn hung_up(shared: &Shared, job: &Job, of: Try) -> Heard {
-    let (verdict, learned) = breaks(shared, job).await;
+    let (verdict, learned) = learn_of_break(shared, job).await;
     let bounce = Box::new(Bounce { learned, ..bounce(job, &of, verdict, Refusal::Transient, shared.now()) });
     Heard::Refused { of, reply: BROKE_OFF.to_owned(), bounce }
 }
@@ -238,7 +238,7 @@ pub(crate) async fn hung_up(shared: &Shared, job: &Job, of: Try) -> Heard {
 const BROKE_OFF: &str = "The mail host broke off before it took the message.";
 
 /// What is learned of a receiver whose host ended the line without an answer, whatever becomes of the message.
-pub(crate) async fn breaks(shared: &Shared, job: &Job) -> (Verdict, Option<u32>) {
+pub(crate) async fn learn_of_break(shared: &Shared, job: &Job) -> (Verdict, Option<u32>) {
     let verdict = plain_verdict(BounceCause::HostUnreachable, BROKE_OFF);
     let learned = learn(shared, job, Some(&verdict)).await;
     (verdict, learned)

@@ -8,7 +8,7 @@
 //!
 //! What one message heard becomes durable together with the mark of the next, or before it.
 
-use crate::attempt::{Shared, asker, breaks, given_up, hung_up, learn, no_line, refused, unfit};
+use crate::attempt::{Shared, asker, given_up, hung_up, learn, learn_of_break, no_line, refused, unfit};
 use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
@@ -134,11 +134,24 @@ impl Connection {
 
     /// Whether the limits of the way still have a place for a letter that may have waited for long.
     async fn is_within_limits(&self, ready: &mut Ready) -> bool {
+        /// A place that is not good any more when it comes is asked for again, but not for ever: a clock may run so fast.
+        const TRIES: usize = 3;
         let (quota, ticket) = (&self.to.outlet.quota, &mut ready.job.pass.ticket);
-        quota.is_good(&self.shared.db, ticket, self.shared.now()).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a letter goes back, as its place in the limits cannot be counted");
-            false
-        })
+        for _ in 0..TRIES {
+            let now = self.shared.now();
+            if ticket.is_good(now) {
+                return true;
+            }
+            match quota.renew(&self.shared.db, ticket, now).await {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "a letter goes back, as its place in the limits cannot be counted");
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Until when a letter waits whose receiver began to rest, or was slowed, after it was let through: many may be ready by
@@ -303,7 +316,7 @@ impl Connection {
     /// A line broke behind a message. What a host does so to each must not be all of a campaign.
     async fn broke_off(&self, ready: &Ready) {
         if self.to.is_receiver() {
-            breaks(&self.shared, &ready.job).await;
+            learn_of_break(&self.shared, &ready.job).await;
             return;
         }
         self.unanswered(ready);

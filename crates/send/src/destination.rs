@@ -205,14 +205,16 @@ impl Destination {
         }
         let why = match Line::open(relay).await {
             Ok(line) => {
-                let is_left = |why: &mut RelayDown| matches!(why, RelayDown::Breaks { .. });
-                down.send_if_modified(|down| down.take_if(|why| !is_left(why)).is_some());
+                let is_alone = self.outlet.breaks.is_alone();
+                down.send_if_modified(|down| !is_alone && down.take().is_some());
                 return Ok(line);
             }
             Err(why) => why,
         };
         self.outlet.breaks.closed();
-        if self.outlet.open.load(Ordering::Relaxed) > 0 {
+        if self.outlet.breaks.is_alone() {
+            // That it is away just now is found out when its rest is over.
+        } else if self.outlet.open.load(Ordering::Relaxed) > 0 {
             // A relay that takes no more lines than it has is not down.
             tokio::time::sleep(FULL).await;
         } else {

@@ -92,7 +92,12 @@ impl<'a> Dispatch<'a> {
             self.minded = Some(Instant::now());
         }
         let mut busy = false;
-        for campaign in campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await? {
+        let mut all = campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await?;
+        // Another one is the first each time: where a single message goes, as to a relay on trial, it is not always of the
+        // same campaign.
+        let first = rand::random_range(0..all.len().max(1));
+        all.rotate_left(first);
+        for campaign in all {
             if stop.is_cancelled() {
                 return Ok(false);
             }
@@ -149,9 +154,12 @@ impl<'a> Dispatch<'a> {
 
     /// Notes what is wrong with a way, also where the others go on and no campaign waits, and that it is well again.
     async fn tell_of_the_outlets(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
-        // Whether one that is on trial is well is not known before its answer.
-        for outlet in self.outlets.iter().filter(|outlet| !outlet.breaks.is_on_trial()) {
+        for outlet in self.outlets.iter() {
             let (fault, told) = (outlet.fault(), self.told.get(&outlet.id));
+            // Whether one that is on trial is well is not known before its answer.
+            if fault.is_none() && outlet.breaks.is_on_trial() {
+                continue;
+            }
             // One that is not down and that nobody has used yet may be well or not.
             let is_known = fault.is_some() || told.is_some() || outlet.is_used();
             if is_known && told != Some(&fault) {

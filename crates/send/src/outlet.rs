@@ -69,7 +69,7 @@ impl Outlet {
             rate: Rate::new(db, format!("server {}", egress.id), egress.limits.per_second),
             quota: Arc::new(Quota::new(egress.id, egress.limits, egress.warm_up)),
             down: watch::Sender::new(down),
-            breaks: Breaks::default(),
+            breaks: Breaks::new(connections),
             open: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(ahead(connections))),
         }
@@ -128,8 +128,9 @@ pub(crate) async fn watch(outlet: Arc<Outlet>, relay: Relay, wake: Arc<Notify>, 
             tokio::time::sleep(outlet.breaks.rest()).await;
             match probe(&relay).await {
                 Ok(()) => {
-                    outlet.breaks.try_again();
+                    // In this order: a line that breaks in between changes nothing.
                     outlet.down.send_replace(None);
+                    outlet.breaks.try_again();
                     wake.notify_one();
                     pause = LOOK;
                     continue;

@@ -81,22 +81,21 @@ impl Quota {
                     let ends = volumes.iter().map(|volume| volume.span.part_of(now) + volume.span.part());
                     self.held().left = Lot { count, taken: now, until: ends.min().unwrap_or(now) };
                 }
-                Taken::Until(until) => self.held().until = Some(until),
+                Taken::Until(until) => {
+                    self.held().until = Some(until);
+                    return Ok(Err(until));
+                }
             }
         }
     }
 
-    /// Whether the message that `ticket` is for may go at `now`. One that was not used in time is changed for another,
-    /// if there is one.
-    pub(crate) async fn is_good(
+    /// Changes a ticket that is not good any more for another; whether there is one.
+    pub(crate) async fn renew(
         self: &Arc<Self>,
         db: &Pool,
         ticket: &mut Ticket,
         now: DateTime<Utc>,
     ) -> Result<bool, Error> {
-        if ticket.0.as_ref().is_none_or(|(_, lot)| lot.is_good(now)) {
-            return Ok(true);
-        }
         drop(std::mem::take(ticket));
         let another = self.ticket(db, now).await?;
         Ok(another.map(|another| *ticket = another).is_ok())
@@ -109,8 +108,13 @@ impl Quota {
             let left = std::mem::take(&mut held.left);
             held.old.drain(..).chain([left]).filter(|lot| lot.count > 0).collect()
         };
-        for lot in lots {
-            volumes::put_back(db, self.server, lot.count, lot.taken).await?;
+        let mut lots = lots.into_iter();
+        while let Some(lot) = lots.next() {
+            if let Err(error) = volumes::put_back(db, self.server, lot.count, lot.taken).await {
+                let mut held = self.held();
+                std::iter::once(lot).chain(lots).for_each(|lot| held.set_aside(lot));
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -150,6 +154,11 @@ impl Lot {
 }
 
 impl Ticket {
+    /// Whether the message may go at `now`: its place is counted when it goes.
+    pub(crate) fn is_good(&self, now: DateTime<Utc>) -> bool {
+        self.0.as_ref().is_none_or(|(_, lot)| lot.is_good(now))
+    }
+
     /// The message goes.
     pub(crate) fn use_up(&mut self) {
         self.0 = None;
@@ -193,14 +202,14 @@ mod tests {
         let (db, _folder) = database().await;
         let quota = Arc::new(Quota::new(ServerId(1), Limits { per_minute: Some(2), ..Limits::default() }, None));
         let start = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-        let late = start + TimeDelta::seconds(64);
+        let late = start + TimeDelta::seconds(65);
         let ticket = async |now| quota.ticket(&db, now).await.unwrap();
         let mut old = [ticket(start).await.unwrap(), ticket(start).await.unwrap()];
-        assert!(quota.is_good(&db, &mut old[0], start + TimeDelta::seconds(4)).await.unwrap());
+        assert!(old[0].is_good(start + TimeDelta::seconds(4)) && !old[0].is_good(start + TimeDelta::seconds(5)));
         assert!(ticket(start).await.is_err(), "the minute is full");
 
         for old in &mut old {
-            assert!(quota.is_good(&db, old, late).await.unwrap(), "nothing went in this minute");
+            assert!(quota.renew(&db, old, late).await.unwrap(), "nothing went in this minute");
             old.use_up();
         }
         let until = ticket(late).await.unwrap_err();
@@ -220,7 +229,7 @@ mod tests {
         for _ in 0..2 {
             other.ticket(&db, late).await.unwrap().unwrap().use_up();
         }
-        assert!(!one.is_good(&db, &mut waits, late).await.unwrap());
+        assert!(!one.renew(&db, &mut waits, late).await.unwrap());
         assert!(one.until(late).is_some(), "and nothing more is claimed for it");
     }
 

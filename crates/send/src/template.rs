@@ -167,7 +167,7 @@ impl Template {
             let template = self.environment.get_template(name).map_err(|error| named(part, &error, &self.lines))?;
             let filled = template.render(values).map_err(|error| named(part, &error, &self.lines))?;
             match nul(&filled) {
-                Some(_) => Err(TemplateError { part, line: 0, why: format!("{NUL}: a value has it") }),
+                Some(_) => Err(TemplateError { part, line: 0, why: format!("filled in, {NUL}") }),
                 None => Ok(filled),
             }
         };

@@ -30,7 +30,7 @@ pub struct Greylist {
 impl Greylist {
     /// A message was turned away: how long to wait before its next try. Where it was tried `before` and is not known here,
     /// as another worker made that try, it is taken for turned away then, too; unless that is so long ago that it was
-    /// rather something else.
+    /// rather something else, or longer than is known to be enough.
     pub fn turned_away(
         &mut self,
         id: DeliveryId,
@@ -38,7 +38,11 @@ impl Greylist {
         jitter: f64,
         now: DateTime<Utc>,
     ) -> TimeDelta {
-        let first = self.watched.get(&id).copied().or(before.filter(|before| super::seconds(now - *before) <= SECOND));
+        let likely = |before: &DateTime<Utc>| {
+            let elapsed = super::seconds(now - *before);
+            elapsed <= SECOND && self.enough.is_none_or(|enough| elapsed < enough)
+        };
+        let first = self.watched.get(&id).copied().or(before.filter(likely));
         let elapsed = first.map(|first| super::seconds(now - first).max(0.0));
         if let Some(elapsed) = elapsed {
             self.too_early = self.too_early.max(elapsed);

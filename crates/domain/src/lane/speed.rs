@@ -31,7 +31,7 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    /// It is of one of so many workers.
+    /// Its worker is one of so many.
     pub(super) fn share(&mut self, part: Part) {
         self.others = part.of.saturating_sub(1);
     }

@@ -64,7 +64,7 @@ impl Window {
         Self { size: most, bears: u32::MAX, is_bound: false, ..Self::new(places, places) }
     }
 
-    /// It is of one of so many workers.
+    /// Its worker is one of so many.
     pub(super) fn share(&mut self, part: Part) {
         self.part = part;
     }

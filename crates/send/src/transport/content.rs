@@ -194,7 +194,7 @@ fn what_holds_a_nul_is_not_made_and_says_where() {
     let composer = Composer::new(campaign(subject, html, text, name, None), "News", sender(), &[]).unwrap();
     let eve = contact("eve@orchard.example".parse().unwrap(), "Eve", "a\0b");
     let refused = composer.compose(DeliveryId(1), &eve, DateTime::<Utc>::UNIX_EPOCH).unwrap_err();
-    assert_eq!(refused.to_string(), "HTML: it holds a NUL character, which no mail may hold: a value has it");
+    assert_eq!(refused.to_string(), "HTML: filled in, it holds a NUL character, which no mail may hold");
 }
 
 /// Sends two messages over one line, the second envelope behind the first message; what the host took.
