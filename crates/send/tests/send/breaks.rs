@@ -1,74 +1,14 @@
 //! A relay that takes our lines and breaks each of them: it is left alone, and says so.
 
 use crate::campaigns::{self, campaign, sender, work_by};
+use crate::relay::{At, start_fragile};
 use crate::ways::{accepted, launched, launched_to, people, straight, until, url, way};
 use rebound_db::{Pool, deliveries, lanes};
 use rebound_domain::{BounceCause, CampaignId, CampaignState, DoubtPolicy, Limits, StateName};
 use rebound_sandbox::names::NameServer;
-use rebound_send::{Relay, Tls};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-
-/// Where it breaks.
-#[derive(Clone, Copy, Debug)]
-enum At {
-    Mail,
-    Dot,
-}
-
-/// Breaks so many lines there, and takes everything on the ones after them. The second number counts its lines.
-async fn fragile(at: At, breaks: usize) -> (Relay, Arc<AtomicUsize>) {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let broken = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&broken);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = socket.accept().await {
-            let (all, counted) = (BufReader::new(stream), Arc::clone(&counted));
-            tokio::spawn(talk(all, at, breaks, counted));
-        }
-    });
-    let (host, hello) = ("127.0.0.1".into(), "client.example".into());
-    (Relay { host, port, tls: Tls::None, authority: None, login: None, hello }, broken)
-}
-
-async fn talk(mut stream: BufReader<TcpStream>, at: At, breaks: usize, broken: Arc<AtomicUsize>) {
-    let (mut line, mut is_message) = (String::new(), false);
-    let mut answer = "220 relay\r\n";
-    loop {
-        if stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-        line.clear();
-        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-            return;
-        }
-        let said = line.trim_end();
-        let is_there = match at {
-            At::Mail => !is_message && said.starts_with("MAIL"),
-            At::Dot => is_message && said == ".",
-        };
-        if is_there && broken.fetch_add(1, Ordering::SeqCst) < breaks {
-            return;
-        }
-        answer = match (is_message, said) {
-            (true, ".") => {
-                is_message = false;
-                "250 queued\r\n"
-            }
-            (true, _) => "",
-            (false, "DATA") => {
-                is_message = true;
-                "354 go on\r\n"
-            }
-            (false, _) => "250 ok\r\n",
-        };
-    }
-}
 
 async fn in_doubt(db: &Pool, id: CampaignId) -> usize {
     let counts = deliveries::counts(db, id).await.unwrap();
@@ -79,8 +19,8 @@ async fn in_doubt(db: &Pool, id: CampaignId) -> usize {
 async fn a_relay_that_breaks_at_each_message_makes_campaigns_wait_and_is_not_given_all_of_them() {
     for at in [At::Mail, At::Dot] {
         let (db, id, folder) = launched_to(&people(60), DoubtPolicy::Hold).await;
-        let (relay, broken) = fragile(at, usize::MAX).await;
-        let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay, 1, Limits::default())], sender());
+        let (relay, broken) = start_fragile(at, usize::MAX).await;
+        let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay.relay, 1, Limits::default())], sender());
         let reason = until("a campaign that waits", async || {
             let campaign = campaign(&db, id).await;
             (campaign.state == CampaignState::Waiting).then_some(campaign.reason).flatten()
@@ -100,8 +40,8 @@ async fn a_relay_that_breaks_at_each_message_makes_campaigns_wait_and_is_not_giv
 #[tokio::test]
 async fn a_relay_that_answers_again_is_found_out_by_one_message() {
     let (db, id, folder) = launched(&people(60)).await;
-    let (relay, broken) = fragile(At::Mail, 11).await;
-    let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay, 1, Limits::default())], sender());
+    let (relay, broken) = start_fragile(At::Mail, 11).await;
+    let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay.relay, 1, Limits::default())], sender());
     // Those whose lines broke wait for a minute.
     campaigns::until("the others", async || (accepted(&db, id).await >= 48).then_some(())).await;
     stop.cancel();
@@ -112,10 +52,10 @@ async fn a_relay_that_answers_again_is_found_out_by_one_message() {
 #[tokio::test]
 async fn a_receiver_whose_host_breaks_behind_each_message_rests() {
     let (db, id, folder) = launched_to(&people(60), DoubtPolicy::Hold).await;
-    let (host, broken) = fragile(At::Dot, usize::MAX).await;
+    let (host, broken) = start_fragile(At::Dot, usize::MAX).await;
     let names = NameServer::default();
     names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", Ipv4Addr::LOCALHOST);
-    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, host.port).await], sender());
+    let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, host.relay.port).await], sender());
     let rests = until("a rest", async || lanes::resting(&db).await.unwrap().pop()).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     stop.cancel();

@@ -1,6 +1,7 @@
 //! A relay that remembers what it took, and refuses whoever is called gone.
 
 use rebound_send::{Relay, Tls};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -43,14 +44,57 @@ pub(crate) async fn start_late(late: Duration) -> Relayed {
     start_as("127.0.0.1:0", "250-relay\r\n250 SIZE\r\n", &[], late).await
 }
 
+/// One that breaks so many lines there, and takes everything on the ones after them; how many came there.
+pub(crate) async fn start_fragile(at: At, lines: usize) -> (Relayed, Arc<AtomicUsize>) {
+    let came = Arc::<AtomicUsize>::default();
+    let breaks = Breaks { at, lines, came: Arc::clone(&came) };
+    let none = Duration::ZERO;
+    (start_with("127.0.0.1:0", "250-relay\r\n250 SIZE\r\n", &[], none, Some(breaks)).await, came)
+}
+
+/// Where a relay breaks a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Mail,
+    Dot,
+}
+
+#[derive(Clone)]
+struct Breaks {
+    at: At,
+    lines: usize,
+    came: Arc<AtomicUsize>,
+}
+
+impl Breaks {
+    /// Whether the line breaks where `said` was heard, in a message or not.
+    fn here(&self, in_message: bool, said: &str) -> bool {
+        let is_there = match self.at {
+            At::Mail => !in_message && said.starts_with("MAIL"),
+            At::Dot => in_message && said == ".",
+        };
+        is_there && self.came.fetch_add(1, Ordering::SeqCst) < self.lines
+    }
+}
+
 async fn start_as(address: &str, offers: &'static str, refusals: &[&str], late: Duration) -> Relayed {
+    start_with(address, offers, refusals, late, None).await
+}
+
+async fn start_with(
+    address: &str,
+    offers: &'static str,
+    refusals: &[&str],
+    late: Duration,
+    breaks: Option<Breaks>,
+) -> Relayed {
     let socket = TcpListener::bind(address).await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let (kept, refusal) = (Arc::clone(&taken), refusals.first().map(|words| (*words).to_owned()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&kept), offers, refusal.clone(), late));
+            tokio::spawn(serve(stream, Arc::clone(&kept), offers, refusal.clone(), late, breaks.clone()));
         }
     });
     let relay = Relay {
@@ -70,6 +114,7 @@ async fn serve(
     offers: &'static str,
     refusal: Option<String>,
     late: Duration,
+    breaks: Option<Breaks>,
 ) {
     let mut stream = BufReader::new(stream);
     let mut answer = "220 relay\r\n".to_owned();
@@ -80,6 +125,9 @@ async fn serve(
         }
         line.clear();
         if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        if breaks.as_ref().is_some_and(|breaks| breaks.here(message.is_some(), line.trim_end())) {
             return;
         }
         answer = match (&mut message, line.trim_end()) {
