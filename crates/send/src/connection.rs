@@ -9,6 +9,7 @@
 //! What one message heard becomes durable together with the mark of the next, or before it.
 
 use crate::attempt::{Shared, asker, given_up, hung_up, learn, learn_of_break, no_line, refused, unfit};
+use crate::breaks::Behind;
 use crate::destination::{Destination, Next, Unopened};
 use crate::journal::Heard;
 use crate::prepare::{Message, Prepared, Ready};
@@ -320,9 +321,7 @@ impl Connection {
             return;
         }
         self.unanswered(ready);
-        if self.line.as_ref().is_some_and(Line::is_first) {
-            self.to.broke();
-        }
+        self.to.broke(Behind::Message);
     }
 
     async fn not_announced(&mut self, ready: &Ready, envelope: Envelope) {
@@ -352,7 +351,7 @@ impl Connection {
         }
         self.unanswered(ready);
         if is_fresh {
-            self.to.broke();
+            self.to.broke(Behind::Nothing);
         }
         // A line that was there before may have ended for any reason. Where a new one broke, the relay may drop it for
         // this one recipient; a short wait lets others go first.

@@ -1,6 +1,7 @@
 //! Where messages wait for lines that lead to one place: a relay, or the mail hosts of a receiver.
 
 use crate::Relay;
+use crate::breaks::Behind;
 use crate::mx::{Exchange, NoLine};
 use crate::outlet::Outlet;
 use crate::prepare::Prepared;
@@ -205,8 +206,7 @@ impl Destination {
         }
         let why = match Line::open(relay).await {
             Ok(line) => {
-                let is_alone = self.outlet.breaks.is_alone();
-                down.send_if_modified(|down| !is_alone && down.take().is_some());
+                down.send_if_modified(|down| !self.outlet.breaks.is_alone() && down.take().is_some());
                 return Ok(line);
             }
             Err(why) => why,
@@ -238,10 +238,10 @@ impl Destination {
         }
     }
 
-    /// A line broke before it had answered to any message; a relay that does so over and over is left alone.
-    pub(crate) fn broke(&self) {
+    /// A line broke; a relay that does so over and over is left alone.
+    pub(crate) fn broke(&self, behind: Behind) {
         if let To::Relay(relay) = &self.to
-            && self.outlet.breaks.broke()
+            && self.outlet.breaks.broke(behind)
         {
             self.outlet.down.send_replace(Some(RelayDown::breaks(relay)));
         }

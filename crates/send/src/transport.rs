@@ -331,11 +331,6 @@ impl Line {
         self.messages >= self.most
     }
 
-    /// Whether it has carried no message before the last one.
-    pub(crate) fn is_first(&self) -> bool {
-        self.messages <= 1
-    }
-
     /// Whether nothing was answered on it yet.
     pub(crate) fn is_fresh(&self) -> bool {
         self.messages == 0 && !self.was_answered

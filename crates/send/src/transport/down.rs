@@ -41,8 +41,8 @@ pub enum RelayDown {
         /// The address of the tokens, and what it says.
         why: String,
     },
-    /// It lets us in, and breaks off at each message.
-    #[error("The relay {relay} takes our lines and breaks each of them off before it has answered to a message.")]
+    /// It lets us in, and breaks off at each message, or at many.
+    #[error("The relay {relay} takes our lines and breaks too many of them off before it has answered to a message.")]
     Breaks {
         /// Host and port.
         relay: String,

@@ -17,7 +17,7 @@ async fn in_doubt(db: &Pool, id: CampaignId) -> usize {
 
 #[tokio::test]
 async fn a_relay_that_breaks_at_each_message_makes_campaigns_wait_and_is_not_given_all_of_them() {
-    for at in [At::Mail, At::Dot] {
+    for at in [At::Mail, At::Dot(0)] {
         let (db, id, folder) = launched_to(&people(60), DoubtPolicy::Hold).await;
         let (relay, broken) = start_fragile(at, usize::MAX).await;
         let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay.relay, 1, Limits::default())], sender());
@@ -26,7 +26,10 @@ async fn a_relay_that_breaks_at_each_message_makes_campaigns_wait_and_is_not_giv
             (campaign.state == CampaignState::Waiting).then_some(campaign.reason).flatten()
         })
         .await;
-        assert!(reason.contains("breaks each of them off") && reason.contains("Look into its log"), "{at:?}: {reason}");
+        assert!(
+            reason.contains("breaks too many of them off") && reason.contains("Look into its log"),
+            "{at:?}: {reason}"
+        );
         tokio::time::sleep(Duration::from_secs(2)).await;
         stop.cancel();
         worker.await.unwrap();
@@ -35,6 +38,23 @@ async fn a_relay_that_breaks_at_each_message_makes_campaigns_wait_and_is_not_giv
         let doubts = if matches!(at, At::Mail) { 0 } else { lines };
         assert_eq!(in_doubt(&db, id).await, doubts, "{at:?}: the others were not handed over");
     }
+}
+
+#[tokio::test]
+async fn nor_is_one_that_takes_a_message_of_each_line_and_breaks_at_the_next() {
+    let (db, id, folder) = launched_to(&people(100), DoubtPolicy::Hold).await;
+    let (relay, broken) = start_fragile(At::Dot(1), usize::MAX).await;
+    let (stop, worker) = work_by(&db, url(&folder), vec![way(1, &relay.relay, 1, Limits::default())], sender());
+    campaigns::until("a campaign that waits", async || {
+        (campaign(&db, id).await.state == CampaignState::Waiting).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stop.cancel();
+    worker.await.unwrap();
+    let lines = broken.load(Ordering::SeqCst);
+    assert!((13..=16).contains(&lines), "{lines} lines were broken, two of them at a time");
+    assert_eq!(in_doubt(&db, id).await, lines, "the others were not handed over");
 }
 
 #[tokio::test]
@@ -52,7 +72,7 @@ async fn a_relay_that_answers_again_is_found_out_by_one_message() {
 #[tokio::test]
 async fn a_receiver_whose_host_breaks_behind_each_message_rests() {
     let (db, id, folder) = launched_to(&people(60), DoubtPolicy::Hold).await;
-    let (host, broken) = start_fragile(At::Dot, usize::MAX).await;
+    let (host, broken) = start_fragile(At::Dot(0), usize::MAX).await;
     let names = NameServer::default();
     names.mx("orchard.example", 10, "mx.orchard.example").address("mx.orchard.example", Ipv4Addr::LOCALHOST);
     let (stop, worker) = work_by(&db, url(&folder), vec![straight(&names, host.relay.port).await], sender());

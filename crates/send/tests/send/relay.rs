@@ -56,7 +56,8 @@ pub(crate) async fn start_fragile(at: At, lines: usize) -> (Relayed, Arc<AtomicU
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
     Mail,
-    Dot,
+    /// Behind a message, when it has taken so many before on that line.
+    Dot(usize),
 }
 
 #[derive(Clone)]
@@ -67,11 +68,11 @@ struct Breaks {
 }
 
 impl Breaks {
-    /// Whether the line breaks where `said` was heard, in a message or not.
-    fn here(&self, in_message: bool, said: &str) -> bool {
+    /// Whether the line breaks where `said` was heard, in a message or not, after so many that it took.
+    fn here(&self, in_message: bool, said: &str, took: usize) -> bool {
         let is_there = match self.at {
             At::Mail => !in_message && said.starts_with("MAIL"),
-            At::Dot => in_message && said == ".",
+            At::Dot(before) => in_message && said == "." && took == before,
         };
         is_there && self.came.fetch_add(1, Ordering::SeqCst) < self.lines
     }
@@ -118,7 +119,7 @@ async fn serve(
 ) {
     let mut stream = BufReader::new(stream);
     let mut answer = "220 relay\r\n".to_owned();
-    let (mut line, mut message) = (String::new(), None::<String>);
+    let (mut line, mut message, mut took) = (String::new(), None::<String>, 0);
     loop {
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
@@ -127,13 +128,14 @@ async fn serve(
         if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
             return;
         }
-        if breaks.as_ref().is_some_and(|breaks| breaks.here(message.is_some(), line.trim_end())) {
+        if breaks.as_ref().is_some_and(|breaks| breaks.here(message.is_some(), line.trim_end(), took)) {
             return;
         }
         answer = match (&mut message, line.trim_end()) {
             (Some(text), ".") => {
                 taken.lock().unwrap().push(std::mem::take(text));
                 message = None;
+                took += 1;
                 tokio::time::sleep(late).await;
                 "250 2.0.0 queued\r\n".into()
             }
