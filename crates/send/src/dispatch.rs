@@ -42,6 +42,8 @@ pub(crate) struct Dispatch<'a> {
     unopened: Option<Instant>,
     /// When it last looked around, on our own clock.
     minded: Option<Instant>,
+    /// When it last tried to between two letters.
+    looked_up: Option<Instant>,
     /// What was told last of each outlet: why nothing goes by it, or that it is well.
     told: HashMap<ServerId, Option<String>>,
     /// Why it cannot send, as campaigns were told last.
@@ -69,6 +71,7 @@ impl<'a> Dispatch<'a> {
             reason: None,
             looked: None,
             minded: None,
+            looked_up: None,
             is_unsure: false,
         }
     }
@@ -81,15 +84,8 @@ impl<'a> Dispatch<'a> {
     /// Claims and hands out; `true` when there was something to do.
     pub(crate) async fn round(&mut self, stop: &CancellationToken) -> Result<bool, rebound_contacts::Error> {
         let (db, now) = (&self.worker.db, self.worker.clock.at(Utc::now()));
-        if self.outlets.closed(now).is_some() || self.minded.is_none_or(|minded| minded.elapsed() >= LOOK) {
-            self.mind_the_clock(now).await?;
-            self.mind_the_outlets(now).await?;
-            self.tell_of_the_outlets(now).await?;
-            self.mind_what_people_changed().await?;
-            self.mind_the_others().await?;
-            self.mind_the_keys().await?;
-            campaigns::reopen(db).await?;
-            self.minded = Some(Instant::now());
+        if self.outlets.closed(now).is_some() || self.is_time_to_look() {
+            self.look_around(now).await?;
         }
         let mut busy = false;
         let mut all = campaigns::in_states(db, &[CampaignState::Planning, CampaignState::Sending]).await?;
@@ -104,6 +100,41 @@ impl<'a> Dispatch<'a> {
             busy |= self.serve(campaign).await?;
         }
         Ok(busy)
+    }
+
+    fn is_time_to_look(&self) -> bool {
+        self.minded.is_none_or(|minded| minded.elapsed() >= LOOK)
+    }
+
+    /// What changed around us: by people, by other workers, and by the servers that mail goes to.
+    async fn look_around(&mut self, now: DateTime<Utc>) -> Result<(), rebound_contacts::Error> {
+        self.mind_the_clock(now).await?;
+        self.mind_the_outlets(now).await?;
+        self.tell_of_the_outlets(now).await?;
+        self.mind_what_people_changed().await?;
+        self.mind_the_others().await?;
+        self.mind_the_keys().await?;
+        campaigns::reopen(&self.worker.db).await?;
+        self.minded = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The same between two letters: where few go in a second, what was taken at once lasts for minutes. What is `held` goes
+    /// back before, as people may ask for it. What the database does not tell now, the next round asks again.
+    async fn look_up(&mut self, held: &mut Vec<Heard>) {
+        if !self.is_time_to_look() || self.looked_up.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return;
+        }
+        self.looked_up = Some(Instant::now());
+        self.put_back(held).await;
+        if let Err(error) = self.look_around(self.worker.clock.at(Utc::now())).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what changed around is not known yet");
+        }
+    }
+
+    async fn put_back(&self, held: &mut Vec<Heard>) {
+        let steps = held.drain(..).map(|heard| self.shared.journal.step(Some(heard), None));
+        futures_util::future::join_all(steps).await;
     }
 
     /// Takes what is due, unless others took this worker for dead, or may have: then the next heartbeat ends it, or makes
@@ -270,7 +301,8 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// Lets each delivery go by one of the outlets, unless its receiver rests.
+    /// Lets each delivery go by one of the outlets, unless its receiver rests. They go as `composer` makes and signs them,
+    /// whatever changes meanwhile.
     async fn hand_out(
         &mut self,
         leases: Vec<Lease>,
@@ -298,9 +330,9 @@ impl<'a> Dispatch<'a> {
             };
             let claimed = Claimed { lease, contact, composer: Arc::clone(composer) };
             held.extend(self.outlets.send(self.shared, claimed).await?);
+            self.look_up(&mut held).await;
         }
-        let steps = held.into_iter().map(|heard| self.shared.journal.step(Some(heard), None));
-        futures_util::future::join_all(steps).await;
+        self.put_back(&mut held).await;
         Ok(())
     }
 

@@ -14,6 +14,8 @@ mod certificate;
 mod clicks;
 #[path = "send/limits.rs"]
 mod limits;
+#[path = "send/looks.rs"]
+mod looks;
 #[path = "send/offers.rs"]
 mod offers;
 #[allow(dead_code, reason = "each program of tests uses a part of it")]
