@@ -165,8 +165,10 @@ pub async fn audience(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Contact>, Error> {
+    // Said of both tables: PostgreSQL reads each from its beginning where it is not.
     let sql = format!(
-        "SELECT c.id, c.address, c.fields FROM {AUDIENCE} AND s.contact_id > $3 ORDER BY s.contact_id LIMIT $4"
+        "SELECT c.id, c.address, c.fields FROM {AUDIENCE} AND s.contact_id > $3 AND c.id > $3
+         ORDER BY s.contact_id LIMIT $4"
     );
     let values: [Value; 4] = [list.0.into(), millis(now).into(), after.0.into(), i64::from(limit).into()];
     let rows: Vec<ContactRow> = all(db, &sql, values).await?;
@@ -206,7 +208,7 @@ pub async fn members(db: &impl Connection, list: ListId, after: ContactId, limit
     }
     let sql = "SELECT c.id, c.address, c.fields, s.state, s.source, s.since
                FROM subscriptions s JOIN contacts c ON c.id = s.contact_id
-               WHERE s.list_id = $1 AND s.contact_id > $2 ORDER BY s.contact_id LIMIT $3";
+               WHERE s.list_id = $1 AND s.contact_id > $2 AND c.id > $2 ORDER BY s.contact_id LIMIT $3";
     let rows: Vec<Both> = all(db, sql, [list.0.into(), after.0.into(), i64::from(limit).into()]).await?;
     let member = |row: Both| {
         let contact = Contact::try_from(ContactRow { id: row.id, address: row.address, fields: row.fields })?;

@@ -4,6 +4,7 @@ use super::content::shows;
 use super::{Check, Finding, Preflight, note};
 use crate::Sender;
 use crate::template::{Rendered, Template};
+use memchr::memmem;
 use minijinja::HtmlEscape;
 use rebound_domain::{Contact, DeliveryId, Draft, EmailAddress};
 use std::collections::HashSet;
@@ -76,7 +77,8 @@ impl<'a> Trial<'a> {
     fn read(&mut self, rendered: &Rendered, contact: &Contact) {
         self.longest = self.longest.max(rendered.html.len() + rendered.text.len());
         let everywhere = |html: &str, text: &str| {
-            rendered.text.contains(text) && (rendered.html.is_empty() || shows(&rendered.html, html))
+            memmem::find(rendered.text.as_bytes(), text.as_bytes()).is_some()
+                && (rendered.html.is_empty() || shows(&rendered.html, html))
         };
         if !everywhere(&self.link, &self.link) {
             note(&mut self.without_link.count, &mut self.without_link.names, contact);
