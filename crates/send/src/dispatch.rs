@@ -122,7 +122,8 @@ impl<'a> Dispatch<'a> {
     /// The same between two letters: where few go in a second, what was taken at once lasts for minutes. What is `held` goes
     /// back before, as people may ask for it. What the database does not tell now, the next round asks again.
     async fn look_up(&mut self, held: &mut Vec<Heard>) {
-        if !self.is_time_to_look() || self.looked_up.is_some_and(|looked| looked.elapsed() < LOOK) {
+        let has_just_looked = !self.is_time_to_look() || self.looked_up.is_some_and(|looked| looked.elapsed() < LOOK);
+        if has_just_looked || self.shared.ending.is_cancelled() {
             return;
         }
         self.looked_up = Some(Instant::now());

@@ -42,7 +42,9 @@ pub enum RelayDown {
         why: String,
     },
     /// It lets us in, and breaks off at each message, or at many.
-    #[error("The relay {relay} takes our lines and breaks too many of them off before it has answered to a message.")]
+    #[error(
+        "The relay {relay} takes our lines and breaks too many of them off before it has answered to the last message."
+    )]
     Breaks {
         /// Host and port.
         relay: String,

@@ -1,4 +1,4 @@
-//! A relay that takes our lines and breaks each of them: it is left alone, and says so.
+//! A relay that takes our lines and breaks too many of them: it is left alone, and campaigns say so.
 
 use crate::campaigns::{self, campaign, sender, work_by};
 use crate::relay::{At, start_fragile};

@@ -8,7 +8,7 @@ use rebound_db::lanes::{self, HeldLane};
 use rebound_domain::{BounceCause, Limits, Notice, Receiver, Slowed};
 
 /// Of them, 18 are ready ahead of the two lines.
-const BEFORE: usize = 36;
+const BEFORE: usize = 56;
 
 #[tokio::test]
 async fn a_receiver_that_is_to_be_asked_again_is_asked_in_the_midst_of_what_was_taken_at_once() {
