@@ -2,7 +2,7 @@
 
 use crate::Error;
 use chrono::{DateTime, Utc};
-use rebound_db::{Connection, subscriptions};
+use rebound_db::{Audience, Connection, audience as people};
 use rebound_domain::{Contact, ContactId, ListId};
 
 /// The confirmed subscribers of `list` with an id above `after` to whom no suppression stands at `now`, in the order
@@ -17,7 +17,7 @@ pub async fn audience(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Contact>, Error> {
-    Ok(subscriptions::audience(db, list, after, limit, now).await?)
+    Ok(people::people(db, everybody(list), after, limit, now).await?)
 }
 
 /// How many people [`audience`] would name in all.
@@ -25,5 +25,9 @@ pub async fn audience(
 /// # Errors
 /// [`Error::Database`]
 pub async fn audience_count(db: &impl Connection, list: ListId, now: DateTime<Utc>) -> Result<i64, Error> {
-    Ok(subscriptions::audience_count(db, list, now).await?)
+    Ok(people::count(db, everybody(list), now).await?)
+}
+
+fn everybody(list: ListId) -> Audience {
+    Audience { list, resend: None }
 }

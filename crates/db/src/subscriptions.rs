@@ -1,7 +1,7 @@
 //! Subscriptions: who is on which list, since when, and by what consent.
 
-use crate::contacts::{Row as ContactRow, read as read_contacts};
-use crate::sql::{all, execute, json, keys_json, millis, number, one, rows, time};
+use crate::contacts::Row as ContactRow;
+use crate::sql::{all, execute, json, keys_json, millis, one, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, Contact, ContactId, ListId, Subscription, SubscriptionState};
@@ -153,35 +153,6 @@ pub(crate) const AUDIENCE: &str = "subscriptions s JOIN contacts c ON c.id = s.c
     WHERE s.list_id = $1 AND s.state = 1 AND NOT EXISTS (
         SELECT 1 FROM suppressions x
         WHERE x.key = c.key AND x.scope IN (0, $1) AND x.since <= $2 AND (x.until IS NULL OR x.until > $2))";
-
-/// The confirmed subscribers with an id above `after` to whom no suppression stands at `now`, in the order of ids.
-///
-/// # Errors
-/// [`Error::Unavailable`], [`Error::Unreadable`]
-pub async fn audience(
-    db: &impl Connection,
-    list: ListId,
-    after: ContactId,
-    limit: u32,
-    now: DateTime<Utc>,
-) -> Result<Vec<Contact>, Error> {
-    // Said of both tables: PostgreSQL reads each from its beginning where it is not.
-    let sql = format!(
-        "SELECT c.id, c.address, c.fields FROM {AUDIENCE} AND s.contact_id > $3 AND c.id > $3
-         ORDER BY s.contact_id LIMIT $4"
-    );
-    let values: [Value; 4] = [list.0.into(), millis(now).into(), after.0.into(), i64::from(limit).into()];
-    let rows: Vec<ContactRow> = all(db, &sql, values).await?;
-    read_contacts(rows)
-}
-
-/// How many [`audience`] would name in all.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn audience_count(db: &impl Connection, list: ListId, now: DateTime<Utc>) -> Result<i64, Error> {
-    number(db, &format!("SELECT COUNT(*) FROM {AUDIENCE}"), [list.0.into(), millis(now).into()]).await
-}
 
 /// A contact on a list: the person, and how they stand in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! left alone for a while, and then tried by one line at a time.
 //!
 //! ```text
-//! well ───── too many ─────▶ left alone ── half a minute, doubled up to a quarter of an hour ──▶ on trial, one line
+//! well ──── too many ────▶ left alone ── half a minute, doubled up to a quarter of an hour ──▶ on trial, one line
 //!  ▲                           ▲                                                                  │
 //!  └── an answer               └── it breaks                  an answer ──▶ well ◀────────────────┘
 //! ```
