@@ -12,7 +12,7 @@
 #[path = "../tests/dashboard/seed.rs"]
 mod seed;
 
-use rebound_dashboard::{App, Counted, Hasher, Preflights, Proxies, Readings, router, users};
+use rebound_dashboard::{App, Counted, FullChecks, Hasher, Preflights, Proxies, Readings, router, users};
 use rebound_domain::{Clock, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ async fn main() {
         installation: seed::installation(),
         suppressed: Counted::default(),
         preflights: Preflights::default(),
+        full_checks: FullChecks::default(),
         readings: Readings::default(),
     };
     println!("http://{address}  ines@fernhill.example  a short sentence");

@@ -1,7 +1,7 @@
 //! What the pages are made with.
 
 use crate::password::Hasher;
-use crate::{Counted, Preflights, Proxies, Readings};
+use crate::{Counted, FullChecks, Preflights, Proxies, Readings};
 use chrono::{DateTime, Utc};
 use rebound_db::Pool;
 use rebound_domain::{Clock, ListId};
@@ -42,6 +42,8 @@ pub struct App {
     pub suppressed: Counted<HashMap<ListId, i64>>,
     /// What DNS and the way back said of campaigns that are to be launched.
     pub preflights: Preflights,
+    /// What came of making their letters for everybody.
+    pub full_checks: FullChecks,
     /// Reads bounces that are handed in, by the rules in force.
     pub readings: Readings,
 }

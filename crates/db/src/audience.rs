@@ -1,6 +1,7 @@
 //! Whom a campaign would reach: its list without those who may not be written to.
 
 use crate::contacts::{Row as ContactRow, read as read_contacts};
+use crate::jobs::JobState;
 use crate::sql::{all, millis, number, one};
 use crate::subscriptions::AUDIENCE;
 use crate::{Connection, Error};
@@ -80,6 +81,23 @@ pub async fn people(
 pub async fn count(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<i64, Error> {
     let sql = format!("SELECT count(*) FROM {}", audience.tables());
     number(db, &sql, [audience.list.0.into(), millis(now).into()]).await
+}
+
+/// Whether somebody may be in it of whom nothing was known at `at`, or something else: who joined its list since, or came
+/// with an import or other long work that is under way or was at `at`.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn grew_since(db: &impl Connection, audience: Audience, at: DateTime<Utc>) -> Result<bool, Error> {
+    let under_way = JobState::ALL.into_iter().filter(|state| state.is_under_way());
+    let under_way: Vec<String> = under_way.map(|state| state.code().to_string()).collect();
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 AS one) x
+         WHERE EXISTS (SELECT 1 FROM subscriptions s WHERE s.list_id = $1 AND s.state = 1 AND s.since >= $2)
+            OR EXISTS (SELECT 1 FROM jobs j WHERE j.state IN ({}) OR j.updated >= $2)",
+        under_way.join(", ")
+    );
+    Ok(number(db, &sql, [audience.list.0.into(), millis(at).into()]).await? > 0)
 }
 
 /// Those of them who have no value in `field`.

@@ -87,7 +87,7 @@ impl JobKind {
 }
 
 impl JobState {
-    const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Arriving, Self::Prepared, Self::Waiting, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
 
     /// Whether nothing will happen to it any more, unless somebody asks.

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use rebound_contacts::{Jobs, RuleBook};
-use rebound_dashboard::{App, Counted, DemoNotice, Hasher, Installation, Preflights, Proxies, Readings};
+use rebound_dashboard::{App, Counted, DemoNotice, FullChecks, Hasher, Installation, Preflights, Proxies, Readings};
 use rebound_db::Pool;
 use rebound_domain::{Clock, EmailAddress, Keys};
 use rebound_ingest::{ClientAddress, Limits, Listener, Reader, Reception};
@@ -107,6 +107,7 @@ impl Parts {
             },
             suppressed: Counted::default(),
             preflights: Preflights::default(),
+            full_checks: FullChecks::default(),
             readings: Readings::with(self.rules.clone()),
         };
         let proxies = app.proxies.clone();

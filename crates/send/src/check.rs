@@ -3,6 +3,7 @@
 mod answer;
 mod audience;
 mod catalogue;
+mod checked;
 mod content;
 mod dns;
 mod domains;
@@ -12,14 +13,17 @@ mod identity;
 mod letter;
 mod one_click;
 mod outside;
+mod progress;
 mod spf;
 mod surroundings;
 mod trial;
 
 pub use answer::PreflightAnswer;
 pub use catalogue::Check;
+pub use checked::Checked;
 pub use finding::{Finding, Level, Mend, Part};
 pub use outside::{Outside, outside};
+pub use progress::Progress;
 pub use surroundings::{DkimState, Surroundings};
 
 use crate::Sender;
@@ -28,6 +32,8 @@ use chrono::{DateTime, Utc};
 use rebound_db::audience::Figures;
 use rebound_db::{Audience, Error, Pool, audience as people, campaigns, deliveries, lists};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId, StateName};
+use std::panic::resume_unwind;
+use tokio::task::JoinSet;
 use trial::Trial;
 
 /// Contacts whose messages are tried out at once.
@@ -43,12 +49,12 @@ const NAMED: u32 = 5;
 const TELLING: i64 = 100;
 
 /// How many messages are tried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
+#[derive(Clone, Copy, Debug)]
+pub enum Depth<'a> {
     /// Every one, and nothing that only advises: for the launch itself.
-    Gate,
+    Gate(&'a Progress),
     /// Every one.
-    Everybody,
+    Everybody(&'a Progress),
     /// The first thousand: enough to look at a draft.
     Sample,
 }
@@ -91,6 +97,12 @@ impl Preflight {
     pub fn can_go(&self) -> bool {
         !self.findings.iter().any(Finding::stops)
     }
+
+    /// Whether the letter was made for some only.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        0 < self.tried && self.tried < self.people
+    }
 }
 
 /// Tells all that is known of a campaign before it goes.
@@ -101,13 +113,13 @@ pub async fn preflight(
     db: &Pool,
     campaign: &Campaign,
     sender: &Sender,
-    depth: Depth,
+    depth: Depth<'_>,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
     let audience = Audience::of(campaign);
     let mut preflight = look(db, campaign, audience, sender, depth, now).await?;
     audience::history(db, &mut preflight, now).await?;
-    if depth != Depth::Gate {
+    if !matches!(depth, Depth::Gate(_)) {
         preflight.figures = people::figures(db, audience, now).await?;
         // Those of a resend are not as the whole list is.
         if campaign.resend.is_none() {
@@ -124,7 +136,7 @@ async fn look(
     campaign: &Campaign,
     audience: Audience,
     sender: &Sender,
-    depth: Depth,
+    depth: Depth<'_>,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
     let draft = &campaign.draft;
@@ -157,11 +169,15 @@ async fn look(
     };
     lacking(db, &template, audience, &mut preflight, now).await?;
     let mut trial = Trial::of(&template, draft, sender);
-    if depth == Depth::Sample {
-        let few = people::people(db, audience, ContactId(0), SAMPLE, now).await?;
-        few.iter().for_each(|contact| trial.add(contact));
-    } else {
-        try_all(db, audience, &mut trial, now).await?;
+    match depth {
+        Depth::Sample => {
+            let few = people::people(db, audience, ContactId(0), SAMPLE, now).await?;
+            few.iter().for_each(|contact| trial.add(contact));
+        }
+        Depth::Gate(progress) | Depth::Everybody(progress) => {
+            let told = |made| progress.is(made, preflight.people);
+            try_all(db, audience, &mut trial, told, now).await?;
+        }
     }
     trial.tell(&mut preflight);
     content::look(draft, &template, sender, &mut preflight);
@@ -169,21 +185,32 @@ async fn look(
     Ok(preflight)
 }
 
-/// Makes the letter to everybody. The next people come from the database meanwhile.
-async fn try_all(db: &Pool, audience: Audience, trial: &mut Trial<'_>, now: DateTime<Utc>) -> Result<(), Error> {
-    /// So many are written to before the database is listened to again.
+/// Makes the letter to everybody, and tells how many are made. The next people come from the database meanwhile, on
+/// another thread.
+async fn try_all(
+    db: &Pool,
+    audience: Audience,
+    trial: &mut Trial<'_>,
+    told: impl Fn(i64),
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    /// So many are written to before anything else on this thread has its turn.
     const AT_ONCE: usize = 50;
-    let mut chunk = people::people(db, audience, ContactId(0), CHUNK, now).await?;
-    while let Some(last) = chunk.last() {
-        let next = people::people(db, audience, last.id, CHUNK, now);
-        let tries = async {
-            for few in chunk.chunks(AT_ONCE) {
-                few.iter().for_each(|contact| trial.add(contact));
-                tokio::task::yield_now().await;
-            }
-        };
-        let (next, ()) = tokio::join!(next, tries);
-        chunk = next?;
+    let read = |after| {
+        let db = db.clone();
+        async move { people::people(&db, audience, after, CHUNK, now).await }
+    };
+    let mut reading = JoinSet::new();
+    reading.spawn(read(ContactId(0)));
+    while let Some(chunk) = reading.join_next().await {
+        told(trial.tried());
+        let chunk = chunk.unwrap_or_else(|broken| resume_unwind(broken.into_panic()))?;
+        let Some(last) = chunk.last() else { break };
+        reading.spawn(read(last.id));
+        for few in chunk.chunks(AT_ONCE) {
+            few.iter().for_each(|contact| trial.add(contact));
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A person's orders to a campaign: launch, at once or at a time; pause, resume, cancel.
 
 use crate::Sender;
-use crate::check::{Depth, Finding, preflight};
+use crate::check::{Checked, Finding, Progress};
 use crate::links::links_of;
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
@@ -31,8 +31,8 @@ pub enum LaunchError {
     Database(#[from] rebound_db::Error),
 }
 
-/// Launches a campaign: stores the cut-off and returns; the worker plans and sends. Launching again what was
-/// launched changes nothing.
+/// Launches a campaign: makes its letter for everybody, stores the cut-off and returns; the worker plans and sends.
+/// Launching again what was launched changes nothing.
 ///
 /// # Errors
 /// [`LaunchError::Findings`] when something must be mended first.
@@ -47,39 +47,56 @@ pub async fn launch(
     if campaign.launched.is_some() {
         return Ok(());
     }
-    let people = ready(db, &campaign, sender, now).await?;
+    let checked = Checked::gate(db, &campaign, sender, &Progress::default(), now).await?;
+    launch_checked(db, &campaign, &checked, actor, now).await
+}
+
+/// Launches a campaign that was checked; [`launch`] checks it first.
+///
+/// # Errors
+/// [`LaunchError::Findings`] when something must be mended first, [`LaunchError::Changed`] when another letter was checked.
+pub async fn launch_checked(
+    db: &Pool,
+    campaign: &Campaign,
+    checked: &Checked,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    if campaign.launched.is_some() {
+        return Ok(());
+    }
+    let people = checked.pass(campaign)?;
     // It was made already to look at it.
     let links = links_of(&campaign.draft).unwrap_or_default();
     let tx = db.begin().await?;
-    follow_as_checked(&tx, &campaign, CampaignAct::Launch, actor, now).await?;
-    campaigns::expect(&tx, id, people).await?;
-    campaigns::schedule(&tx, id, None).await?;
-    clicks::keep_links(&tx, id, &links).await?;
+    follow_as_checked(&tx, campaign, CampaignAct::Launch, actor, now).await?;
+    campaigns::expect(&tx, campaign.id, people).await?;
+    campaigns::schedule(&tx, campaign.id, None).await?;
+    clicks::keep_links(&tx, campaign.id, &links).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Has a campaign launched at `at`; a campaign that is scheduled already is put off or brought forward.
+/// Has a campaign that was checked launched at `at`; a campaign that is scheduled already is put off or brought forward.
 ///
 /// # Errors
 /// [`LaunchError::Findings`] when something must be mended first, [`LaunchError::Past`].
 pub async fn schedule(
     db: &Pool,
-    id: CampaignId,
+    campaign: &Campaign,
     at: DateTime<Utc>,
-    sender: &Sender,
+    checked: &Checked,
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), LaunchError> {
-    let campaign = campaigns::get(db, id).await?.ok_or(LaunchError::Unknown)?;
     campaign.state.after(CampaignAct::Schedule)?;
     if at <= now {
         return Err(LaunchError::Past);
     }
-    ready(db, &campaign, sender, now).await?;
+    checked.pass(campaign)?;
     let tx = db.begin().await?;
-    follow_as_checked(&tx, &campaign, CampaignAct::Schedule, actor, now).await?;
-    campaigns::schedule(&tx, id, Some(at)).await?;
+    follow_as_checked(&tx, campaign, CampaignAct::Schedule, actor, now).await?;
+    campaigns::schedule(&tx, campaign.id, Some(at)).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -93,31 +110,8 @@ pub async fn unschedule(db: &Pool, id: CampaignId, actor: &str, now: DateTime<Ut
     take_back(db, &campaign, None, actor, now).await
 }
 
-/// Launches the scheduled campaigns whose time has come. One that cannot go any more is a draft again, and says why.
-pub(crate) async fn launch_due(db: &Pool, sender: &Sender, now: DateTime<Utc>) -> Result<bool, LaunchError> {
-    let due = campaigns::due(db, now).await?;
-    for campaign in &due {
-        match launch(db, campaign.id, sender, SELF, now).await {
-            // Another worker, or a person, was faster.
-            Ok(()) | Err(LaunchError::NotNow(_) | LaunchError::Changed) => {}
-            Err(LaunchError::Findings(findings)) => {
-                let words: Vec<String> = findings.iter().map(Finding::words).collect();
-                let reason = format!("It could not go at its time. {}", words.join(" "));
-                match take_back(db, campaign, Some(&reason), SELF, now).await {
-                    Ok(()) | Err(LaunchError::NotNow(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(!due.is_empty())
-}
-
-/// What the audit log calls the worker.
-const SELF: &str = "rebound";
-
-async fn take_back(
+/// Makes a draft of a scheduled campaign again; `reason` is shown on its page.
+pub(crate) async fn take_back(
     db: &Pool,
     campaign: &Campaign,
     reason: Option<&str>,
@@ -129,15 +123,6 @@ async fn take_back(
     follow(&tx, campaign, CampaignAct::Unschedule, reason, actor, now).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// How many it goes to, when nothing stands in its way.
-async fn ready(db: &Pool, campaign: &Campaign, sender: &Sender, now: DateTime<Utc>) -> Result<i64, LaunchError> {
-    let preflight = preflight(db, campaign, sender, Depth::Gate, now).await?;
-    if preflight.can_go() {
-        return Ok(preflight.people);
-    }
-    Err(LaunchError::Findings(preflight.findings.into_iter().filter(Finding::stops).collect()))
 }
 
 /// Follows an order to what was checked. Once it is followed nobody writes on it any more; what is written otherwise than

@@ -55,6 +55,7 @@ mod rate;
 mod resend;
 pub mod return_path;
 mod roots;
+mod scheduled;
 pub mod sending_domains;
 pub mod servers;
 mod settings;
@@ -72,11 +73,11 @@ mod trial;
 mod worker;
 
 pub use check::{
-    Check, Depth, DkimState, Finding, Last, Level, Mend, Outside, Part, Preflight, PreflightAnswer, Surroundings,
-    outside, preflight,
+    Check, Checked, Depth, DkimState, Finding, Last, Level, Mend, Outside, Part, Preflight, PreflightAnswer, Progress,
+    Surroundings, outside, preflight,
 };
 pub use compose::{ComposeError, Composer};
-pub use launch::{LaunchError, cancel, launch, pause, resume, schedule, unschedule};
+pub use launch::{LaunchError, cancel, launch, launch_checked, pause, resume, schedule, unschedule};
 pub use links::{destination, links_of};
 pub use probe::probe_now;
 pub use rebound_domain::Tls;

@@ -4,8 +4,9 @@
 //! A launch tries every message out, and a name server may be slow: mail must wait for neither. And a round of the
 //! worker lasts as long as its connections are busy: a dead worker's mail must not wait for that.
 
+use crate::scheduled::Scheduled;
 use crate::takeover::Watch;
-use crate::{Sender, Worker, launch, sending_domains};
+use crate::{Sender, Worker, sending_domains};
 use chrono::Utc;
 use rebound_db::Pool;
 use rebound_domain::Clock;
@@ -28,8 +29,9 @@ pub(crate) async fn run(watch: Watch, worker: &Worker, stop: CancellationToken) 
 }
 
 async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop: &CancellationToken) {
+    let mut scheduled = Scheduled::default();
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        match launch::launch_due(db, sender, clock.at(Utc::now())).await {
+        match scheduled.look(db, sender, || clock.at(Utc::now())).await {
             Ok(true) => wake.notify_one(),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the scheduled campaigns wait for the database"),

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use rebound_classify::{Answer, ReplyAnswer};
 use rebound_db::campaigns;
 use rebound_domain::CampaignId;
-use rebound_send::{Depth, PreflightAnswer};
+use rebound_send::{Depth, PreflightAnswer, Progress};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -149,7 +149,8 @@ pub(crate) async fn preflight(
 ) -> Result<Response, ApiError> {
     let campaign = campaigns::get(&app.db, CampaignId(id)).await.map_err(PageError::from)?;
     let campaign = campaign.ok_or(PageError::NotFound)?;
-    let inside = rebound_send::preflight(&app.db, &campaign, &app.sender, Depth::Everybody, app.now());
+    let progress = Progress::default();
+    let inside = rebound_send::preflight(&app.db, &campaign, &app.sender, Depth::Everybody(&progress), app.now());
     let outside = app.preflights.get(&app, &campaign);
     let (inside, outside) = tokio::try_join!(inside, outside).map_err(PageError::from)?;
     json(&PreflightAnswer::new(&campaign, &inside.with(outside)))

@@ -1,10 +1,10 @@
 //! What is known of a campaign before it goes, on its page and for programs.
 
 use crate::seed;
-use crate::world::World;
+use crate::world::{Browser, World};
 use axum::http::StatusCode;
-use rebound_db::campaigns;
-use rebound_domain::{CampaignId, CampaignState, Role};
+use rebound_db::{Audience, audience, campaigns};
+use rebound_domain::{CampaignId, CampaignState, ContactId, Role};
 use rebound_send::Sender;
 
 #[tokio::test]
@@ -67,4 +67,49 @@ async fn what_the_world_says_stops_a_launch() {
     }
     let draft = campaigns::get(&world.db, CampaignId(1)).await.unwrap().unwrap();
     assert_eq!(draft.state, CampaignState::Draft);
+}
+
+/// A letter to more people than a page makes it for at once.
+#[tokio::test]
+async fn the_letter_is_made_for_everybody_behind_the_page() {
+    let world = World::empty().await;
+    seed::fill(&world.db, 1_200, world.now).await;
+    let owner = world.browser(Role::Owner).await;
+    let page = world.get(Some(&owner), "/campaigns/1").await.text;
+    for words in ["id=\"looking\"", "made for the first 1,000"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let checks = over(&world, &owner, "/campaigns/1/checks").await;
+    assert!(checks.contains("made for everybody.") && !checks.contains("id=\"looking\""), "{checks}");
+    let question = over(&world, &owner, "/campaigns/1/launch").await;
+    assert!(question.contains("Send to 1,175 people</button>"), "{question}");
+
+    // It cannot be made for one whom the first thousand are not.
+    let campaign = campaigns::get(&world.db, CampaignId(1)).await.unwrap().unwrap();
+    let all = audience::people(&world.db, Audience::of(&campaign), ContactId(0), 2_000, world.now).await.unwrap();
+    let (last, mut draft) = (all.last().unwrap().address.to_string(), campaign.draft);
+    draft.html += &format!("{{% if email == '{last}' %}}{{{{ email.nothing.there }}}}{{% endif %}}");
+    assert!(campaigns::update(&world.db, CampaignId(1), &draft).await.unwrap());
+    let page = world.get(Some(&owner), "/campaigns/1").await.text;
+    assert!(page.contains("Send to 1,175 people…"), "{page}");
+    let checks = over(&world, &owner, "/campaigns/1/checks").await;
+    assert!(checks.contains(&format!("cannot be made for {last}: HTML, line 1")), "{checks}");
+    let refused = world.post(&owner, "/campaigns/1/launch", &[]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+
+    draft.html = "<p>Dear {{ first_name }},</p>".into();
+    assert!(campaigns::update(&world.db, CampaignId(1), &draft).await.unwrap());
+    over(&world, &owner, "/campaigns/1/checks").await;
+    assert_eq!(world.post(&owner, "/campaigns/1/launch", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.post(&owner, "/campaigns/1/launch", &[]).await.status, StatusCode::SEE_OTHER, "twice is once");
+}
+
+/// Asks until all letters are made.
+async fn over(world: &World, browser: &Browser, path: &str) -> String {
+    loop {
+        let answer = world.get(Some(browser), path).await.text;
+        if !answer.contains("id=\"making\"") {
+            return answer;
+        }
+    }
 }

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_dashboard::{App, Counted, Hasher, Preflights, Proxies, Readings, router, users};
+use rebound_dashboard::{App, Counted, FullChecks, Hasher, Preflights, Proxies, Readings, router, users};
 use rebound_db::{Pool, sessions};
 use rebound_domain::{Clock, Role};
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl World {
             installation: seed::installation(),
             suppressed: Counted::default(),
             preflights: Preflights::default(),
+            full_checks: FullChecks::default(),
             readings: Readings::default(),
         };
         Self { db, router: router(app), now: Utc::now(), _folder: folder }

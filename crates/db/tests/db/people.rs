@@ -3,12 +3,15 @@
 use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::events::{self, Event, Filter};
+use rebound_db::jobs::{self, JobKind, JobState, NewJob};
 use rebound_db::sessions::{self, NewSession};
 use rebound_db::sign_ins::{self, Allowance};
 use rebound_db::users::{self, NewUser};
 use rebound_db::volumes::{self, Taken};
-use rebound_db::{inbox, servers};
-use rebound_domain::{Limits, Role, Route, Server, ServerId, Span, Tls, TokenSource, Volume, WarmUp};
+use rebound_db::{Audience, audience, contacts, inbox, lists, servers, subscriptions};
+use rebound_domain::{
+    EmailAddress, Fields, Limits, Role, Route, Server, ServerId, Span, Tls, TokenSource, Volume, WarmUp,
+};
 
 #[tokio::test]
 async fn people_their_sessions_and_links_are_the_same_on_both() {
@@ -184,5 +187,43 @@ async fn guesses_of_long_ago_are_forgotten_on_both() {
             // As if nobody had been there: only a row that is gone lets them in at the old time.
             assert!(sign_ins::charge(db, &of(&format!("guest {n}")), now).await.unwrap(), "{engine}: guest {n}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_audience_may_have_grown_where_somebody_joined_or_long_work_ran() {
+    for (engine, db) in engines().await.each() {
+        let before = Utc::now() - TimeDelta::hours(1);
+        let list = lists::ensure(db, "News", before).await.unwrap().id;
+        let other = lists::ensure(db, "Others", before).await.unwrap().id;
+        let join = async |list, address: &str, since| {
+            let address: EmailAddress = address.parse().unwrap();
+            contacts::add(db, &[(address.clone(), Fields::new())], since).await.unwrap();
+            subscriptions::confirm_all(db, list, &[address.key()], "a test", since).await.unwrap();
+        };
+        join(list, "ada@orchard.example", before).await;
+        let audience = Audience { list, resend: None };
+        let grew_since = async |at| audience::grew_since(db, audience, at).await.unwrap();
+        let at = before + TimeDelta::minutes(1);
+        join(other, "bea@orchard.example", at).await;
+        assert!(!grew_since(at).await, "{engine}: nobody came to this list");
+        join(list, "cem@orchard.example", at).await;
+        assert!(grew_since(at).await, "{engine}");
+
+        let later = at + TimeDelta::minutes(1);
+        assert!(!grew_since(later).await, "{engine}");
+        let job = NewJob {
+            kind: JobKind::Import,
+            subject: 1,
+            state: JobState::Waiting,
+            total: 0,
+            settings: "{}",
+            actor: "ines",
+        };
+        let id = jobs::add(db, &job, before).await.unwrap().unwrap();
+        assert!(grew_since(later).await, "{engine}: it may begin at any moment");
+        assert!(jobs::cancel(db, id, "ines", later).await.unwrap(), "{engine}");
+        assert!(grew_since(later).await, "{engine}: it wrote until then");
+        assert!(!grew_since(later + TimeDelta::seconds(1)).await, "{engine}");
     }
 }

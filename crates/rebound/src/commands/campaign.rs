@@ -4,10 +4,14 @@ use crate::roles::Parts;
 use anyhow::{Context, bail};
 use rebound_db::{campaigns, clicks, deliveries, lists};
 use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
-use rebound_send::{Depth, LaunchError, Level, Preflight, PreflightAnswer};
+use rebound_send::{Checked, Depth, LaunchError, Level, Preflight, PreflightAnswer, Progress};
 use serde::Deserialize;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::timeout;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -102,13 +106,21 @@ pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCo
         }
         Command::Launch { name } => {
             let campaign = named(&parts, &name).await?;
-            let id = campaign.id;
             if matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled) {
                 let around = parts.surroundings(&campaign.draft.from).await?;
                 let outside = rebound_send::outside(db, &campaign, &parts.sender(), &around, now).await?;
                 outside.gate().map_err(|error| told(&name, error))?;
             }
-            rebound_send::launch(db, id, &parts.sender(), ACTOR, now).await.map_err(|error| told(&name, error))?;
+            let launched = async {
+                if campaign.launched.is_some() {
+                    return Ok(());
+                }
+                let (sender, progress) = (parts.sender(), Progress::default());
+                let gate = Checked::gate(db, &campaign, &sender, &progress, now);
+                let checked = watched(&progress, gate).await?;
+                rebound_send::launch_checked(db, &campaign, &checked, ACTOR, now).await
+            };
+            launched.await.map_err(|error| told(&name, error))?;
             println!("“{name}” is launched. `rebound serve` or `rebound worker` sends it.");
         }
         Command::Pause { name } => {
@@ -184,18 +196,40 @@ async fn create(parts: &Parts, path: &Path) -> anyhow::Result<()> {
     campaigns::create(&parts.db, &draft, parts.now()).await?;
     println!("“{}” is kept as a draft.", draft.name);
     let campaign = named(parts, &draft.name).await?;
-    let known = rebound_send::preflight(&parts.db, &campaign, &parts.sender(), Depth::Everybody, parts.now()).await?;
-    tell(&known);
+    let (sender, progress) = (parts.sender(), Progress::default());
+    let known = rebound_send::preflight(&parts.db, &campaign, &sender, Depth::Everybody(&progress), parts.now());
+    tell(&watched(&progress, known).await?);
     Ok(())
+}
+
+/// Waits until a letter is made for everybody. Where somebody watches it says on standard error how far that is.
+async fn watched<T>(progress: &Progress, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut is_open = false;
+    let result = loop {
+        match timeout(Duration::from_secs(1), &mut work).await {
+            Ok(result) => break result,
+            Err(_) if std::io::stderr().is_terminal() => {
+                eprint!("\r\x1b[K{} of {} letters made to try them", progress.made(), progress.people());
+                is_open = true;
+            }
+            Err(_) => {}
+        }
+    };
+    if is_open {
+        eprintln!();
+    }
+    result
 }
 
 /// Says all that is known of a campaign, and whether it can go.
 async fn check(parts: &Parts, campaign: &Campaign, json: bool) -> anyhow::Result<bool> {
     let (sender, now) = (parts.sender(), parts.now());
     let around = parts.surroundings(&campaign.draft.from).await?;
-    let inside = rebound_send::preflight(&parts.db, campaign, &sender, Depth::Everybody, now);
+    let progress = Progress::default();
+    let inside = rebound_send::preflight(&parts.db, campaign, &sender, Depth::Everybody(&progress), now);
     let outside = rebound_send::outside(&parts.db, campaign, &sender, &around, now);
-    let (inside, outside) = tokio::try_join!(inside, outside)?;
+    let (inside, outside) = tokio::try_join!(watched(&progress, inside), outside)?;
     let known = inside.with(outside);
     if json {
         println!("{}", serde_json::to_string(&PreflightAnswer::new(campaign, &known))?);

@@ -56,6 +56,11 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// How many it was tried with.
+    pub(super) fn tried(&self) -> i64 {
+        self.tried
+    }
+
     pub(super) fn add(&mut self, contact: &Contact) {
         self.tried += 1;
         let mut hasher = DefaultHasher::new();
@@ -97,7 +102,10 @@ impl<'a> Trial<'a> {
             contacts: some.names,
             ..Finding::new(check, what, remedy)
         };
-        let such = |some: &Touched| format!("{} contacts, such as {}", some.count, some.names.join(", "));
+        let such = |some: &Touched| match some.count {
+            1 => some.names.join(", "),
+            count => format!("{count} contacts, such as {}", some.names.join(", ")),
+        };
         let findings = &mut preflight.findings;
         if self.failing.count > 0 {
             let what = format!("The message cannot be made for {}: {}.", such(&self.failing), self.error);

@@ -12,7 +12,7 @@ use rebound_domain::{
     KeyAlgorithm, KeyState, Keys, ListId, SendingDomainId, StateName, WorkerId,
 };
 use rebound_send::return_path::Way;
-use rebound_send::{Depth, DkimState, Level, Preflight, Sender, Surroundings};
+use rebound_send::{Depth, DkimState, Level, Preflight, Progress, Sender, Surroundings};
 use std::net::SocketAddr;
 use tokio::net::UdpSocket;
 
@@ -163,7 +163,8 @@ pub(crate) async fn preflight(setup: Setup, db: &Pool) -> Preflight {
         dkim: setup.dkim,
         authority: Some(authority),
     };
-    let inside = rebound_send::preflight(db, &campaign, &sender, Depth::Everybody, now).await.unwrap();
+    let inside =
+        rebound_send::preflight(db, &campaign, &sender, Depth::Everybody(&Progress::default()), now).await.unwrap();
     let outside = rebound_send::outside(db, &campaign, &sender, &around, now).await.unwrap();
     inside.with(outside)
 }

@@ -8,7 +8,7 @@ use rebound_domain::{
     Bounce, BounceCause, CampaignId, CampaignState, Clock, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, Grade,
     Keys, Policy, Refusal, Scope, StateName, Suppression, SuppressionReason, WorkerId,
 };
-use rebound_send::{Depth, LaunchError, Outcome, ResendError, Sender, Version, Worker};
+use rebound_send::{Checked, Depth, LaunchError, Outcome, Progress, ResendError, Sender, Version, Worker};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -161,13 +161,18 @@ async fn a_scheduled_campaign_goes_at_its_time_and_one_that_cannot_says_why() {
     subscriptions::confirm_all(&db, list, &[lonely.key()], "a test", now).await.unwrap();
     let draft = Draft { name: "Broken".into(), list, ..campaign(&db, id).await.draft };
     let broken = campaigns::create(&db, &draft, now).await.unwrap();
-    let past = rebound_send::schedule(&db, id, now - TimeDelta::minutes(1), &sender, ME, now).await;
+    let schedule = async |id, at| {
+        let campaign = campaign(&db, id).await;
+        let checked = Checked::gate(&db, &campaign, &sender, &Progress::default(), now).await?;
+        rebound_send::schedule(&db, &campaign, at, &checked, ME, now).await
+    };
+    let past = schedule(id, now - TimeDelta::minutes(1)).await;
     assert!(matches!(past, Err(LaunchError::Past)), "{past:?}");
 
     // Both are due; the only reader of the second one's list is suppressed before its time comes.
     let at = now + TimeDelta::milliseconds(300);
     for id in [id, broken] {
-        rebound_send::schedule(&db, id, at, &sender, ME, now).await.unwrap();
+        schedule(id, at).await.unwrap();
     }
     suppress(&db, "lonely@orchard.example").await;
 

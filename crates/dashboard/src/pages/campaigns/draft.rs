@@ -5,6 +5,7 @@ use super::{found, list_name};
 use crate::App;
 use crate::error::PageError;
 use crate::page::{Frame, Page, Place};
+use crate::pages::imports::percent;
 use crate::session::{Allowed, Launch, See};
 use crate::words::{Count, When};
 use askama::Template;
@@ -14,15 +15,20 @@ use chrono::{DateTime, Utc};
 use rebound_db::{Audience, Pool, audience, campaigns, events};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId};
 use rebound_send::{
-    Depth, Finding, Level, Mend, Part as Of, Preflight, Template as Message, letter_size, pictures_inside, preflight,
+    Depth, Finding, Level, Mend, Part as Of, Preflight, Progress, Template as Message, letter_size, pictures_inside,
+    preflight,
 };
 use serde::Deserialize;
+use std::time::Duration;
 
 /// People that the preview can be shown as.
 const SHOWN_AS: u32 = 20;
 
 /// Entries of the log among which the last tests are looked for.
 const LOG: u32 = 50;
+
+/// How long a page waits for letters that are being made, before it says how far that is.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Tests that are shown.
 const TESTS: usize = 5;
@@ -62,8 +68,27 @@ struct Checks {
     plan: Plan,
 }
 
-/// What is known before it goes, and whether the world was asked.
-struct Plan(Preflight, bool);
+/// What is known before it goes.
+struct Plan {
+    known: Preflight,
+    /// Whether the world was asked.
+    heard: bool,
+    making: Option<Making>,
+}
+
+/// How far it is to make the letter for everybody, as long as that is under way.
+struct Making {
+    made: Count,
+    people: Count,
+    percent: i64,
+}
+
+impl Making {
+    fn of(progress: &Progress) -> Self {
+        let (made, people) = (progress.made(), progress.people());
+        Self { made: Count(made), people: Count(people), percent: percent(made, people) }
+    }
+}
 
 /// How a step stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,20 +114,20 @@ struct Before {
 
 impl Plan {
     fn people(&self) -> Count {
-        Count(self.0.people)
+        Count(self.known.people)
     }
 
     fn can_go(&self) -> bool {
-        self.0.can_go()
+        self.known.can_go()
     }
 
     fn tick(&self, of: Of) -> Tick {
-        let own = self.0.findings.iter().filter(|finding| finding.part() == of);
+        let own = self.known.findings.iter().filter(|finding| finding.part() == of);
         match own.map(|finding| finding.level).min() {
             Some(Level::Stops) => Tick::Stop,
             Some(Level::Warns) => Tick::Look,
             // The world says nothing about a subject.
-            Some(Level::Hints) | None if self.1 || of == Of::Subject => Tick::Done,
+            Some(Level::Hints) | None if self.heard || of == Of::Subject => Tick::Done,
             Some(Level::Hints) | None => Tick::Open,
         }
     }
@@ -110,39 +135,40 @@ impl Plan {
     /// `1 finding below` for a step that has some.
     fn below(&self, of: Of) -> Option<String> {
         let count =
-            self.0.findings.iter().filter(|finding| finding.part() == of && finding.level != Level::Hints).count()
+            self.known.findings.iter().filter(|finding| finding.part() == of && finding.level != Level::Hints).count()
                 as i64;
         (count > 0).then(|| format!("{} below.", Count(count).of("finding", "findings")))
     }
 
     fn stops(&self) -> impl Iterator<Item = &Finding> {
-        self.0.findings.iter().filter(|finding| finding.stops())
+        self.known.findings.iter().filter(|finding| finding.stops())
     }
 
     /// All of them, each with the class and the words of its weight.
     fn findings(&self) -> impl Iterator<Item = (&Finding, &'static str, &'static str)> {
-        self.0.findings.iter().map(|finding| match finding.level {
+        self.known.findings.iter().map(|finding| match finding.level {
             Level::Stops => (finding, "s-hard", "Must be mended"),
             Level::Warns => (finding, "s-soft", "Look at this"),
             Level::Hints => (finding, "s-draft", "Good to know"),
         })
     }
 
+    /// Whether there is nothing more to wait for.
     fn is_whole(&self) -> bool {
-        self.1
+        self.heard && !self.known.is_partial()
     }
 
     /// `12 suppressed and 3 resting`, where somebody is left out.
     fn left_out(&self) -> Option<String> {
-        let (suppressed, resting) = (Count(self.0.figures.suppressed), Count(self.0.figures.resting));
+        let (suppressed, resting) = (Count(self.known.figures.suppressed), Count(self.known.figures.resting));
         (suppressed.0 + resting.0 > 0).then(|| format!("{suppressed} suppressed and {resting} resting"))
     }
 
     /// How many will not be reached if it goes as last time.
     fn expected(&self) -> Option<(Count, Count)> {
-        let last = self.0.last.as_ref()?;
-        let lost = self.0.people * last.bounced / last.people.max(1);
-        Some((Count(self.0.people - lost), Count(lost)))
+        let last = self.known.last.as_ref()?;
+        let lost = self.known.people * last.bounced / last.people.max(1);
+        Some((Count(self.known.people - lost), Count(lost)))
     }
 }
 
@@ -204,20 +230,38 @@ async fn before(db: &Pool, campaign: &Campaign) -> Result<Option<Before>, PageEr
     }))
 }
 
-/// What is known of it: with what the world says where that was heard lately, or is waited for.
+/// What is known of it: with what the world says and a letter made for everybody, where that was heard lately or is waited
+/// for.
 async fn plan(app: &App, campaign: &Campaign, waits: bool) -> Result<Plan, PageError> {
-    let inside = preflight(&app.db, campaign, &app.sender, Depth::Sample, app.now());
     let outside = async {
         match waits {
             true => app.preflights.get(app, campaign).await.map(Some),
             false => app.preflights.lately(app, campaign).await,
         }
     };
-    let (inside, outside) = tokio::try_join!(inside, outside)?;
+    let ((known, making), outside) = tokio::try_join!(inside(app, campaign, waits), outside)?;
     Ok(match outside {
-        Some(outside) => Plan(inside.with(outside), true),
-        None => Plan(inside, false),
+        Some(outside) => Plan { known: known.with(outside), heard: true, making },
+        None => Plan { known, heard: false, making },
     })
+}
+
+/// What the letter and the list say, and how far it is to make all letters, as long as that is under way.
+async fn inside(app: &App, campaign: &Campaign, waits: bool) -> Result<(Preflight, Option<Making>), rebound_db::Error> {
+    let check = match app.full_checks.get(campaign) {
+        Some(check) => check,
+        None => {
+            let sample = preflight(&app.db, campaign, &app.sender, Depth::Sample, app.now()).await?;
+            if !waits || !sample.is_partial() {
+                return Ok((sample, None));
+            }
+            app.full_checks.start(app, campaign, sample)
+        }
+    };
+    if waits {
+        check.wait(PATIENCE).await;
+    }
+    Ok((check.known(), check.under_way().map(Making::of)))
 }
 
 /// How the list of checks is asked for.

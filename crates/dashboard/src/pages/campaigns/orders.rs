@@ -13,8 +13,9 @@ use axum::response::Redirect;
 use chrono::{NaiveDate, NaiveTime};
 use rebound_db::deliveries;
 use rebound_domain::{Campaign, CampaignId, CampaignState};
-use rebound_send::LaunchError;
+use rebound_send::{Checked, LaunchError};
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "campaigns/cancel.html")]
@@ -30,20 +31,23 @@ pub(crate) struct Nothing {}
 type Order = Submitted<Launch, Nothing>;
 
 pub(crate) async fn launch(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
-    passes(&app, id).await?;
-    let id = CampaignId(id);
-    rebound_send::launch(&app.db, id, &app.sender, order.by.actor(), app.now()).await?;
-    app.wake.notify_one();
-    Ok(report(id))
+    let mut campaign = found(&app.db, id).await?;
+    if campaign.launched.is_none() {
+        let checked = checked(&app, &campaign).await?;
+        // Whoever presses twice has launched it meanwhile.
+        campaign = found(&app.db, id).await?;
+        rebound_send::launch_checked(&app.db, &campaign, &checked, order.by.actor(), app.now()).await?;
+        app.wake.notify_one();
+    }
+    Ok(report(campaign.id))
 }
 
-/// Whether DNS and the way back let a campaign go that has not gone yet.
-async fn passes(app: &App, id: i64) -> Result<(), PageError> {
-    let campaign = found(&app.db, id).await?;
+/// What is known of a campaign, where DNS and the way back let it go.
+async fn checked(app: &App, campaign: &Campaign) -> Result<Arc<Checked>, PageError> {
     if matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled) {
-        app.preflights.get(app, &campaign).await?.gate()?;
+        app.preflights.get(app, campaign).await?.gate()?;
     }
-    Ok(())
+    Ok(app.full_checks.for_launch(app, campaign).await?)
 }
 
 /// When it is to go, as the form says it: in UTC, like all times on the pages.
@@ -60,16 +64,19 @@ pub(crate) async fn schedule(
     Path(id): Path<i64>,
     Submitted { by, form }: Submitted<Launch, At>,
 ) -> Result<Redirect, PageError> {
-    let id = CampaignId(id);
     let day = NaiveDate::parse_from_str(form.day.trim(), "%Y-%m-%d");
     let time = NaiveTime::parse_from_str(form.time.trim(), "%H:%M");
     let (Ok(day), Ok(time)) = (day, time) else {
         return Err(PageError::NotNow("say a day and a time, such as 2026-11-26 and 08:00".into()));
     };
     let at = day.and_time(time).and_utc();
-    passes(&app, id.0).await?;
-    rebound_send::schedule(&app.db, id, at, &app.sender, by.actor(), app.now()).await?;
-    Ok(report(id))
+    if at <= app.now() {
+        return Err(LaunchError::Past.into());
+    }
+    let campaign = found(&app.db, id).await?;
+    let checked = checked(&app, &campaign).await?;
+    rebound_send::schedule(&app.db, &campaign, at, &checked, by.actor(), app.now()).await?;
+    Ok(report(campaign.id))
 }
 
 pub(crate) async fn unschedule(
