@@ -29,5 +29,5 @@ pub async fn audience_count(db: &impl Connection, list: ListId, now: DateTime<Ut
 }
 
 fn everybody(list: ListId) -> Audience {
-    Audience { list, resend: None }
+    Audience { list, resend: None, joined: None }
 }

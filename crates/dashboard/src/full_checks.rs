@@ -7,9 +7,10 @@ use rebound_db::Error;
 use rebound_domain::{Campaign, CampaignId};
 use rebound_send::{Checked, Preflight, Progress};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// How often an answer is kept as long as it took: what is made in no time is made anew for whoever asks.
@@ -18,10 +19,10 @@ const PART: u32 = 20;
 /// How long it is kept at most.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long it is kept where something must be mended: mending shows soon.
-const BRIEFLY: Duration = Duration::from_secs(15);
+/// How long it is kept where something must be mended: whoever mends it sees that at once.
+const BRIEFLY: Duration = Duration::from_secs(3);
 
-/// So many are made at once; others wait. Mail that is being sent needs the processors, too.
+/// So many are made at once: mail that is being sent needs the processors, too.
 const AT_ONCE: usize = 2;
 
 /// What is known of campaigns, each with a letter made for everybody.
@@ -38,13 +39,22 @@ pub(crate) struct FullCheck {
     /// What is known before all are made.
     sample: Preflight,
     progress: Arc<Progress>,
-    outcome: Shared<BoxFuture<'static, Option<Arc<Outcome>>>>,
+    outcome: Shared<BoxFuture<'static, Outcome>>,
+    task: AbortHandle,
 }
 
-#[derive(Debug)]
+/// What came of it; nothing where the database did not answer.
+#[derive(Clone, Debug)]
 struct Outcome {
-    checked: Arc<Checked>,
+    checked: Option<Arc<Checked>>,
     until: Instant,
+}
+
+/// How a check stands.
+pub(crate) enum Stand {
+    Making(Arc<Progress>),
+    Made(Arc<Checked>),
+    Failed,
 }
 
 impl Default for FullChecks {
@@ -54,82 +64,104 @@ impl Default for FullChecks {
 }
 
 impl FullChecks {
-    /// The check that is under way, or was over lately.
-    pub(crate) fn get(&self, campaign: &Campaign) -> Option<FullCheck> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&campaign.id).filter(|one| one.is_about(campaign) && one.counts()).cloned()
-    }
-
-    /// Begins a check of a campaign, of which `sample` is known already.
-    pub(crate) fn start(&self, app: &App, campaign: &Campaign, sample: Preflight) -> FullCheck {
-        let one = FullCheck::start(app.clone(), campaign.clone(), sample, Arc::clone(&self.turns));
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, one| one.counts());
-        all.insert(campaign.id, one.clone());
-        one
-    }
-
-    /// What a launch must know: the check that is under way is waited for, and one that was over lately is enough where
-    /// nobody came since. Else the letter is made for everybody now.
-    pub(crate) async fn for_launch(&self, app: &App, campaign: &Campaign) -> Result<Arc<Checked>, Error> {
-        if let Some(one) = self.get(campaign)
-            && let Some(outcome) = one.outcome.await
-            && outcome.checked.holds(&app.db, campaign).await?
+    /// The check that is under way, or was over lately and holds still.
+    pub(crate) async fn get(&self, app: &App, campaign: &Campaign) -> Result<Option<FullCheck>, Error> {
+        let known = self.all().get(&campaign.id).filter(|one| one.counts(campaign)).cloned();
+        if let Some(one) = &known
+            && let Stand::Made(checked) = one.stand()
+            && !checked.holds(&app.db, campaign).await?
         {
-            return Ok(Arc::clone(&outcome.checked));
+            return Ok(None);
         }
-        let checked = Checked::gate(&app.db, campaign, &app.sender, &Progress::default(), app.now()).await?;
-        Ok(Arc::new(checked))
+        Ok(known)
+    }
+
+    /// Begins a check of a campaign of which `sample` is known already; `None` where too many others are under way. A check of
+    /// what the campaign said before ends.
+    pub(crate) fn start(&self, app: &App, campaign: &Campaign, sample: Preflight) -> Option<FullCheck> {
+        let mut all = self.all();
+        if let Some(one) = all.get(&campaign.id).filter(|one| one.is_under_way()) {
+            if one.campaign.says_as(campaign) {
+                return Some(one.clone());
+            }
+            one.task.abort();
+        }
+        all.retain(|_, one| one.is_under_way() || one.counts(&one.campaign));
+        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        let progress = Arc::new(Progress::default());
+        let (app, of, told) = (app.clone(), campaign.clone(), Arc::clone(&progress));
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            let begun = Instant::now();
+            let checked = Checked::everybody(&app.db, &of, &app.sender, &told, app.now()).await;
+            let checked = checked
+                .inspect_err(
+                    |error| tracing::error!(%error, campaign = of.id.0, "its letter was not made for everybody"),
+                )
+                .ok()?;
+            let longest = if checked.known().can_go() { LONGEST } else { BRIEFLY };
+            Some((Arc::new(checked), (begun.elapsed() * PART).min(longest)))
+        });
+        let abort = task.abort_handle();
+        let outcome = task.map(|made| match made.ok().flatten() {
+            Some((checked, holds)) => Outcome { checked: Some(checked), until: Instant::now() + holds },
+            None => Outcome { checked: None, until: Instant::now() + BRIEFLY },
+        });
+        let outcome = outcome.boxed().shared();
+        // Whether anybody waits for it or not, it is known once it is over.
+        tokio::spawn(outcome.clone());
+        let one = FullCheck { campaign: campaign.clone(), sample, progress, outcome, task: abort };
+        all.insert(campaign.id, one.clone());
+        Some(one)
+    }
+
+    /// Forgets what is over, so that it is made anew.
+    pub(crate) fn forget(&self, campaign: CampaignId) {
+        self.all().retain(|id, one| *id != campaign || one.is_under_way());
+    }
+
+    /// What was found lately, or is being found: then it is waited for.
+    pub(crate) async fn found(&self, campaign: &Campaign) -> Option<Arc<Checked>> {
+        let known = self.all().get(&campaign.id).filter(|one| one.counts(campaign)).cloned();
+        known?.outcome.await.checked
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<CampaignId, FullCheck>> {
+        // A panic elsewhere leaves it whole: each change is a single step.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl FullCheck {
-    fn start(app: App, campaign: Campaign, sample: Preflight, turns: Arc<Semaphore>) -> Self {
-        let progress = Arc::new(Progress::default());
-        let (of, made) = (campaign.clone(), Arc::clone(&progress));
-        let check = async move {
-            let _turn = turns.acquire().await.ok()?;
-            let begun = Instant::now();
-            let checked = Checked::everybody(&app.db, &of, &app.sender, &made, app.now()).await;
-            let checked = checked
-                .inspect_err(
-                    |error| tracing::error!(%error, campaign = of.id.0, "the letter was not made for everybody"),
-                )
-                .ok()?;
-            let longest = if checked.known().can_go() { LONGEST } else { BRIEFLY };
-            let until = Instant::now() + (begun.elapsed() * PART).min(longest);
-            Some(Arc::new(Outcome { checked: Arc::new(checked), until }))
-        };
-        let outcome = check.boxed().shared();
-        tokio::spawn(outcome.clone());
-        Self { campaign, sample, progress, outcome }
-    }
-
     /// Waits until it is over, for `patience` at most.
     pub(crate) async fn wait(&self, patience: Duration) {
         // Whether it is over is asked for afterwards.
         let _ = timeout(patience, self.outcome.clone()).await;
     }
 
-    /// What is known so far.
-    pub(crate) fn known(&self) -> Preflight {
+    pub(crate) fn stand(&self) -> Stand {
         match self.outcome.peek() {
-            Some(Some(outcome)) => outcome.checked.known().clone(),
-            Some(None) | None => self.sample.clone(),
+            None => Stand::Making(Arc::clone(&self.progress)),
+            Some(Outcome { checked: Some(checked), .. }) => Stand::Made(Arc::clone(checked)),
+            Some(Outcome { checked: None, .. }) => Stand::Failed,
         }
     }
 
-    /// How far it is, as long as it is under way.
-    pub(crate) fn under_way(&self) -> Option<&Progress> {
-        self.outcome.peek().is_none().then_some(&*self.progress)
+    /// What is known so far.
+    pub(crate) fn known(&self) -> Preflight {
+        match self.stand() {
+            Stand::Made(checked) => checked.known().clone(),
+            Stand::Making(_) | Stand::Failed => self.sample.clone(),
+        }
     }
 
-    fn is_about(&self, campaign: &Campaign) -> bool {
-        (&self.campaign.draft, self.campaign.resend) == (&campaign.draft, campaign.resend)
+    fn is_under_way(&self) -> bool {
+        self.outcome.peek().is_none()
     }
 
-    /// Whether it is under way, or was over lately.
-    fn counts(&self) -> bool {
-        self.outcome.peek().is_none_or(|outcome| outcome.as_ref().is_some_and(|found| Instant::now() < found.until))
+    /// Whether it is about `campaign` as it stands, and under way or over lately.
+    fn counts(&self, campaign: &Campaign) -> bool {
+        let is_lately = self.outcome.peek().is_none_or(|outcome| Instant::now() < outcome.until);
+        is_lately && self.campaign.says_as(campaign)
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers and times as people read them.
 
 use chrono::{DateTime, Datelike, Utc};
-use rebound_domain::CauseGroup;
+use rebound_domain::{CauseGroup, Grouped};
 use std::borrow::Borrow;
 use std::fmt;
 
@@ -11,17 +11,7 @@ pub(crate) struct Count(pub(crate) i64);
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.unsigned_abs().to_string();
-        if self.0 < 0 {
-            f.write_str("−")?;
-        }
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        Grouped(self.0).fmt(f)
     }
 }
 

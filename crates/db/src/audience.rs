@@ -1,7 +1,6 @@
 //! Whom a campaign would reach: its list without those who may not be written to.
 
 use crate::contacts::{Row as ContactRow, read as read_contacts};
-use crate::jobs::JobState;
 use crate::sql::{all, millis, number, one};
 use crate::subscriptions::AUDIENCE;
 use crate::{Connection, Error};
@@ -16,6 +15,8 @@ pub struct Audience {
     pub list: ListId,
     /// or of them only those whom an earlier campaign did not reach.
     pub resend: Option<Resend>,
+    /// And of all these only those who joined the list at this time or later.
+    pub joined: Option<DateTime<Utc>>,
 }
 
 /// Who is in an audience, and who of its list is not.
@@ -37,17 +38,21 @@ impl Audience {
     /// The audience of `campaign`.
     #[must_use]
     pub fn of(campaign: &Campaign) -> Self {
-        Self { list: campaign.draft.list, resend: campaign.resend }
+        Self { list: campaign.draft.list, resend: campaign.resend, joined: None }
     }
 
     /// Tables and condition: `subscriptions s` and `contacts c`, of list `$1` at time `$2`.
     pub(crate) fn tables(self) -> String {
-        let Some(resend) = self.resend else { return AUDIENCE.to_owned() };
+        let mut tables = AUDIENCE.to_owned();
+        if let Some(joined) = self.joined {
+            tables += &format!(" AND s.since >= {}", millis(joined));
+        }
+        let Some(resend) = self.resend else { return tables };
         // Numbers and names of ours: nothing that a person wrote comes into the statement. Whoever was written to again
         // in the meantime is judged by that later message; one that was not handed over (7, 8) does not count.
         let (of, cause) = (resend.of.0, resend.cause.as_str());
         format!(
-            "{AUDIENCE} AND s.contact_id IN (
+            "{tables} AND s.contact_id IN (
                 SELECT d.contact_id FROM bounces b JOIN deliveries d ON d.id = b.delivery_id
                 WHERE b.campaign_id IN (SELECT g.id FROM campaigns g WHERE g.id = {of} OR g.parent = {of})
                   AND b.cause = '{cause}' AND d.state = 6
@@ -81,23 +86,6 @@ pub async fn people(
 pub async fn count(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<i64, Error> {
     let sql = format!("SELECT count(*) FROM {}", audience.tables());
     number(db, &sql, [audience.list.0.into(), millis(now).into()]).await
-}
-
-/// Whether somebody may be in it of whom nothing was known at `at`, or something else: who joined its list since, or came
-/// with an import or other long work that is under way or was at `at`.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn grew_since(db: &impl Connection, audience: Audience, at: DateTime<Utc>) -> Result<bool, Error> {
-    let under_way = JobState::ALL.into_iter().filter(|state| state.is_under_way());
-    let under_way: Vec<String> = under_way.map(|state| state.code().to_string()).collect();
-    let sql = format!(
-        "SELECT count(*) FROM (SELECT 1 AS one) x
-         WHERE EXISTS (SELECT 1 FROM subscriptions s WHERE s.list_id = $1 AND s.state = 1 AND s.since >= $2)
-            OR EXISTS (SELECT 1 FROM jobs j WHERE j.state IN ({}) OR j.updated >= $2)",
-        under_way.join(", ")
-    );
-    Ok(number(db, &sql, [audience.list.0.into(), millis(at).into()]).await? > 0)
 }
 
 /// Those of them who have no value in `field`.

@@ -3,7 +3,7 @@
 //! A job is held by a lease on the database's clock and by its worker's lock. Every claim has a number of its own; whoever
 //! writes down progress names it, so that one who was taken for dead changes nothing any more.
 
-use crate::sql::{all, execute, millis, one, time};
+use crate::sql::{all, execute, millis, number, one, time};
 use crate::workers::{LEASE, clock};
 use crate::{Connection, Error, Pool};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -87,7 +87,7 @@ impl JobKind {
 }
 
 impl JobState {
-    pub(crate) const ALL: [Self; 7] =
+    const ALL: [Self; 7] =
         [Self::Arriving, Self::Prepared, Self::Waiting, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
 
     /// Whether nothing will happen to it any more, unless somebody asks.
@@ -265,6 +265,15 @@ pub async fn prepared(db: &impl Connection, id: JobId, total: i64, now: DateTime
 pub async fn start(db: &impl Connection, id: JobId, settings: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let sql = "UPDATE jobs SET state = 2, settings = $2, updated = $3 WHERE id = $1 AND state = 1";
     Ok(execute(db, sql, [id.0.into(), settings.into(), millis(now).into()]).await? > 0)
+}
+
+/// Whether any job is under way, or was at `since` or later.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn worked_since(db: &impl Connection, since: DateTime<Utc>) -> Result<bool, Error> {
+    let sql = "SELECT count(*) FROM jobs WHERE state IN (2, 3) OR updated >= $1";
+    Ok(number(db, sql, [millis(since).into()]).await? > 0)
 }
 
 /// Stops a job, whoever has it; `false` where it is over.

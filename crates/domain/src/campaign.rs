@@ -31,6 +31,14 @@ pub struct Campaign {
     pub resend: Option<Resend>,
 }
 
+impl Campaign {
+    /// Whether `other` says the same, to the same list or resend.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        (&self.draft, self.resend) == (&other.draft, other.resend)
+    }
+}
+
 /// What an author writes: everything that a message of the campaign is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {

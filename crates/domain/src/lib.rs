@@ -29,6 +29,7 @@
 //! assert_eq!(suppression.reason, SuppressionReason::Hard);
 //! ```
 
+mod grouped;
 mod id;
 
 mod address;
@@ -76,6 +77,7 @@ pub use delivery::StateName;
 pub use dkim::{DkimKey, KeyAlgorithm, KeyNotNow, KeyState, OVERLAP};
 pub use dkim_record::{RecordState, judge_record};
 pub use event_door::{EventDoor, Signature};
+pub use grouped::Grouped;
 pub use id::{
     BounceId, CampaignId, ContactId, DeliveryId, DkimKeyId, ImportId, InboxId, IncidentId, JobId, ListId,
     SendingDomainId, ServerId, UserId, WorkerId,

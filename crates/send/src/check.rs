@@ -31,7 +31,7 @@ use crate::template::Template;
 use chrono::{DateTime, Utc};
 use rebound_db::audience::Figures;
 use rebound_db::{Audience, Error, Pool, audience as people, campaigns, deliveries, lists};
-use rebound_domain::{Campaign, CampaignState, Contact, ContactId, StateName};
+use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Grouped, StateName};
 use std::panic::resume_unwind;
 use tokio::task::JoinSet;
 use trial::Trial;
@@ -116,7 +116,17 @@ pub async fn preflight(
     depth: Depth<'_>,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
-    let audience = Audience::of(campaign);
+    of_audience(db, campaign, Audience::of(campaign), sender, depth, now).await
+}
+
+async fn of_audience(
+    db: &Pool,
+    campaign: &Campaign,
+    audience: Audience,
+    sender: &Sender,
+    depth: Depth<'_>,
+    now: DateTime<Utc>,
+) -> Result<Preflight, Error> {
     let mut preflight = look(db, campaign, audience, sender, depth, now).await?;
     audience::history(db, &mut preflight, now).await?;
     if !matches!(depth, Depth::Gate(_)) {
@@ -148,7 +158,8 @@ async fn look(
         return Ok(preflight);
     };
     preflight.people = people::count(db, audience, now).await?;
-    if preflight.people == 0 {
+    // That nobody joined meanwhile is no fault.
+    if preflight.people == 0 && audience.joined.is_none() {
         let what = match audience.resend {
             None => format!("Nobody on “{}” can be written to.", list.name),
             Some(_) => "Nobody is left to send it again to: they have it, or may not be written to.".to_owned(),
@@ -175,8 +186,10 @@ async fn look(
             few.iter().for_each(|contact| trial.add(contact));
         }
         Depth::Gate(progress) | Depth::Everybody(progress) => {
-            let told = |made| progress.is(made, preflight.people);
+            let told = |made| progress.tell(made, preflight.people);
             try_all(db, audience, &mut trial, told, now).await?;
+            // Some left while it was made for others.
+            preflight.people = trial.tried();
         }
     }
     trial.tell(&mut preflight);
@@ -204,7 +217,14 @@ async fn try_all(
     reading.spawn(read(ContactId(0)));
     while let Some(chunk) = reading.join_next().await {
         told(trial.tried());
-        let chunk = chunk.unwrap_or_else(|broken| resume_unwind(broken.into_panic()))?;
+        let chunk = match chunk {
+            Ok(chunk) => chunk?,
+            Err(broken) => match broken.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The program ends.
+                Err(_) => std::future::pending().await,
+            },
+        };
         let Some(last) = chunk.last() else { break };
         reading.spawn(read(last.id));
         for few in chunk.chunks(AT_ONCE) {
@@ -234,8 +254,9 @@ async fn lacking(
         let few = people::lacking(db, audience, &field, ContactId(0), NAMED, now).await?;
         let contacts: Vec<String> = few.iter().map(|contact| contact.address.to_string()).collect();
         let what = format!(
-            "{{{{ {field} }}}} has no value for {count} of {} contacts, such as {}.",
-            preflight.people,
+            "{{{{ {field} }}}} has no value for {} of {} contacts, such as {}.",
+            Grouped(count),
+            Grouped(preflight.people),
             contacts.join(", ")
         );
         let count = u64::try_from(count).unwrap_or_default();

@@ -77,7 +77,7 @@ pub use check::{
     Surroundings, outside, preflight,
 };
 pub use compose::{ComposeError, Composer};
-pub use launch::{LaunchError, cancel, launch, launch_checked, pause, resume, schedule, unschedule};
+pub use launch::{Cleared, LaunchError, cancel, launch, pause, resume, unschedule};
 pub use links::{destination, links_of};
 pub use probe::probe_now;
 pub use rebound_domain::Tls;

@@ -52,7 +52,7 @@ pub async fn resendable(
     if Remedy::of(cause).is_none() {
         return Err(ResendError::Never(cause));
     }
-    let audience = Audience { list: campaign.draft.list, resend: Some(of(campaign, cause)) };
+    let audience = Audience { list: campaign.draft.list, resend: Some(of(campaign, cause)), joined: None };
     Ok(audience::count(db, audience, now).await?)
 }
 

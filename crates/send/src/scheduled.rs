@@ -2,12 +2,13 @@
 //! seconds, and the first is to leave at its time.
 
 use crate::check::{Checked, Finding, Progress};
-use crate::launch::{launch_checked, take_back};
+use crate::launch::{Cleared, take_back};
 use crate::{LaunchError, Sender};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::{Pool, campaigns};
-use rebound_domain::{Campaign, CampaignId, NotNow};
+use rebound_db::{Error, Pool, campaigns};
+use rebound_domain::{Campaign, CampaignId};
 use std::collections::HashMap;
+use tokio::task::JoinSet;
 
 /// How long before its time a campaign is looked at.
 const AHEAD: TimeDelta = TimeDelta::seconds(60);
@@ -15,55 +16,78 @@ const AHEAD: TimeDelta = TimeDelta::seconds(60);
 /// What the audit log calls the worker.
 const SELF: &str = "rebound";
 
-/// The campaigns whose time is about to come, and what is known of them.
+/// The campaigns whose time is about to come.
 #[derive(Debug, Default)]
-pub(crate) struct Scheduled(HashMap<CampaignId, Checked>);
+pub(crate) struct Scheduled {
+    /// What came of looking at them ahead; nothing where the database did not answer.
+    kept: HashMap<CampaignId, Ahead>,
+    /// The one that is being looked at. Meanwhile others have their time.
+    looking: JoinSet<Result<Checked, Error>>,
+    looked_at: Option<Campaign>,
+}
+
+/// A campaign as it was looked at, and what came of it.
+#[derive(Debug)]
+struct Ahead(Campaign, Option<Checked>);
 
 impl Scheduled {
     /// Launches those whose time has come; whether there were any. One that cannot go any more is a draft again, and
     /// says why.
-    pub(crate) async fn look(
-        &mut self,
-        db: &Pool,
-        sender: &Sender,
-        now: impl Fn() -> DateTime<Utc>,
-    ) -> Result<bool, LaunchError> {
-        let looked = now();
-        let soon = campaigns::due(db, looked + AHEAD).await?;
-        self.0.retain(|id, _| soon.iter().any(|campaign| campaign.id == *id));
-        let is_due = |campaign: &&Campaign| campaign.scheduled.is_some_and(|at| at <= looked);
-        for campaign in soon.iter().filter(is_due) {
-            let now = now();
-            match self.launch(db, campaign, sender, now).await {
-                // Another worker, or a person, was faster.
-                Ok(()) | Err(LaunchError::NotNow(_) | LaunchError::Changed) => {}
-                Err(LaunchError::Findings(findings)) => give_back(db, campaign, &findings, now).await?,
-                Err(error) => return Err(error),
+    pub(crate) async fn look(&mut self, db: &Pool, sender: &Sender, now: DateTime<Utc>) -> Result<bool, LaunchError> {
+        self.keep();
+        let soon = campaigns::due(db, now + AHEAD).await?;
+        self.kept.retain(|id, _| soon.iter().any(|campaign| campaign.id == *id));
+        let (due, ahead): (Vec<Campaign>, Vec<Campaign>) =
+            soon.into_iter().partition(|campaign| campaign.scheduled.is_some_and(|at| at <= now));
+        let mut any = false;
+        for campaign in &due {
+            // It is as good as looked at: that is not done twice at once.
+            if self.looked_at.as_ref().is_some_and(|one| one.says_as(campaign)) {
+                continue;
             }
+            any = true;
+            let kept = self.kept.remove(&campaign.id).and_then(|Ahead(_, checked)| checked);
+            launch(db, campaign, kept.as_ref(), sender, now).await?;
         }
-        // One at a time: another's time may come meanwhile.
-        if let Some(next) =
-            soon.iter().find(|one| !is_due(one) && !self.0.get(&one.id).is_some_and(|kept| kept.is_about(one)))
+        if self.looked_at.is_none()
+            && let Some(next) =
+                ahead.into_iter().find(|one| !self.kept.get(&one.id).is_some_and(|kept| kept.0.says_as(one)))
         {
-            let checked = Checked::gate(db, next, sender, &Progress::default(), now()).await?;
-            self.0.insert(next.id, checked);
+            self.looked_at = Some(next.clone());
+            let (db, sender) = (db.clone(), sender.clone());
+            self.looking.spawn(async move { Checked::gate(&db, &next, &sender, &Progress::default(), now).await });
         }
-        Ok(soon.iter().any(|campaign| is_due(&campaign)))
+        Ok(any)
     }
 
-    async fn launch(
-        &mut self,
-        db: &Pool,
-        campaign: &Campaign,
-        sender: &Sender,
-        now: DateTime<Utc>,
-    ) -> Result<(), LaunchError> {
-        let checked = match self.0.remove(&campaign.id).filter(|kept| kept.known().can_go()) {
-            Some(kept) if kept.holds(db, campaign).await? => kept,
-            // What stood in its way may be mended by now.
-            _ => Checked::gate(db, campaign, sender, &Progress::default(), now).await?,
+    /// Keeps what came of looking ahead, once that is over.
+    fn keep(&mut self) {
+        let Some(over) = self.looking.try_join_next() else { return };
+        let Some(campaign) = self.looked_at.take() else { return };
+        let checked = match over {
+            Ok(checked) => checked
+                .inspect_err(|error| tracing::error!(%error, "a scheduled campaign could not be looked at ahead"))
+                .ok(),
+            Err(_) => None,
         };
-        launch_checked(db, campaign, &checked, SELF, now).await
+        self.kept.insert(campaign.id, Ahead(campaign, checked));
+    }
+}
+
+async fn launch(
+    db: &Pool,
+    campaign: &Campaign,
+    kept: Option<&Checked>,
+    sender: &Sender,
+    now: DateTime<Utc>,
+) -> Result<(), LaunchError> {
+    let launched =
+        async { Cleared::new(db, campaign, kept, sender, &Progress::default(), now).await?.launch(db, SELF).await };
+    match launched.await {
+        // Another worker, or a person, was faster.
+        Ok(()) | Err(LaunchError::NotNow(_) | LaunchError::Changed) => Ok(()),
+        Err(LaunchError::Findings(findings)) => give_back(db, campaign, &findings, now).await,
+        Err(error) => Err(error),
     }
 }
 
@@ -76,7 +100,7 @@ async fn give_back(
     let words: Vec<String> = findings.iter().map(Finding::words).collect();
     let reason = format!("It could not go at its time. {}", words.join(" "));
     match take_back(db, campaign, Some(&reason), SELF, now).await {
-        Ok(()) | Err(LaunchError::NotNow(NotNow { .. })) => Ok(()),
+        Ok(()) | Err(LaunchError::NotNow(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -116,8 +140,8 @@ mod tests {
         };
         let id = campaigns::create(&db, &draft, now).await.unwrap();
         let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
-        let checked = Checked::gate(&db, &campaign, &sender, &Progress::default(), before).await.unwrap();
-        crate::schedule(&db, &campaign, now + TimeDelta::seconds(50), &checked, "ines", now).await.unwrap();
+        let cleared = Cleared::new(&db, &campaign, None, &sender, &Progress::default(), now).await.unwrap();
+        cleared.schedule(&db, now + TimeDelta::seconds(50), "ines").await.unwrap();
         (db, sender, id, folder)
     }
 
@@ -127,31 +151,37 @@ mod tests {
         subscriptions::confirm_all(db, list, &[address.key()], "a test", since).await.unwrap();
     }
 
+    /// Who has looked at the campaign ahead.
+    async fn looked_ahead(db: &Pool, sender: &Sender, now: DateTime<Utc>) -> Scheduled {
+        let mut scheduled = Scheduled::default();
+        while scheduled.kept.is_empty() {
+            assert!(!scheduled.look(db, sender, now).await.unwrap());
+            tokio::task::yield_now().await;
+        }
+        scheduled
+    }
+
     #[tokio::test]
     async fn the_letter_is_made_before_the_time() {
         let now = Utc::now();
         let (db, sender, id, _folder) = installation(now).await;
-        let mut scheduled = Scheduled::default();
-        assert!(!scheduled.look(&db, &sender, || now).await.unwrap());
-        assert!(scheduled.0.contains_key(&id), "it was made for everybody");
+        let mut scheduled = looked_ahead(&db, &sender, now).await;
 
         // Were it made again, it would find that she has no name.
         contacts::set_fields(&db, &[(ContactId(1), Fields::new())]).await.unwrap();
         let later = now + TimeDelta::seconds(50);
-        assert!(scheduled.look(&db, &sender, || later).await.unwrap());
+        assert!(scheduled.look(&db, &sender, later).await.unwrap());
         let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
         assert_eq!((campaign.state, campaign.launched), (CampaignState::Planning, Some(later.trunc_subsecs(3))));
     }
 
     #[tokio::test]
-    async fn it_is_made_again_where_somebody_came_meanwhile() {
+    async fn it_is_made_for_who_came_meanwhile() {
         let now = Utc::now();
         let (db, sender, id, _folder) = installation(now).await;
-        let mut scheduled = Scheduled::default();
-        assert!(!scheduled.look(&db, &sender, || now).await.unwrap());
-
+        let mut scheduled = looked_ahead(&db, &sender, now).await;
         join(&db, ListId(1), "nameless@orchard.example", Fields::new(), now + TimeDelta::seconds(5)).await;
-        assert!(scheduled.look(&db, &sender, || now + TimeDelta::seconds(50)).await.unwrap());
+        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(50)).await.unwrap());
         let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
         let reason = campaign.reason.unwrap_or_default();
         assert_eq!(campaign.state, CampaignState::Draft);
@@ -159,16 +189,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_has_its_time_while_one_is_looked_at() {
+        let now = Utc::now();
+        let (db, sender, id, _folder) = installation(now).await;
+        let other = Draft { name: "Summer".into(), ..campaigns::get(&db, id).await.unwrap().unwrap().draft };
+        let other = campaigns::create(&db, &other, now).await.unwrap();
+        let campaign = campaigns::get(&db, other).await.unwrap().unwrap();
+        let cleared = Cleared::new(&db, &campaign, None, &sender, &Progress::default(), now).await.unwrap();
+        cleared.schedule(&db, now + TimeDelta::seconds(3), "ines").await.unwrap();
+
+        let mut scheduled = Scheduled { looked_at: campaigns::get(&db, id).await.unwrap(), ..Scheduled::default() };
+        scheduled.looking.spawn(std::future::pending());
+        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(3)).await.unwrap());
+        let state = async |id| campaigns::get(&db, id).await.unwrap().unwrap().state;
+        assert_eq!((state(other).await, state(id).await), (CampaignState::Planning, CampaignState::Scheduled));
+    }
+
+    #[tokio::test]
     async fn what_stood_in_its_way_may_be_mended_until_its_time() {
         let now = Utc::now();
         let (db, sender, id, _folder) = installation(now).await;
         contacts::set_fields(&db, &[(ContactId(1), Fields::new())]).await.unwrap();
-        let mut scheduled = Scheduled::default();
-        assert!(!scheduled.look(&db, &sender, || now).await.unwrap());
-        assert!(!scheduled.0[&id].known().can_go());
+        let mut scheduled = looked_ahead(&db, &sender, now).await;
+        assert!(!scheduled.kept[&id].1.as_ref().unwrap().known().can_go());
 
         contacts::set_fields(&db, &[(ContactId(1), Fields::from([("name".into(), "Ada".into())]))]).await.unwrap();
-        assert!(scheduled.look(&db, &sender, || now + TimeDelta::seconds(50)).await.unwrap());
+        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(50)).await.unwrap());
         let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
         assert_eq!(campaign.state, CampaignState::Planning);
     }

@@ -31,7 +31,7 @@ pub(crate) async fn run(watch: Watch, worker: &Worker, stop: CancellationToken) 
 async fn launches(db: &Pool, sender: &Sender, clock: Clock, wake: &Notify, stop: &CancellationToken) {
     let mut scheduled = Scheduled::default();
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        match scheduled.look(db, sender, || clock.at(Utc::now())).await {
+        match scheduled.look(db, sender, clock.at(Utc::now())).await {
             Ok(true) => wake.notify_one(),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the scheduled campaigns wait for the database"),

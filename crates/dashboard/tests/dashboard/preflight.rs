@@ -3,8 +3,9 @@
 use crate::seed;
 use crate::world::{Browser, World};
 use axum::http::StatusCode;
+use chrono::Utc;
 use rebound_db::{Audience, audience, campaigns};
-use rebound_domain::{CampaignId, CampaignState, ContactId, Role};
+use rebound_domain::{CampaignId, CampaignState, ContactId, ListId, Role};
 use rebound_send::Sender;
 
 #[tokio::test]
@@ -84,6 +85,16 @@ async fn the_letter_is_made_for_everybody_behind_the_page() {
     let question = over(&world, &owner, "/campaigns/1/launch").await;
     assert!(question.contains("Send to 1,175 people</button>"), "{question}");
 
+    // Who only looks has nothing made; and after an import, what was found counts no more.
+    let auditor = world.browser(Role::Auditor).await;
+    let mut import = rebound_contacts::Import::new(ListId(1), "more.csv", Utc::now());
+    import.consent = "sign-up form, 2026".into();
+    let csv = "email,first_name\nlate@orchard.test,Lou\n";
+    rebound_contacts::import(&world.db, std::io::Cursor::new(csv.as_bytes()), &import, |_| ()).await.unwrap();
+    let checks = world.get(Some(&auditor), "/campaigns/1/checks").await.text;
+    assert!(checks.contains("made for the first 1,000") && !checks.contains("id=\"looking\""), "{checks}");
+    assert!(world.get(Some(&owner), "/campaigns/1").await.text.contains("Send to 1,176 people…"));
+
     // It cannot be made for one whom the first thousand are not.
     let campaign = campaigns::get(&world.db, CampaignId(1)).await.unwrap().unwrap();
     let all = audience::people(&world.db, Audience::of(&campaign), ContactId(0), 2_000, world.now).await.unwrap();
@@ -91,7 +102,7 @@ async fn the_letter_is_made_for_everybody_behind_the_page() {
     draft.html += &format!("{{% if email == '{last}' %}}{{{{ email.nothing.there }}}}{{% endif %}}");
     assert!(campaigns::update(&world.db, CampaignId(1), &draft).await.unwrap());
     let page = world.get(Some(&owner), "/campaigns/1").await.text;
-    assert!(page.contains("Send to 1,175 people…"), "{page}");
+    assert!(page.contains("Send to 1,176 people…"), "{page}");
     let checks = over(&world, &owner, "/campaigns/1/checks").await;
     assert!(checks.contains(&format!("cannot be made for {last}: HTML, line 1")), "{checks}");
     let refused = world.post(&owner, "/campaigns/1/launch", &[]).await;

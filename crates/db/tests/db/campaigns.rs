@@ -56,7 +56,7 @@ async fn who_lacks_a_value_is_known_by_name() {
     let engines = engines().await;
     for (engine, db) in engines.each() {
         let list = draft(db, DoubtPolicy::Resend).await.list;
-        let all = Audience { list, resend: None };
+        let all = Audience { list, resend: None, joined: None };
         assert_eq!(audience::count(db, all, now()).await.unwrap(), 6, "{engine}");
         assert_eq!(audience::count_lacking(db, all, "town", now()).await.unwrap(), 3, "{engine}");
         let lacking = audience::lacking(db, all, "town", ContactId(0), 2, now()).await.unwrap();

@@ -3,8 +3,8 @@
 use crate::roles::Parts;
 use anyhow::{Context, bail};
 use rebound_db::{campaigns, clicks, deliveries, lists};
-use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, StateName};
-use rebound_send::{Checked, Depth, LaunchError, Level, Preflight, PreflightAnswer, Progress};
+use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Draft, EmailAddress, Fields, Grouped, StateName};
+use rebound_send::{Cleared, Depth, LaunchError, Level, Preflight, PreflightAnswer, Progress};
 use serde::Deserialize;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -116,9 +116,8 @@ pub(super) async fn run(parts: Parts, command: Command) -> anyhow::Result<ExitCo
                     return Ok(());
                 }
                 let (sender, progress) = (parts.sender(), Progress::default());
-                let gate = Checked::gate(db, &campaign, &sender, &progress, now);
-                let checked = watched(&progress, gate).await?;
-                rebound_send::launch_checked(db, &campaign, &checked, ACTOR, now).await
+                let cleared = Cleared::new(db, &campaign, None, &sender, &progress, now);
+                watched(&progress, cleared).await?.launch(db, ACTOR).await
             };
             launched.await.map_err(|error| told(&name, error))?;
             println!("“{name}” is launched. `rebound serve` or `rebound worker` sends it.");
@@ -209,8 +208,8 @@ async fn watched<T>(progress: &Progress, work: impl Future<Output = T>) -> T {
     let result = loop {
         match timeout(Duration::from_secs(1), &mut work).await {
             Ok(result) => break result,
-            Err(_) if std::io::stderr().is_terminal() => {
-                eprint!("\r\x1b[K{} of {} letters made to try them", progress.made(), progress.people());
+            Err(_) if progress.people() > 0 && std::io::stderr().is_terminal() => {
+                eprint!("\r\x1b[K{} of {} letters made", Grouped(progress.made()), Grouped(progress.people()));
                 is_open = true;
             }
             Err(_) => {}

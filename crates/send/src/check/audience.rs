@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::forecast::{self, AtDomain, Fate};
 use rebound_db::statistics::{self, Kind};
 use rebound_db::{Error, Pool, campaigns};
-use rebound_domain::{CampaignState, DeliveryId};
+use rebound_domain::{CampaignState, DeliveryId, Grouped};
 use std::collections::{BTreeMap, HashMap};
 
 /// How far back complaints and volumes are looked at.
@@ -37,14 +37,15 @@ const ALARM: i64 = 5;
 pub(super) fn figures(preflight: &mut Preflight) {
     let figures = preflight.figures;
     if figures.roles > 0 {
-        let what = format!("{} addresses belong to a role, such as info@ or postmaster@.", figures.roles);
+        let what = format!("{} addresses belong to a role, such as info@ or postmaster@.", Grouped(figures.roles));
         let finding = Finding::new(Check::RoleAddresses, what, "Write to people instead.");
         preflight.findings.push(Finding { count: figures.roles.unsigned_abs(), ..finding });
     } else {
         preflight.passed.push("no addresses of a role");
     }
     if preflight.people >= 100 && figures.new * 2 > preflight.people {
-        let what = format!("{} of {} were never written to by this installation.", figures.new, preflight.people);
+        let (new, people) = (Grouped(figures.new), Grouped(preflight.people));
+        let what = format!("{new} of {people} were never written to by this installation.");
         let remedy = "Expect more bounces than usual, and send to a small list first.";
         preflight.findings.push(Finding::new(Check::NeverWritten, what, remedy));
     }
@@ -86,7 +87,9 @@ fn complained(complaints: i64, delivered: i64) -> Option<Finding> {
         return None;
     }
     let what = format!(
-        "{complaints} of {delivered} people who got mail in the last 30 days complained: {:.2} %.",
+        "{} of {} people who got mail in the last 30 days complained: {:.2} %.",
+        Grouped(complaints),
+        Grouped(delivered),
         complaints as f64 * 100.0 / delivered as f64
     );
     let remedy = "Write only to people who lately asked for it or opened your mail, until the share is below 0.10 %.";
@@ -100,8 +103,11 @@ fn jump(people: i64, sent_today: i64, busiest: i64) -> Option<Finding> {
         return None;
     }
     let what = match busiest {
-        0 => format!("{whole} messages go today, and none went in the 30 days before."),
-        _ => format!("{whole} messages go today; the most on one day of the last 30 was {busiest}."),
+        0 => format!("{} messages go today, and none went in the 30 days before.", Grouped(whole)),
+        _ => {
+            let (whole, busiest) = (Grouped(whole), Grouped(busiest));
+            format!("{whole} messages go today; the most on one day of the last 30 was {busiest}.")
+        }
     };
     let remedy = "Begin with a small part, to those who know you best, and double it from day to day.";
     Some(Finding::new(Check::VolumeJump, what, remedy))
@@ -171,7 +177,8 @@ impl Expected {
         }
         let what = format!(
             "About {} of {} will not be reached, by what became of the last mail to their domains.",
-            self.bounces, self.people
+            Grouped(self.bounces),
+            Grouped(self.people)
         );
         let remedy = "Leave out those who were never reached, or send to a small part first.";
         Some(Finding { count: self.bounces.unsigned_abs(), ..Finding::new(Check::ExpectedBounces, what, remedy) })

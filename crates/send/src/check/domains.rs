@@ -4,7 +4,7 @@ use super::dns::{Dns, Silent};
 use super::{Check, Finding};
 use futures_util::{StreamExt, stream};
 use rebound_db::forecast::AtDomain;
-use rebound_domain::{Draft, organisational_domain};
+use rebound_domain::{Draft, Grouped, organisational_domain};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -91,7 +91,8 @@ pub(super) fn told(dead: &[AtDomain]) -> Option<Finding> {
     let people: i64 = dead.iter().map(|at| at.people).sum();
     let names: Vec<&str> = dead.iter().take(NAMED).map(|at| at.domain.as_str()).collect();
     (people > 0).then(|| {
-        let what = format!("{people} addresses are at domains that take no mail, such as {}.", names.join(", "));
+        let what =
+            format!("{} addresses are at domains that take no mail, such as {}.", Grouped(people), names.join(", "));
         let finding = Finding::new(Check::DeadDomains, what, "Correct or suppress them.");
         Finding { count: people.unsigned_abs(), ..finding }
     })

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rebound_db::forecast::{self, AtDomain};
 use rebound_db::{Audience, Error, Pool};
-use rebound_domain::{Campaign, Span};
+use rebound_domain::{Campaign, Grouped, Span};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -315,10 +315,11 @@ fn takes_long(people: i64, around: &Surroundings) -> Option<Finding> {
     let (takes, span, most) = limits.map(takes).max_by_key(|(takes, ..)| *takes).filter(|(takes, ..)| *takes > LONG)?;
     if span != A_DAY {
         let hours = takes / 3_600;
+        let most = Grouped(most.into());
         let what = format!("At {most} messages {span} the last letter leaves after {hours} hours.");
         return Some(Finding::new(Check::TakesLong, what, "Raise the server’s limit, or begin earlier."));
     }
-    let days = up(takes, LONG);
+    let (days, most, people) = (up(takes, LONG), Grouped(most.into()), Grouped(people));
     let what = format!(
         "The sending servers may be given {most} messages {span} now, so that {people} take {days} days, or fewer while a warm-up grows."
     );
@@ -370,9 +371,9 @@ mod tests {
             assert_eq!(takes_long(200_000, &around(limit, &[])).is_some(), expected, "{limit:?}");
         }
         for (volumes, words) in [
-            (&[(Span::Day, 60_000)][..], "200000 take 4 days"),
-            (&[(Span::Day, 199_999)], "200000 take 2 days"),
-            (&[(Span::Hour, 1_000)], "At 1000 messages an hour"),
+            (&[(Span::Day, 60_000)][..], "200,000 take 4 days"),
+            (&[(Span::Day, 199_999)], "200,000 take 2 days"),
+            (&[(Span::Hour, 1_000)], "At 1,000 messages an hour"),
             (&[(Span::Minute, 1_000), (Span::Hour, 4_000), (Span::Day, 100_000)], "after 50 hours"),
             (&[(Span::Minute, 1_000), (Span::Day, 150_000)], "take 2 days"),
             (&[(Span::Minute, 1_000), (Span::Hour, 60_000), (Span::Day, 200_000)], ""),

@@ -22,7 +22,7 @@ impl Progress {
         self.people.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is(&self, made: i64, people: i64) {
+    pub(super) fn tell(&self, made: i64, people: i64) {
         self.made.store(made, Ordering::Relaxed);
         self.people.store(people, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use crate::Sender;
 use crate::template::{Rendered, Template};
 use memchr::memmem;
 use minijinja::HtmlEscape;
-use rebound_domain::{Contact, DeliveryId, Draft, EmailAddress};
+use rebound_domain::{Contact, DeliveryId, Draft, EmailAddress, Grouped};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -104,7 +104,7 @@ impl<'a> Trial<'a> {
         };
         let such = |some: &Touched| match some.count {
             1 => some.names.join(", "),
-            count => format!("{count} contacts, such as {}", some.names.join(", ")),
+            count => format!("{} contacts, such as {}", Grouped(count.cast_signed()), some.names.join(", ")),
         };
         let findings = &mut preflight.findings;
         if self.failing.count > 0 {

@@ -8,7 +8,7 @@ use rebound_domain::{
     Bounce, BounceCause, CampaignId, CampaignState, Clock, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields, Grade,
     Keys, Policy, Refusal, Scope, StateName, Suppression, SuppressionReason, WorkerId,
 };
-use rebound_send::{Checked, Depth, LaunchError, Outcome, Progress, ResendError, Sender, Version, Worker};
+use rebound_send::{Cleared, Depth, LaunchError, Outcome, Progress, ResendError, Sender, Version, Worker};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -163,8 +163,7 @@ async fn a_scheduled_campaign_goes_at_its_time_and_one_that_cannot_says_why() {
     let broken = campaigns::create(&db, &draft, now).await.unwrap();
     let schedule = async |id, at| {
         let campaign = campaign(&db, id).await;
-        let checked = Checked::gate(&db, &campaign, &sender, &Progress::default(), now).await?;
-        rebound_send::schedule(&db, &campaign, at, &checked, ME, now).await
+        Cleared::new(&db, &campaign, None, &sender, &Progress::default(), now).await?.schedule(&db, at, ME).await
     };
     let past = schedule(id, now - TimeDelta::minutes(1)).await;
     assert!(matches!(past, Err(LaunchError::Past)), "{past:?}");

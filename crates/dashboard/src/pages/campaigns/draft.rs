@@ -4,6 +4,7 @@ use super::preview::{Part, Shown, reader};
 use super::{found, list_name};
 use crate::App;
 use crate::error::PageError;
+use crate::full_checks::Stand;
 use crate::page::{Frame, Page, Place};
 use crate::pages::imports::percent;
 use crate::session::{Allowed, Launch, See};
@@ -13,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rebound_db::{Audience, Pool, audience, campaigns, events};
-use rebound_domain::{Campaign, CampaignState, Contact, ContactId};
+use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Permission};
 use rebound_send::{
     Depth, Finding, Level, Mend, Part as Of, Preflight, Progress, Template as Message, letter_size, pictures_inside,
     preflight,
@@ -73,10 +74,20 @@ struct Plan {
     known: Preflight,
     /// Whether the world was asked.
     heard: bool,
-    making: Option<Making>,
+    letters: Letters,
 }
 
-/// How far it is to make the letter for everybody, as long as that is under way.
+/// How far it is to make the letter for everybody.
+enum Letters {
+    /// It was made for everybody, or for some and the launch will do the rest.
+    Enough,
+    /// It will be as soon as the page asks for it.
+    Wanted,
+    Making(Making),
+    Failed,
+}
+
+/// So far.
 struct Making {
     made: Count,
     people: Count,
@@ -155,7 +166,7 @@ impl Plan {
 
     /// Whether there is nothing more to wait for.
     fn is_whole(&self) -> bool {
-        self.heard && !self.known.is_partial()
+        self.heard && matches!(self.letters, Letters::Enough | Letters::Failed)
     }
 
     /// `12 suppressed and 3 resting`, where somebody is left out.
@@ -181,7 +192,7 @@ pub(super) async fn show(
     let now = app.now();
     let frame = Frame::of(app, by, Place::Campaigns).await?;
     let list = list_name(&app.db, &campaign).await?;
-    let plan = plan(app, &campaign, shown.look).await?;
+    let plan = plan(app, &campaign, by.may(Permission::Launch), shown.look).await?;
     let to = Audience::of(&campaign);
     let shown_as = audience::people(&app.db, to, ContactId(0), SHOWN_AS, now).await?;
     let whom = reader(&app.db, &campaign, shown.whom, now).await?;
@@ -230,38 +241,54 @@ async fn before(db: &Pool, campaign: &Campaign) -> Result<Option<Before>, PageEr
     }))
 }
 
-/// What is known of it: with what the world says and a letter made for everybody, where that was heard lately or is waited
-/// for.
-async fn plan(app: &App, campaign: &Campaign, waits: bool) -> Result<Plan, PageError> {
+/// What is known of it: with what the world says, and with a letter made for everybody where somebody may launch it. Either
+/// as it was found lately, or waited for.
+async fn plan(app: &App, campaign: &Campaign, launches: bool, waits: bool) -> Result<Plan, PageError> {
     let outside = async {
         match waits {
             true => app.preflights.get(app, campaign).await.map(Some),
             false => app.preflights.lately(app, campaign).await,
         }
     };
-    let ((known, making), outside) = tokio::try_join!(inside(app, campaign, waits), outside)?;
+    let ((known, letters), outside) = tokio::try_join!(inside(app, campaign, launches, waits), outside)?;
     Ok(match outside {
-        Some(outside) => Plan { known: known.with(outside), heard: true, making },
-        None => Plan { known, heard: false, making },
+        Some(outside) => Plan { known: known.with(outside), heard: true, letters },
+        None => Plan { known, heard: false, letters },
     })
 }
 
-/// What the letter and the list say, and how far it is to make all letters, as long as that is under way.
-async fn inside(app: &App, campaign: &Campaign, waits: bool) -> Result<(Preflight, Option<Making>), rebound_db::Error> {
-    let check = match app.full_checks.get(campaign) {
+/// What the letter and the list say.
+async fn inside(
+    app: &App,
+    campaign: &Campaign,
+    launches: bool,
+    waits: bool,
+) -> Result<(Preflight, Letters), rebound_db::Error> {
+    let check = match app.full_checks.get(app, campaign).await? {
         Some(check) => check,
         None => {
             let sample = preflight(&app.db, campaign, &app.sender, Depth::Sample, app.now()).await?;
-            if !waits || !sample.is_partial() {
-                return Ok((sample, None));
+            if !launches || !sample.is_partial() {
+                return Ok((sample, Letters::Enough));
             }
-            app.full_checks.start(app, campaign, sample)
+            if !waits {
+                return Ok((sample, Letters::Wanted));
+            }
+            match app.full_checks.start(app, campaign, sample.clone()) {
+                Some(check) => check,
+                None => return Ok((sample, Letters::Enough)),
+            }
         }
     };
     if waits {
         check.wait(PATIENCE).await;
     }
-    Ok((check.known(), check.under_way().map(Making::of)))
+    let letters = match check.stand() {
+        Stand::Making(progress) => Letters::Making(Making::of(&progress)),
+        Stand::Made(_) => Letters::Enough,
+        Stand::Failed => Letters::Failed,
+    };
+    Ok((check.known(), letters))
 }
 
 /// How the list of checks is asked for.
@@ -282,8 +309,9 @@ pub(crate) async fn checks(
     let campaign = found(&app.db, id).await?;
     if asked.again {
         app.preflights.forget(campaign.id);
+        app.full_checks.forget(campaign.id);
     }
-    let plan = plan(&app, &campaign, true).await?;
+    let plan = plan(&app, &campaign, by.may(Permission::Launch), true).await?;
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
     Ok(Page(Checks { frame, campaign, plan }).into_response())
 }
@@ -300,7 +328,7 @@ pub(crate) async fn launch_page(
     let page = LaunchPage {
         frame: Frame::of(&app, &by, Place::Campaigns).await?,
         list: list_name(&app.db, &campaign).await?,
-        plan: plan(&app, &campaign, true).await?,
+        plan: plan(&app, &campaign, true, true).await?,
         campaign,
     };
     Ok(Page(page).into_response())

@@ -13,9 +13,8 @@ use axum::response::Redirect;
 use chrono::{NaiveDate, NaiveTime};
 use rebound_db::deliveries;
 use rebound_domain::{Campaign, CampaignId, CampaignState};
-use rebound_send::{Checked, LaunchError};
+use rebound_send::{Cleared, LaunchError, Progress};
 use serde::Deserialize;
-use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "campaigns/cancel.html")]
@@ -31,23 +30,22 @@ pub(crate) struct Nothing {}
 type Order = Submitted<Launch, Nothing>;
 
 pub(crate) async fn launch(State(app): State<App>, Path(id): Path<i64>, order: Order) -> Result<Redirect, PageError> {
-    let mut campaign = found(&app.db, id).await?;
+    let campaign = found(&app.db, id).await?;
     if campaign.launched.is_none() {
-        let checked = checked(&app, &campaign).await?;
-        // Whoever presses twice has launched it meanwhile.
-        campaign = found(&app.db, id).await?;
-        rebound_send::launch_checked(&app.db, &campaign, &checked, order.by.actor(), app.now()).await?;
+        cleared(&app, &campaign).await?.launch(&app.db, order.by.actor()).await?;
         app.wake.notify_one();
     }
     Ok(report(campaign.id))
 }
 
-/// What is known of a campaign, where DNS and the way back let it go.
-async fn checked(app: &App, campaign: &Campaign) -> Result<Arc<Checked>, PageError> {
+/// A campaign that nothing stands in the way of. Who comes while it is looked at is not written to.
+async fn cleared(app: &App, campaign: &Campaign) -> Result<Cleared, PageError> {
+    let now = app.now();
     if matches!(campaign.state, CampaignState::Draft | CampaignState::Scheduled) {
         app.preflights.get(app, campaign).await?.gate()?;
     }
-    Ok(app.full_checks.for_launch(app, campaign).await?)
+    let kept = app.full_checks.found(campaign).await;
+    Ok(Cleared::new(&app.db, campaign, kept.as_deref(), &app.sender, &Progress::default(), now).await?)
 }
 
 /// When it is to go, as the form says it: in UTC, like all times on the pages.
@@ -74,8 +72,7 @@ pub(crate) async fn schedule(
         return Err(LaunchError::Past.into());
     }
     let campaign = found(&app.db, id).await?;
-    let checked = checked(&app, &campaign).await?;
-    rebound_send::schedule(&app.db, &campaign, at, &checked, by.actor(), app.now()).await?;
+    cleared(&app, &campaign).await?.schedule(&app.db, at, by.actor()).await?;
     Ok(report(campaign.id))
 }
 
