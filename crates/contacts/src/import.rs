@@ -30,6 +30,7 @@ use rebound_domain::{ImportId, ListId};
 use run::Order;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
+use std::time::Instant;
 
 /// The most columns a file may have.
 pub(crate) const MAX_COLUMNS: usize = 200;
@@ -102,7 +103,9 @@ pub async fn import(
         kept.discard("the file could not be read", settings.now).await?;
         return Err(error);
     }
-    jobs::here(db, kept.job, || settings.now, progress).await
+    // Its end is later than its beginning, for whoever asks what was done since then.
+    let begun = Instant::now();
+    jobs::here(db, kept.job, || settings.now + begun.elapsed(), progress).await
 }
 
 async fn fill(kept: &mut Upload, source: &mut (impl Read + Send), now: DateTime<Utc>) -> Result<(), Error> {

@@ -43,11 +43,20 @@ pub(crate) struct FullCheck {
     task: AbortHandle,
 }
 
-/// What came of it; nothing where the database did not answer.
+/// What came of it, and how long that is told.
 #[derive(Clone, Debug)]
 struct Outcome {
-    checked: Option<Arc<Checked>>,
+    found: Found,
     until: Instant,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    All(Arc<Checked>),
+    /// The database did not answer.
+    Nothing,
+    /// The campaign says something else by now, and that is being looked at.
+    Superseded,
 }
 
 /// How a check stands.
@@ -55,6 +64,7 @@ pub(crate) enum Stand {
     Making(Arc<Progress>),
     Made(Arc<Checked>),
     Failed,
+    Superseded,
 }
 
 impl Default for FullChecks {
@@ -103,9 +113,13 @@ impl FullChecks {
             Some((Arc::new(checked), (begun.elapsed() * PART).min(longest)))
         });
         let abort = task.abort_handle();
-        let outcome = task.map(|made| match made.ok().flatten() {
-            Some((checked, holds)) => Outcome { checked: Some(checked), until: Instant::now() + holds },
-            None => Outcome { checked: None, until: Instant::now() + BRIEFLY },
+        let outcome = task.map(|made| {
+            let (found, holds) = match made {
+                Ok(Some((checked, holds))) => (Found::All(checked), holds),
+                Err(ended) if ended.is_cancelled() => (Found::Superseded, Duration::ZERO),
+                Ok(None) | Err(_) => (Found::Nothing, BRIEFLY),
+            };
+            Outcome { found, until: Instant::now() + holds }
         });
         let outcome = outcome.boxed().shared();
         // Whether anybody waits for it or not, it is known once it is over.
@@ -123,7 +137,10 @@ impl FullChecks {
     /// What was found lately, or is being found: then it is waited for.
     pub(crate) async fn found(&self, campaign: &Campaign) -> Option<Arc<Checked>> {
         let known = self.all().get(&campaign.id).filter(|one| one.counts(campaign)).cloned();
-        known?.outcome.await.checked
+        match known?.outcome.await.found {
+            Found::All(checked) => Some(checked),
+            Found::Nothing | Found::Superseded => None,
+        }
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<CampaignId, FullCheck>> {
@@ -142,8 +159,9 @@ impl FullCheck {
     pub(crate) fn stand(&self) -> Stand {
         match self.outcome.peek() {
             None => Stand::Making(Arc::clone(&self.progress)),
-            Some(Outcome { checked: Some(checked), .. }) => Stand::Made(Arc::clone(checked)),
-            Some(Outcome { checked: None, .. }) => Stand::Failed,
+            Some(Outcome { found: Found::All(checked), .. }) => Stand::Made(Arc::clone(checked)),
+            Some(Outcome { found: Found::Nothing, .. }) => Stand::Failed,
+            Some(Outcome { found: Found::Superseded, .. }) => Stand::Superseded,
         }
     }
 
@@ -151,7 +169,7 @@ impl FullCheck {
     pub(crate) fn known(&self) -> Preflight {
         match self.stand() {
             Stand::Made(checked) => checked.known().clone(),
-            Stand::Making(_) | Stand::Failed => self.sample.clone(),
+            Stand::Making(_) | Stand::Failed | Stand::Superseded => self.sample.clone(),
         }
     }
 

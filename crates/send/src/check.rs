@@ -158,8 +158,11 @@ async fn look(
         return Ok(preflight);
     };
     preflight.people = people::count(db, audience, now).await?;
-    // That nobody joined meanwhile is no fault.
-    if preflight.people == 0 && audience.joined.is_none() {
+    if preflight.people == 0 {
+        if audience.joined.is_some() {
+            // That nobody joined meanwhile is no fault, and all else is known.
+            return Ok(preflight);
+        }
         let what = match audience.resend {
             None => format!("Nobody on “{}” can be written to.", list.name),
             Some(_) => "Nobody is left to send it again to: they have it, or may not be written to.".to_owned(),

@@ -1,7 +1,7 @@
 //! A person's orders to a campaign: launch, at once or at a time; pause, resume, cancel.
 
 use crate::Sender;
-use crate::check::{Checked, Finding, Preflight, Progress};
+use crate::check::{Checked, Depth, Finding, Preflight, Progress, preflight};
 use crate::links::links_of;
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
@@ -35,6 +35,7 @@ pub enum LaunchError {
 #[derive(Clone, Debug)]
 pub struct Cleared {
     campaign: Campaign,
+    /// About how many it goes to.
     people: i64,
     /// Who came later is not written to: for them it was not made.
     at: DateTime<Utc>,
@@ -60,7 +61,7 @@ impl Cleared {
             Some(kept) if kept.known().can_go() && kept.holds(db, campaign).await? => {
                 kept.known().people + pass(&kept.since(db, sender, now).await?)?
             }
-            _ => pass(Checked::gate(db, campaign, sender, progress, now).await?.known())?,
+            _ => pass(&preflight(db, campaign, sender, Depth::Gate(progress), now).await?)?,
         };
         Ok(Self { campaign: campaign.clone(), people, at: now })
     }

@@ -46,16 +46,20 @@ impl Scheduled {
                 continue;
             }
             any = true;
-            let kept = self.kept.remove(&campaign.id).and_then(|Ahead(_, checked)| checked);
-            launch(db, campaign, kept.as_ref(), sender, now).await?;
+            let kept = self.kept.get(&campaign.id).and_then(|Ahead(_, checked)| checked.as_ref());
+            // What keeps one of them keeps no other.
+            if let Err(error) = launch(db, campaign, kept, sender, now).await {
+                tracing::error!(%error, campaign = campaign.id.0, "a scheduled campaign waits, and is tried again");
+            }
         }
         if self.looked_at.is_none()
-            && let Some(next) =
-                ahead.into_iter().find(|one| !self.kept.get(&one.id).is_some_and(|kept| kept.0.says_as(one)))
+            && let Some(next) = ahead
+                .into_iter()
+                .find(|one| one.resend.is_none() && !self.kept.get(&one.id).is_some_and(|kept| kept.0.says_as(one)))
         {
             self.looked_at = Some(next.clone());
             let (db, sender) = (db.clone(), sender.clone());
-            self.looking.spawn(async move { Checked::gate(&db, &next, &sender, &Progress::default(), now).await });
+            self.looking.spawn(async move { Checked::everybody(&db, &next, &sender, &Progress::default(), now).await });
         }
         Ok(any)
     }

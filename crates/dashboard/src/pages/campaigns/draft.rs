@@ -16,8 +16,8 @@ use chrono::{DateTime, Utc};
 use rebound_db::{Audience, Pool, audience, campaigns, events};
 use rebound_domain::{Campaign, CampaignState, Contact, ContactId, Permission};
 use rebound_send::{
-    Depth, Finding, Level, Mend, Part as Of, Preflight, Progress, Template as Message, letter_size, pictures_inside,
-    preflight,
+    Checked, Depth, Finding, Level, Mend, Part as Of, Preflight, Progress, Template as Message, letter_size,
+    pictures_inside, preflight,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -83,6 +83,8 @@ enum Letters {
     Enough,
     /// It will be as soon as the page asks for it.
     Wanted,
+    /// Those of other campaigns are made first.
+    Queued,
     Making(Making),
     Failed,
 }
@@ -268,7 +270,8 @@ async fn inside(
         Some(check) => check,
         None => {
             let sample = preflight(&app.db, campaign, &app.sender, Depth::Sample, app.now()).await?;
-            if !launches || !sample.is_partial() {
+            let is_past = campaign.launched.is_some();
+            if is_past || !launches || !sample.is_partial() || !Checked::may_hold(&app.db, campaign, app.now()).await? {
                 return Ok((sample, Letters::Enough));
             }
             if !waits {
@@ -276,7 +279,7 @@ async fn inside(
             }
             match app.full_checks.start(app, campaign, sample.clone()) {
                 Some(check) => check,
-                None => return Ok((sample, Letters::Enough)),
+                None => return Ok((sample, Letters::Queued)),
             }
         }
     };
@@ -287,6 +290,7 @@ async fn inside(
         Stand::Making(progress) => Letters::Making(Making::of(&progress)),
         Stand::Made(_) => Letters::Enough,
         Stand::Failed => Letters::Failed,
+        Stand::Superseded => Letters::Wanted,
     };
     Ok((check.known(), letters))
 }
@@ -309,7 +313,9 @@ pub(crate) async fn checks(
     let campaign = found(&app.db, id).await?;
     if asked.again {
         app.preflights.forget(campaign.id);
-        app.full_checks.forget(campaign.id);
+        if by.may(Permission::Launch) {
+            app.full_checks.forget(campaign.id);
+        }
     }
     let plan = plan(&app, &campaign, by.may(Permission::Launch), true).await?;
     let frame = Frame::of(&app, &by, Place::Campaigns).await?;
