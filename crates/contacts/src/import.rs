@@ -98,13 +98,13 @@ pub async fn import(
     settings: &Import,
     progress: impl FnMut(&Counts) + Send,
 ) -> Result<Imported, Error> {
+    // Its end is later than its beginning, for whoever asks what was done since then.
+    let begun = Instant::now();
     let mut kept = upload(db, settings).await?;
     if let Err(error) = fill(&mut kept, &mut source, settings.now).await {
         kept.discard("the file could not be read", settings.now).await?;
         return Err(error);
     }
-    // Its end is later than its beginning, for whoever asks what was done since then.
-    let begun = Instant::now();
     jobs::here(db, kept.job, || settings.now + begun.elapsed(), progress).await
 }
 

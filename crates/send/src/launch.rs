@@ -267,24 +267,24 @@ async fn follow(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use chrono::TimeDelta;
     use rebound_db::{contacts, lists, subscriptions};
     use rebound_domain::{DoubtPolicy, Draft, EmailAddress, Fields, Keys, ListId};
 
     /// One reader, and a campaign that greets by name.
-    struct House {
-        db: Pool,
-        sender: Sender,
-        id: CampaignId,
+    pub(crate) struct House {
+        pub(crate) db: Pool,
+        pub(crate) sender: Sender,
+        pub(crate) id: CampaignId,
         list: ListId,
-        now: DateTime<Utc>,
+        pub(crate) now: DateTime<Utc>,
         _folder: tempfile::TempDir,
     }
 
     impl House {
-        async fn new() -> Self {
+        pub(crate) async fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let (db, now) = (rebound_db::temporary(folder.path()).await.unwrap(), Utc::now());
             let list = lists::ensure(&db, "Newsletter", now).await.unwrap().id;
@@ -313,14 +313,14 @@ mod tests {
             house
         }
 
-        async fn join(&self, address: &str, name: &str, since: DateTime<Utc>) {
+        pub(crate) async fn join(&self, address: &str, name: &str, since: DateTime<Utc>) {
             let address: EmailAddress = address.parse().unwrap();
             let fields = Fields::from([("name".into(), name.into())]);
             contacts::add(&self.db, &[(address.clone(), fields)], since).await.unwrap();
             subscriptions::confirm_all(&self.db, self.list, &[address.key()], "a test", since).await.unwrap();
         }
 
-        async fn campaign(&self) -> Campaign {
+        pub(crate) async fn campaign(&self) -> Campaign {
             campaigns::get(&self.db, self.id).await.unwrap().unwrap()
         }
 
@@ -330,7 +330,7 @@ mod tests {
         }
 
         /// Cleared so many seconds from now.
-        async fn cleared(&self, kept: Option<&Checked>, seconds: i64) -> Result<Cleared, LaunchError> {
+        pub(crate) async fn cleared(&self, kept: Option<&Checked>, seconds: i64) -> Result<Cleared, LaunchError> {
             let (campaign, now) = (self.campaign().await, self.now + TimeDelta::seconds(seconds));
             Cleared::new(&self.db, &campaign, kept, &self.sender, &Progress::default(), now).await
         }

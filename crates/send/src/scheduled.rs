@@ -112,54 +112,33 @@ async fn give_back(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::tests::House;
     use chrono::SubsecRound;
-    use rebound_db::{contacts, lists, subscriptions};
-    use rebound_domain::{CampaignState, ContactId, DoubtPolicy, Draft, EmailAddress, Fields, Keys, ListId};
+    use rebound_db::contacts;
+    use rebound_domain::{CampaignState, ContactId, Draft, Fields};
 
-    /// One reader, and a campaign for a minute from now that greets by name.
-    async fn installation(now: DateTime<Utc>) -> (Pool, Sender, CampaignId, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let db = rebound_db::temporary(folder.path()).await.unwrap();
-        let sender = Sender {
-            keys: Keys::new(('a', b"a key of 32 bytes, kept in a file".to_vec()), vec![]),
-            return_domain: "bounce.fernhill.example".into(),
-            public_url: "https://mail.fernhill.example".into(),
-        };
-        let before = now - TimeDelta::hours(1);
-        let list = lists::ensure(&db, "News", before).await.unwrap().id;
-        join(&db, list, "ada@orchard.example", Fields::from([("name".into(), "Ada".into())]), before).await;
-        let draft = Draft {
-            name: "Spring".into(),
-            list,
-            from_name: "Fernhill".into(),
-            from: "news@fernhill.example".parse().unwrap(),
-            reply_to: None,
-            subject: "Spring, {{ name }}".into(),
-            html: "<p>Hello</p>".into(),
-            text: String::new(),
-            postal_address: "1 Garden Row".into(),
-            defaults: Fields::default(),
-            doubt: DoubtPolicy::Resend,
-            counts_clicks: false,
-        };
-        let id = campaigns::create(&db, &draft, now).await.unwrap();
-        let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
-        let cleared = Cleared::new(&db, &campaign, None, &sender, &Progress::default(), now).await.unwrap();
-        cleared.schedule(&db, now + TimeDelta::seconds(50), "ines").await.unwrap();
-        (db, sender, id, folder)
+    /// One reader, and a campaign for a minute from now.
+    async fn house() -> House {
+        let house = House::new().await;
+        house.cleared(None, 0).await.unwrap().schedule(&house.db, at(&house), "ines").await.unwrap();
+        house
     }
 
-    async fn join(db: &Pool, list: ListId, address: &str, fields: Fields, since: DateTime<Utc>) {
-        let address: EmailAddress = address.parse().unwrap();
-        contacts::add(db, &[(address.clone(), fields)], since).await.unwrap();
-        subscriptions::confirm_all(db, list, &[address.key()], "a test", since).await.unwrap();
+    fn at(house: &House) -> DateTime<Utc> {
+        house.now + TimeDelta::seconds(50)
+    }
+
+    /// The only reader's name, which the letter greets by; none where it is `None`.
+    async fn name(house: &House, name: Option<&str>) {
+        let fields: Fields = name.map(|name| ("name".into(), name.into())).into_iter().collect();
+        contacts::set_fields(&house.db, &[(ContactId(1), fields)]).await.unwrap();
     }
 
     /// Who has looked at the campaign ahead.
-    async fn looked_ahead(db: &Pool, sender: &Sender, now: DateTime<Utc>) -> Scheduled {
+    async fn looked_ahead(house: &House) -> Scheduled {
         let mut scheduled = Scheduled::default();
         while scheduled.kept.is_empty() {
-            assert!(!scheduled.look(db, sender, now).await.unwrap());
+            assert!(!scheduled.look(&house.db, &house.sender, house.now).await.unwrap());
             tokio::task::yield_now().await;
         }
         scheduled
@@ -167,59 +146,54 @@ mod tests {
 
     #[tokio::test]
     async fn the_letter_is_made_before_the_time() {
-        let now = Utc::now();
-        let (db, sender, id, _folder) = installation(now).await;
-        let mut scheduled = looked_ahead(&db, &sender, now).await;
-
+        let house = house().await;
+        let mut scheduled = looked_ahead(&house).await;
         // Were it made again, it would find that she has no name.
-        contacts::set_fields(&db, &[(ContactId(1), Fields::new())]).await.unwrap();
-        let later = now + TimeDelta::seconds(50);
-        assert!(scheduled.look(&db, &sender, later).await.unwrap());
-        let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
-        assert_eq!((campaign.state, campaign.launched), (CampaignState::Planning, Some(later.trunc_subsecs(3))));
+        name(&house, None).await;
+        assert!(scheduled.look(&house.db, &house.sender, at(&house)).await.unwrap());
+        let campaign = house.campaign().await;
+        assert_eq!((campaign.state, campaign.launched), (CampaignState::Planning, Some(at(&house).trunc_subsecs(3))));
     }
 
     #[tokio::test]
     async fn it_is_made_for_who_came_meanwhile() {
-        let now = Utc::now();
-        let (db, sender, id, _folder) = installation(now).await;
-        let mut scheduled = looked_ahead(&db, &sender, now).await;
-        join(&db, ListId(1), "nameless@orchard.example", Fields::new(), now + TimeDelta::seconds(5)).await;
-        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(50)).await.unwrap());
-        let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
+        let house = house().await;
+        let mut scheduled = looked_ahead(&house).await;
+        house.join("nameless@orchard.test", "", house.now + TimeDelta::seconds(5)).await;
+        assert!(scheduled.look(&house.db, &house.sender, at(&house)).await.unwrap());
+        let campaign = house.campaign().await;
         let reason = campaign.reason.unwrap_or_default();
         assert_eq!(campaign.state, CampaignState::Draft);
-        assert!(reason.contains("nameless@orchard.example"), "{reason}");
+        assert!(reason.contains("nameless@orchard.test"), "{reason}");
     }
 
     #[tokio::test]
     async fn another_has_its_time_while_one_is_looked_at() {
-        let now = Utc::now();
-        let (db, sender, id, _folder) = installation(now).await;
-        let other = Draft { name: "Summer".into(), ..campaigns::get(&db, id).await.unwrap().unwrap().draft };
-        let other = campaigns::create(&db, &other, now).await.unwrap();
-        let campaign = campaigns::get(&db, other).await.unwrap().unwrap();
-        let cleared = Cleared::new(&db, &campaign, None, &sender, &Progress::default(), now).await.unwrap();
-        cleared.schedule(&db, now + TimeDelta::seconds(3), "ines").await.unwrap();
+        let house = house().await;
+        let first = house.campaign().await;
+        let other = Draft { name: "Summer".into(), ..first.draft.clone() };
+        let other = campaigns::create(&house.db, &other, house.now).await.unwrap();
+        campaigns::set_state(&house.db, other, CampaignState::Draft, CampaignState::Scheduled, None, house.now)
+            .await
+            .unwrap();
+        let soon = house.now + TimeDelta::seconds(3);
+        campaigns::schedule(&house.db, other, Some(soon)).await.unwrap();
 
-        let mut scheduled = Scheduled { looked_at: campaigns::get(&db, id).await.unwrap(), ..Scheduled::default() };
+        let mut scheduled = Scheduled { looked_at: Some(first), ..Scheduled::default() };
         scheduled.looking.spawn(std::future::pending());
-        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(3)).await.unwrap());
-        let state = async |id| campaigns::get(&db, id).await.unwrap().unwrap().state;
-        assert_eq!((state(other).await, state(id).await), (CampaignState::Planning, CampaignState::Scheduled));
+        assert!(scheduled.look(&house.db, &house.sender, soon).await.unwrap());
+        let other = campaigns::get(&house.db, other).await.unwrap().unwrap();
+        assert_eq!((other.state, house.campaign().await.state), (CampaignState::Planning, CampaignState::Scheduled));
     }
 
     #[tokio::test]
     async fn what_stood_in_its_way_may_be_mended_until_its_time() {
-        let now = Utc::now();
-        let (db, sender, id, _folder) = installation(now).await;
-        contacts::set_fields(&db, &[(ContactId(1), Fields::new())]).await.unwrap();
-        let mut scheduled = looked_ahead(&db, &sender, now).await;
-        assert!(!scheduled.kept[&id].1.as_ref().unwrap().known().can_go());
-
-        contacts::set_fields(&db, &[(ContactId(1), Fields::from([("name".into(), "Ada".into())]))]).await.unwrap();
-        assert!(scheduled.look(&db, &sender, now + TimeDelta::seconds(50)).await.unwrap());
-        let campaign = campaigns::get(&db, id).await.unwrap().unwrap();
-        assert_eq!(campaign.state, CampaignState::Planning);
+        let house = house().await;
+        name(&house, None).await;
+        let mut scheduled = looked_ahead(&house).await;
+        assert!(!scheduled.kept[&house.id].1.as_ref().unwrap().known().can_go());
+        name(&house, Some("Ada")).await;
+        assert!(scheduled.look(&house.db, &house.sender, at(&house)).await.unwrap());
+        assert_eq!(house.campaign().await.state, CampaignState::Planning);
     }
 }
