@@ -1,7 +1,7 @@
 //! Whom a campaign would reach: its list without those who may not be written to.
 
 use crate::contacts::{Row as ContactRow, read as read_contacts};
-use crate::sql::{all, millis, number, one};
+use crate::sql::{all, millis, number, numbers, one};
 use crate::subscriptions::AUDIENCE;
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
@@ -28,8 +28,6 @@ pub struct Figures {
     pub suppressed: i64,
     /// Of them, those whose address rests.
     pub resting: i64,
-    /// Of those who are written to, those at an address of a role, such as info@.
-    pub roles: i64,
     /// Of those who are written to, those who never were before.
     pub new: i64,
 }
@@ -88,6 +86,43 @@ pub async fn count(db: &impl Connection, audience: Audience, now: DateTime<Utc>)
     number(db, &sql, [audience.list.0.into(), millis(now).into()]).await
 }
 
+/// What is counted of them in one walk through all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub people: i64,
+    /// Those at an address of a role, such as info@.
+    pub roles: i64,
+    /// Those without a value, for each of the merge fields that were asked for.
+    pub lacking: Vec<i64>,
+}
+
+/// How many they are, how many have the address of a role, and how many no value in each of `fields`.
+///
+/// # Errors
+/// [`Error::Unavailable`]
+pub async fn counts(
+    db: &impl Connection,
+    audience: Audience,
+    fields: &[String],
+    now: DateTime<Utc>,
+) -> Result<Counts, Error> {
+    let local_part = match db.get_database_backend() {
+        DatabaseBackend::Postgres => "split_part(c.key, '@', 1)",
+        _ => "substr(c.key, 1, instr(c.key, '@') - 1)",
+    };
+    let is_role = format!("{local_part} IN ('{}')", ROLES.join("', '"));
+    let lacking = (3..).take(fields.len()).map(|parameter| lacks(db, parameter));
+    let counted: Vec<String> =
+        std::iter::once(is_role).chain(lacking).map(|which| format!("count(*) FILTER (WHERE {which})")).collect();
+    let sql = format!("SELECT count(*), {} FROM {}", counted.join(", "), audience.tables());
+    let first: [Value; 2] = [audience.list.0.into(), millis(now).into()];
+    let values = first.into_iter().chain(fields.iter().map(|field| field_key(db, field)));
+    let mut numbers = numbers(db, &sql, values, 1 + counted.len()).await?.into_iter();
+    let mut next = || numbers.next().unwrap_or_default();
+    Ok(Counts { people: next(), roles: next(), lacking: numbers.collect() })
+}
+
 /// Those of them who have no value in `field`.
 ///
 /// # Errors
@@ -100,21 +135,7 @@ pub async fn lacking(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Contact>, Error> {
-    chosen(db, audience, &lacks(db, 5), vec![field_key(db, field)], after, limit, now).await
-}
-
-/// How many have no value in `field`.
-///
-/// # Errors
-/// [`Error::Unavailable`]
-pub async fn count_lacking(
-    db: &impl Connection,
-    audience: Audience,
-    field: &str,
-    now: DateTime<Utc>,
-) -> Result<i64, Error> {
-    let sql = format!("SELECT count(*) FROM {} {}", audience.tables(), lacks(db, 3));
-    number(db, &sql, [audience.list.0.into(), millis(now).into(), field_key(db, field)]).await
+    chosen(db, audience, &format!(" AND {}", lacks(db, 5)), vec![field_key(db, field)], after, limit, now).await
 }
 
 /// Who is in it and who is not.
@@ -122,24 +143,19 @@ pub async fn count_lacking(
 /// # Errors
 /// [`Error::Unavailable`]
 pub async fn figures(db: &impl Connection, audience: Audience, now: DateTime<Utc>) -> Result<Figures, Error> {
-    let written = audience.tables();
-    let standing = "x.key = c.key AND x.scope IN (0, $1) AND x.since <= $2";
-    let local_part = match db.get_database_backend() {
-        DatabaseBackend::Postgres => "split_part(c.key, '@', 1)",
-        _ => "substr(c.key, 1, instr(c.key, '@') - 1)",
-    };
-    let roles = ROLES.join("', '");
+    // Those who may not be written to are few beside all: found by their suppressions, and not one by one.
     let sql = format!(
-        "SELECT
-           (SELECT count(*) FROM {CONFIRMED}) AS confirmed,
-           (SELECT count(*) FROM {CONFIRMED} AND EXISTS (
-               SELECT 1 FROM suppressions x WHERE {standing} AND x.until IS NULL)) AS suppressed,
-           (SELECT count(*) FROM {CONFIRMED} AND EXISTS (
-               SELECT 1 FROM suppressions x WHERE {standing} AND x.until > $2) AND NOT EXISTS (
-               SELECT 1 FROM suppressions x WHERE {standing} AND x.until IS NULL)) AS resting,
-           (SELECT count(*) FROM {written} AND {local_part} IN ('{roles}')) AS roles,
-           (SELECT count(*) FROM {written} AND NOT EXISTS (
-               SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new"
+        "SELECT left_out.suppressed, left_out.resting,
+            (SELECT count(*) FROM subscriptions WHERE list_id = $1 AND state = 1) AS confirmed,
+            (SELECT count(*) FROM {} AND NOT EXISTS (
+                SELECT 1 FROM deliveries d WHERE d.contact_id = c.id)) AS new
+         FROM (SELECT count(*) FILTER (WHERE for_good) AS suppressed, count(*) FILTER (WHERE NOT for_good) AS resting
+            FROM (SELECT max(CASE WHEN x.until IS NULL THEN 1 ELSE 0 END) = 1 AS for_good
+                  FROM suppressions x JOIN contacts c ON c.key = x.key
+                  JOIN subscriptions s ON s.contact_id = c.id AND s.list_id = $1 AND s.state = 1
+                  WHERE x.scope IN (0, $1) AND x.since <= $2 AND (x.until IS NULL OR x.until > $2)
+                  GROUP BY x.key) AS kept) AS left_out",
+        audience.tables()
     );
     let figures = one(db, &sql, [audience.list.0.into(), millis(now).into()]).await?;
     Ok(figures.unwrap_or_default())
@@ -164,9 +180,6 @@ const ROLES: [&str; 15] = [
     "www",
 ];
 
-/// Everybody on the list, whether they may be written to or not.
-const CONFIRMED: &str = "subscriptions s JOIN contacts c ON c.id = s.contact_id WHERE s.list_id = $1 AND s.state = 1";
-
 async fn chosen(
     db: &impl Connection,
     audience: Audience,
@@ -178,7 +191,7 @@ async fn chosen(
 ) -> Result<Vec<Contact>, Error> {
     // Said of both tables: PostgreSQL reads each from its beginning where it is not.
     let sql = format!(
-        "SELECT c.id, c.address, c.fields FROM {} {more} AND s.contact_id > $3 AND c.id > $3
+        "SELECT c.id, c.address, c.fields FROM {}{more} AND s.contact_id > $3 AND c.id > $3
          ORDER BY s.contact_id LIMIT $4",
         audience.tables()
     );
@@ -188,10 +201,10 @@ async fn chosen(
 }
 
 /// The condition that the field in parameter `$parameter` has no value.
-fn lacks(db: &impl Connection, parameter: u8) -> String {
+fn lacks(db: &impl Connection, parameter: usize) -> String {
     match db.get_database_backend() {
-        DatabaseBackend::Postgres => format!("AND COALESCE(c.fields::json ->> ${parameter}::text, '') = ''"),
-        _ => format!("AND COALESCE(json_extract(c.fields, ${parameter}), '') = ''"),
+        DatabaseBackend::Postgres => format!("COALESCE(c.fields::json ->> ${parameter}::text, '') = ''"),
+        _ => format!("COALESCE(json_extract(c.fields, ${parameter}), '') = ''"),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The table is narrow and is changed only in bulk. How workers take and give back deliveries is in
 //! [`leases`](crate::leases).
 
-use crate::sql::{all, execute, millis, one, rows, time};
+use crate::sql::{all, execute, millis, numbers, one, rows, time};
 use crate::{Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::{AddressKey, BounceCause, CampaignId, ContactId, DeliveryId, StateName, WorkerId};
@@ -109,30 +109,23 @@ pub async fn of_contact(db: &impl Connection, contact: ContactId) -> Result<Vec<
 /// # Errors
 /// [`Error`]
 pub async fn counts(db: &impl Connection, campaign: CampaignId) -> Result<BTreeMap<StateName, i64>, Error> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        state: i16,
-        count: i64,
-    }
     let (first, last) = DeliveryId::range(campaign);
-    // The others are accepted: most of them, and no index is kept for those. One statement sees one moment.
+    // Accepted are the others: most of them, and no index is kept for those. One statement sees one moment. A count for each
+    // state and no groups: to group them, SQLite would keep a row for each delivery in memory.
+    let states: Vec<StateName> = StateName::ALL.into_iter().filter(|state| *state != StateName::Accepted).collect();
+    let counted: Vec<String> =
+        states.iter().map(|state| format!("count(*) FILTER (WHERE d.state = {})", state.code())).collect();
     let sql = format!(
-        "SELECT state, count(*) AS count FROM ({}) d GROUP BY state
-         UNION ALL SELECT CAST(-1 AS SMALLINT), planned FROM campaigns WHERE id = $1",
+        "SELECT COALESCE((SELECT planned FROM campaigns WHERE id = $1), 0), {} FROM ({}) d",
+        counted.join(", "),
         not_accepted("", "0 AS due")
     );
-    let (mut counts, mut planned) = (BTreeMap::new(), 0);
-    for row in all::<Count>(db, &sql, [campaign.0.into(), first.into(), last.into()]).await? {
-        if row.state == -1 {
-            planned = row.count;
-        } else {
-            counts.insert(state(row.state)?, row.count);
-        }
-    }
-    let accepted = planned - counts.values().sum::<i64>();
-    if accepted > 0 {
-        counts.insert(StateName::Accepted, accepted);
-    }
+    let values = [campaign.0.into(), first.into(), last.into()];
+    let mut numbers = numbers(db, &sql, values, 1 + states.len()).await?.into_iter();
+    let planned = numbers.next().unwrap_or_default();
+    let mut counts: BTreeMap<StateName, i64> = states.into_iter().zip(numbers).collect();
+    counts.insert(StateName::Accepted, planned - counts.values().sum::<i64>());
+    counts.retain(|_, count| *count > 0);
     Ok(counts)
 }
 

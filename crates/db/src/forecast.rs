@@ -1,10 +1,11 @@
 //! What the past says of an audience: where its people have their mailboxes, and what became of mail to those.
 
-use crate::sql::{all, millis};
+use crate::sql::{all, millis, number};
 use crate::{Audience, Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::DeliveryId;
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{DatabaseBackend, FromQueryResult, Value};
+use std::collections::HashMap;
 
 /// People of an audience whose mailboxes are at one domain.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -37,16 +38,35 @@ pub struct Fate {
 pub async fn domains(
     db: &impl Connection,
     audience: Audience,
-    limit: u32,
+    limit: usize,
     now: DateTime<Utc>,
 ) -> Result<Vec<AtDomain>, Error> {
+    /// Contacts that SQLite groups at once: it keeps a row for each in memory meanwhile.
+    const CHUNK: i64 = 100_000;
     let sql = format!(
-        "SELECT c.domain AS domain, count(*) AS people, CAST(sum(CASE WHEN EXISTS (
-             SELECT 1 FROM deliveries n WHERE n.contact_id = c.id) THEN 0 ELSE 1 END) AS BIGINT) AS new
-         FROM {} GROUP BY c.domain ORDER BY people DESC, domain LIMIT $3",
+        "SELECT c.domain AS domain, count(*) AS people, count(*) FILTER (WHERE NOT EXISTS (
+             SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new
+         FROM {} AND s.contact_id BETWEEN $3 AND $4 AND c.id BETWEEN $3 AND $4 GROUP BY c.domain",
         audience.tables()
     );
-    all(db, &sql, [audience.list.0.into(), millis(now).into(), i64::from(limit).into()]).await
+    let list = audience.list.0;
+    let last = number(db, "SELECT max(contact_id) FROM subscriptions WHERE list_id = $1", [list.into()]).await?;
+    let chunk = if db.get_database_backend() == DatabaseBackend::Postgres { last + 1 } else { CHUNK };
+    let mut sums: HashMap<String, (i64, i64)> = HashMap::new();
+    let mut next = 0;
+    while next <= last {
+        let values = [list.into(), millis(now).into(), next.into(), (next + chunk - 1).into()];
+        next += chunk;
+        for at in all::<AtDomain>(db, &sql, values).await? {
+            let sum = sums.entry(at.domain).or_default();
+            *sum = (sum.0 + at.people, sum.1 + at.new);
+        }
+    }
+    let mut domains: Vec<AtDomain> =
+        sums.into_iter().map(|(domain, (people, new))| AtDomain { domain, people, new }).collect();
+    domains.sort_unstable_by(|a, b| b.people.cmp(&a.people).then_with(|| a.domain.cmp(&b.domain)));
+    domains.truncate(limit);
+    Ok(domains)
 }
 
 /// What became of the deliveries from `first` to `last`, by domain.

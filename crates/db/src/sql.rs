@@ -44,6 +44,17 @@ pub(crate) async fn number(
     Ok(row.and_then(|row| row.try_get_by_index::<Option<i64>>(0).ok().flatten()).unwrap_or(0))
 }
 
+/// The first `count` numbers of the only row.
+pub(crate) async fn numbers(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+    count: usize,
+) -> Result<Vec<i64>, Error> {
+    let Some(row) = db.query_one_raw(statement(db, sql, values)).await? else { return Ok(vec![0; count]) };
+    Ok((0..count).map(|at| row.try_get_by_index(at)).collect::<Result<_, _>>()?)
+}
+
 /// A statement whose parameters either engine takes.
 pub(crate) fn statement(db: &impl ConnectionTrait, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     let backend = db.get_database_backend();

@@ -68,6 +68,8 @@ pub struct Preflight {
     pub passed: Vec<&'static str>,
     /// How many will be written to.
     pub people: i64,
+    /// Of them, those at an address of a role, such as info@.
+    pub roles: i64,
     /// Messages of all campaigns that found their fate today (UTC).
     pub sent_today: i64,
     /// Who of the list is written to, and who is not.
@@ -127,10 +129,18 @@ async fn of_audience(
     depth: Depth<'_>,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
-    let mut preflight = look(db, campaign, audience, sender, depth, now).await?;
+    let is_gate = matches!(depth, Depth::Gate(_));
+    let figures = async {
+        match is_gate {
+            true => Ok(Figures::default()),
+            false => people::figures(db, audience, now).await,
+        }
+    };
+    // Each walks through the whole list.
+    let (mut preflight, figures) = tokio::try_join!(look(db, campaign, audience, sender, depth, now), figures)?;
     audience::history(db, &mut preflight, now).await?;
-    if !matches!(depth, Depth::Gate(_)) {
-        preflight.figures = people::figures(db, audience, now).await?;
+    if !is_gate {
+        preflight.figures = figures;
         // Those of a resend are not as the whole list is.
         if campaign.resend.is_none() {
             preflight.last = last(db, campaign).await?;
@@ -157,7 +167,10 @@ async fn look(
         preflight.findings.push(gone);
         return Ok(preflight);
     };
-    preflight.people = people::count(db, audience, now).await?;
+    let template = Template::compile(draft, &list.name);
+    let fields: Vec<String> = template.iter().flat_map(Template::needed_fields).collect();
+    let counts = people::counts(db, audience, &fields, now).await?;
+    (preflight.people, preflight.roles) = (counts.people, counts.roles);
     if preflight.people == 0 {
         if audience.joined.is_some() {
             // That nobody joined meanwhile is no fault, and all else is known.
@@ -173,7 +186,7 @@ async fn look(
             "Choose another list, or import people into it.",
         ));
     }
-    let template = match Template::compile(draft, &list.name) {
+    let template = match template {
         Ok(template) => template,
         Err(error) => {
             let remedy = "Correct that place.";
@@ -181,7 +194,7 @@ async fn look(
             return Ok(preflight);
         }
     };
-    lacking(db, &template, audience, &mut preflight, now).await?;
+    lacking(db, fields.into_iter().zip(counts.lacking), audience, &mut preflight, now).await?;
     let mut trial = Trial::of(&template, draft, sender);
     match depth {
         Depth::Sample => {
@@ -238,18 +251,16 @@ async fn try_all(
     Ok(())
 }
 
-/// Who has no value for a merge field: asked of everybody, whatever the depth.
+/// Who has no value for a merge field, of which is known how many they are: asked of everybody, whatever the depth.
 async fn lacking(
     db: &Pool,
-    template: &Template,
+    fields: impl Iterator<Item = (String, i64)>,
     audience: Audience,
     preflight: &mut Preflight,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let fields = template.needed_fields();
     let mut all_there = true;
-    for field in fields {
-        let count = people::count_lacking(db, audience, &field, now).await?;
+    for (field, count) in fields {
         if count == 0 {
             continue;
         }

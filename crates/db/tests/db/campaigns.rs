@@ -2,13 +2,17 @@
 
 use crate::engines;
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::audience::{self, Audience, Figures};
+use rebound_db::audience::{self, Audience, Counts, Figures};
+use rebound_db::forecast::{self, AtDomain};
 use rebound_db::leases::Try;
-use rebound_db::{Error, Pool, campaigns, contacts, deliveries, doubts, leases, lists, outcomes, subscriptions};
+use rebound_db::{
+    Error, Pool, campaigns, contacts, deliveries, doubts, leases, lists, outcomes, subscriptions, suppressions,
+};
 use rebound_domain::{
     BounceCause, Campaign, CampaignId, CampaignState, ContactId, DeliveryId, DoubtPolicy, Draft, EmailAddress, Fields,
-    Resend, StateName, WorkerId,
+    Resend, Scope, StateName, Suppression, SuppressionReason, WorkerId,
 };
+use sea_orm::ConnectionTrait;
 
 const WORKER: WorkerId = WorkerId(1);
 
@@ -58,12 +62,77 @@ async fn who_lacks_a_value_is_known_by_name() {
         let list = draft(db, DoubtPolicy::Resend).await.list;
         let all = Audience { list, resend: None, joined: None };
         assert_eq!(audience::count(db, all, now()).await.unwrap(), 6, "{engine}");
-        assert_eq!(audience::count_lacking(db, all, "town", now()).await.unwrap(), 3, "{engine}");
+        let fields = ["name".to_owned(), "town".to_owned()];
+        let counts = audience::counts(db, all, &fields, now()).await.unwrap();
+        assert_eq!((counts.people, counts.lacking), (6, vec![6, 3]), "{engine}");
         let lacking = audience::lacking(db, all, "town", ContactId(0), 2, now()).await.unwrap();
         let names: Vec<_> = lacking.iter().map(|contact| contact.address.to_string()).collect();
         assert_eq!(names, ["r1@orchard.example", "r3@orchard.example"], "{engine}");
         let figures = audience::figures(db, all, now()).await.unwrap();
         assert_eq!(figures, Figures { confirmed: 6, new: 6, ..Figures::default() }, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_left_out_is_counted_once_and_for_the_stronger_reason() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let list = draft(db, DoubtPolicy::Resend).await.list;
+        let other = lists::ensure(db, "Others", now()).await.unwrap().id;
+        let info: EmailAddress = "info@orchard.example".parse().unwrap();
+        contacts::add(db, &[(info.clone(), Fields::new())], now()).await.unwrap();
+        subscriptions::confirm_all(db, list, &[info.key()], "a test", now()).await.unwrap();
+        let day = TimeDelta::days(1);
+        let stands = |n: usize, scope, reason, since, until| Suppression {
+            address: format!("r{n}@orchard.example").parse::<EmailAddress>().unwrap().key(),
+            scope,
+            reason,
+            since,
+            until,
+            evidence: "a test".into(),
+        };
+        use SuppressionReason::{Hard, Manual, Soft};
+        let standing = [
+            stands(0, Scope::Everywhere, Hard, now() - day, None),
+            stands(0, Scope::List(list), Soft, now() - day, Some(now() + day)), // it counts as the other
+            stands(1, Scope::List(list), Soft, now() - day, Some(now() + day)),
+            stands(1, Scope::Everywhere, Soft, now() - day, Some(now() + day)),
+            stands(2, Scope::Everywhere, Soft, now() - day, Some(now())), // it is over
+            stands(3, Scope::List(other), Manual, now() - day, None),
+            stands(4, Scope::Everywhere, Manual, now() + day, None), // it begins tomorrow
+            stands(9, Scope::Everywhere, Hard, now() - day, None),   // nobody's
+        ];
+        suppressions::add_all(db, &standing).await.unwrap();
+        let all = Audience { list, resend: None, joined: None };
+        let figures = audience::figures(db, all, now()).await.unwrap();
+        let expected = Figures { confirmed: 7, suppressed: 1, resting: 1, new: 5 };
+        assert_eq!(figures, expected, "{engine}");
+        let counts = audience::counts(db, all, &[], now()).await.unwrap();
+        assert_eq!(counts, Counts { people: 5, roles: 1, lacking: vec![] }, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn the_domains_of_an_audience_are_counted_however_far_apart_its_people_are() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let first =
+            planned(db, campaigns::create(db, &draft(db, DoubtPolicy::Resend).await, now()).await.unwrap()).await;
+        let list = first.draft.list;
+        let late: Vec<EmailAddress> =
+            ["a@meadow.example", "b@meadow.example", "c@orchard.example"].map(|one| one.parse().unwrap()).into();
+        contacts::add(db, &late.iter().map(|one| (one.clone(), Fields::new())).collect::<Vec<_>>(), now())
+            .await
+            .unwrap();
+        // As if a great many had come and gone meanwhile.
+        db.execute_unprepared("UPDATE contacts SET id = id + 250000 WHERE id > 6").await.unwrap();
+        let keys: Vec<_> = late.iter().map(EmailAddress::key).collect();
+        subscriptions::confirm_all(db, list, &keys, "a test", now()).await.unwrap();
+        let all = Audience { list, resend: None, joined: None };
+        let at = |domain: &str, people, new| AtDomain { domain: domain.into(), people, new };
+        let expected = [at("orchard.example", 7, 1), at("meadow.example", 2, 2)];
+        assert_eq!(forecast::domains(db, all, 9, now()).await.unwrap(), expected, "{engine}");
+        assert_eq!(forecast::domains(db, all, 1, now()).await.unwrap(), expected[..1], "{engine}");
     }
 }
 

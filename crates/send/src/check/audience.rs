@@ -35,11 +35,11 @@ const ALARM: i64 = 5;
 
 /// What the figures of an audience say.
 pub(super) fn figures(preflight: &mut Preflight) {
-    let figures = preflight.figures;
-    if figures.roles > 0 {
-        let what = format!("{} addresses belong to a role, such as info@ or postmaster@.", Grouped(figures.roles));
+    let (figures, roles) = (preflight.figures, preflight.roles);
+    if roles > 0 {
+        let what = format!("{} addresses belong to a role, such as info@ or postmaster@.", Grouped(roles));
         let finding = Finding::new(Check::RoleAddresses, what, "Write to people instead.");
-        preflight.findings.push(Finding { count: figures.roles.unsigned_abs(), ..finding });
+        preflight.findings.push(Finding { count: roles.unsigned_abs(), ..finding });
     } else {
         preflight.passed.push("no addresses of a role");
     }

@@ -22,7 +22,7 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// Domains of an audience that are looked at: the most frequent.
-const DOMAINS: u32 = 500;
+const DOMAINS: usize = 500;
 
 /// Messages a day to one provider from which its rules for bulk senders hold.
 const BULK: i64 = 5_000;
@@ -198,7 +198,7 @@ async fn ask(
     }
     asking.outside.findings.extend(domains::told(&dead));
     match silent {
-        0 if at.len() < DOMAINS as usize => asking.outside.passed.push("the audience’s domains"),
+        0 if at.len() < DOMAINS => asking.outside.passed.push("the audience’s domains"),
         0 => asking.outside.passed.push("the audience’s 500 most frequent domains"),
         _ => asking.unseen.push("some of the audience’s domains"),
     }

@@ -113,10 +113,11 @@ pub(crate) async fn lacking(
     let mut rows = audience::lacking(&app.db, to, &field, ContactId(of.after), ROWS + 1, now).await?;
     let more = rows.len() > ROWS as usize;
     rows.truncate(ROWS as usize);
+    let counts = audience::counts(&app.db, to, std::slice::from_ref(&field), now).await?;
     let page = Lacking {
         frame: Frame::of(&app, &by, Place::Campaigns).await?,
         list: list_name(&app.db, &campaign).await?,
-        count: Count(audience::count_lacking(&app.db, to, &field, now).await?),
+        count: Count(counts.lacking.iter().sum()),
         more: rows.last().filter(|_| more).map(|last| last.id),
         campaign,
         field,
