@@ -41,23 +41,26 @@ pub async fn domains(
     limit: usize,
     now: DateTime<Utc>,
 ) -> Result<Vec<AtDomain>, Error> {
-    /// Contacts that SQLite groups at once: it keeps a row for each in memory meanwhile.
-    const CHUNK: i64 = 100_000;
-    let sql = format!(
-        "SELECT c.domain AS domain, count(*) AS people, count(*) FILTER (WHERE NOT EXISTS (
-             SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new
-         FROM {} AND s.contact_id BETWEEN $3 AND $4 AND c.id BETWEEN $3 AND $4 GROUP BY c.domain",
-        audience.tables()
-    );
-    let list = audience.list.0;
-    let last = number(db, "SELECT max(contact_id) FROM subscriptions WHERE list_id = $1", [list.into()]).await?;
-    let chunk = if db.get_database_backend() == DatabaseBackend::Postgres { last + 1 } else { CHUNK };
+    let of = |more: &str, then: &str| {
+        format!(
+            "SELECT c.domain AS domain, count(*) AS people, count(*) FILTER (WHERE NOT EXISTS (
+                 SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new
+             FROM {} {more} GROUP BY c.domain {then}",
+            audience.tables()
+        )
+    };
+    let (list, at): (Value, Value) = (audience.list.0.into(), millis(now).into());
+    // Of a resend there are never so many.
+    if db.get_database_backend() == DatabaseBackend::Postgres || audience.resend.is_some() {
+        let sql = of("", "ORDER BY people DESC, domain LIMIT $3");
+        return all(db, &sql, [list, at, i64::try_from(limit).unwrap_or(i64::MAX).into()]).await;
+    }
+    let sql = of("AND s.contact_id BETWEEN $3 AND $4", "");
+    let last = number(db, "SELECT max(contact_id) FROM subscriptions WHERE list_id = $1", [list.clone()]).await?;
     let mut sums: HashMap<String, (i64, i64)> = HashMap::new();
-    let mut next = 0;
-    while next <= last {
-        let values = [list.into(), millis(now).into(), next.into(), (next + chunk - 1).into()];
-        next += chunk;
-        for at in all::<AtDomain>(db, &sql, values).await? {
+    for chunk in 0..=last / CHUNK {
+        let (first, last) = (chunk * CHUNK, (chunk + 1) * CHUNK - 1);
+        for at in all::<AtDomain>(db, &sql, [list.clone(), at.clone(), first.into(), last.into()]).await? {
             let sum = sums.entry(at.domain).or_default();
             *sum = (sum.0 + at.people, sum.1 + at.new);
         }
@@ -68,6 +71,9 @@ pub async fn domains(
     domains.truncate(limit);
     Ok(domains)
 }
+
+/// Contacts that SQLite groups at once: meanwhile it keeps a row for each in memory.
+const CHUNK: i64 = 100_000;
 
 /// What became of the deliveries from `first` to `last`, by domain.
 ///

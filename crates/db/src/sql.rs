@@ -44,7 +44,7 @@ pub(crate) async fn number(
     Ok(row.and_then(|row| row.try_get_by_index::<Option<i64>>(0).ok().flatten()).unwrap_or(0))
 }
 
-/// The first `count` numbers of the only row.
+/// The first `count` numbers of the first row, none of which may be a null; zeros where there is no row.
 pub(crate) async fn numbers(
     db: &impl ConnectionTrait,
     sql: &str,

@@ -129,18 +129,10 @@ async fn of_audience(
     depth: Depth<'_>,
     now: DateTime<Utc>,
 ) -> Result<Preflight, Error> {
-    let is_gate = matches!(depth, Depth::Gate(_));
-    let figures = async {
-        match is_gate {
-            true => Ok(Figures::default()),
-            false => people::figures(db, audience, now).await,
-        }
-    };
-    // Each walks through the whole list.
-    let (mut preflight, figures) = tokio::try_join!(look(db, campaign, audience, sender, depth, now), figures)?;
+    let mut preflight = look(db, campaign, audience, sender, depth, now).await?;
     audience::history(db, &mut preflight, now).await?;
-    if !is_gate {
-        preflight.figures = figures;
+    if !matches!(depth, Depth::Gate(_)) {
+        preflight.figures = people::figures(db, audience, now).await?;
         // Those of a resend are not as the whole list is.
         if campaign.resend.is_none() {
             preflight.last = last(db, campaign).await?;
@@ -251,7 +243,7 @@ async fn try_all(
     Ok(())
 }
 
-/// Who has no value for a merge field, of which is known how many they are: asked of everybody, whatever the depth.
+/// Who has no value for a merge field, where it is known how many lack each: asked of everybody, whatever the depth.
 async fn lacking(
     db: &Pool,
     fields: impl Iterator<Item = (String, i64)>,

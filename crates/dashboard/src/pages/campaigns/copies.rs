@@ -117,7 +117,7 @@ pub(crate) async fn lacking(
     let page = Lacking {
         frame: Frame::of(&app, &by, Place::Campaigns).await?,
         list: list_name(&app.db, &campaign).await?,
-        count: Count(counts.lacking.iter().sum()),
+        count: Count(counts.lacking.first().copied().unwrap_or_default()),
         more: rows.last().filter(|_| more).map(|last| last.id),
         campaign,
         field,
