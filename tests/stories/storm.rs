@@ -35,6 +35,9 @@ async fn nobody_is_lost_in_a_crash_storm_on_postgres() {
 /// Who gets a letter in one campaign; fewer in a storm of seconds.
 const PEOPLE: (u64, u64) = (3_000, 2_000);
 
+/// How long a host thinks about a letter, in milliseconds; longer in a storm of seconds, as other tests measure beside it.
+const LATENCY: (u64, u64) = (1, 20);
+
 /// However short it is, so many end without being asked.
 const SUDDEN_ENDS: u64 = 8;
 
@@ -69,7 +72,8 @@ async fn storm(engine: Engine) {
     eprintln!("crash storm on {engine:?}: {seconds} s, SEED={seed}");
 
     let begun = Instant::now();
-    let mut storm = Storm::begin(engine, Chance::new(seed), if seconds < 60 { PEOPLE.1 } else { PEOPLE.0 }).await;
+    let (people, latency) = if seconds < 60 { (PEOPLE.1, LATENCY.1) } else { (PEOPLE.0, LATENCY.0) };
+    let mut storm = Storm::begin(engine, Chance::new(seed), people, Duration::from_millis(latency)).await;
     while storm.fleet.ends.sudden() < SUDDEN_ENDS || begun.elapsed() < Duration::from_secs(seconds) {
         storm.round().await;
     }
@@ -77,9 +81,9 @@ async fn storm(engine: Engine) {
 }
 
 impl Storm {
-    async fn begin(engine: Engine, mut chance: Chance, people: u64) -> Self {
+    async fn begin(engine: Engine, mut chance: Chance, people: u64, latency: Duration) -> Self {
         let hosts = Settings {
-            latency: Duration::from_millis(1),
+            latency,
             drop_after_record: Drops::Share(if chance.percent(50) { 0.01 } else { 0.05 }),
             drop_before_record: Drops::Share(0.005),
             ..Settings::default()
