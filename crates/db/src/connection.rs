@@ -55,8 +55,10 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.trim_start_matches("//");
         let url = format!("sqlite://{path}?mode=rwc");
-        let writer = Database::connect(sqlite(&url, 1)).await?;
-        let readers = Database::connect(sqlite(&url, READERS)).await?;
+        // What a statement writes it keeps aside in memory, to take it back; what is grouped over all rows of a table goes
+        // to a file as soon as it is large, as memory has no bound for it.
+        let writer = Database::connect(sqlite(&url, 1, "memory")).await?;
+        let readers = Database::connect(sqlite(&url, READERS, "file")).await?;
         Ok(Pool { writer, readers, file: Some(PathBuf::from(path)), patience: None })
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let mut options = ConnectOptions::new(url);
@@ -74,18 +76,18 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
 }
 
 /// Every commit reaches the disk before it is answered: WAL with `synchronous=FULL`.
-fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+fn sqlite(url: &str, connections: u32, temp_store: &'static str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(connections.min(1)).sqlx_logging(false);
     // A file is there; to ask first costs as much as a statement.
     options.acquire_timeout(Duration::from_secs(60)).test_before_acquire(false);
-    options.map_sqlx_sqlite_opts(|options| {
+    options.map_sqlx_sqlite_opts(move |options| {
         options
             .busy_timeout(Duration::from_secs(30))
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .pragma("temp_store", "memory")
+            .pragma("temp_store", temp_store)
     });
     // On a full disk SQLite may end a transaction by itself, or leave one open whose end failed. What the next one
     // then writes would stand inside it and be lost with it: such a connection is closed, and another one opened. What
@@ -287,6 +289,20 @@ mod tests {
 
     async fn rows(pool: &Pool) -> i64 {
         number(pool, "SELECT count(*) FROM setup_links", []).await.unwrap()
+    }
+
+    /// What SQLite calls the places for what it keeps aside.
+    const FILE: i64 = 1;
+    const MEMORY: i64 = 2;
+
+    #[tokio::test]
+    async fn what_is_grouped_to_be_read_may_leave_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = temporary(folder.path()).await.unwrap();
+        let place = "SELECT temp_store FROM pragma_temp_store()";
+        assert_eq!(number(&pool, place, []).await.unwrap(), FILE);
+        let tx = pool.begin().await.unwrap();
+        assert_eq!(number(&tx, place, []).await.unwrap(), MEMORY);
     }
 
     #[tokio::test]

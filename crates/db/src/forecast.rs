@@ -1,11 +1,10 @@
 //! What the past says of an audience: where its people have their mailboxes, and what became of mail to those.
 
-use crate::sql::{all, millis, number};
+use crate::sql::{all, millis};
 use crate::{Audience, Connection, Error};
 use chrono::{DateTime, Utc};
 use rebound_domain::DeliveryId;
-use sea_orm::{DatabaseBackend, FromQueryResult, Value};
-use std::collections::HashMap;
+use sea_orm::{FromQueryResult, Value};
 
 /// People of an audience whose mailboxes are at one domain.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -41,39 +40,15 @@ pub async fn domains(
     limit: usize,
     now: DateTime<Utc>,
 ) -> Result<Vec<AtDomain>, Error> {
-    let of = |more: &str, then: &str| {
-        format!(
-            "SELECT c.domain AS domain, count(*) AS people, count(*) FILTER (WHERE NOT EXISTS (
-                 SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new
-             FROM {} {more} GROUP BY c.domain {then}",
-            audience.tables()
-        )
-    };
-    let (list, at): (Value, Value) = (audience.list.0.into(), millis(now).into());
-    // Of a resend there are never so many.
-    if db.get_database_backend() == DatabaseBackend::Postgres || audience.resend.is_some() {
-        let sql = of("", "ORDER BY people DESC, domain LIMIT $3");
-        return all(db, &sql, [list, at, i64::try_from(limit).unwrap_or(i64::MAX).into()]).await;
-    }
-    let sql = of("AND s.contact_id BETWEEN $3 AND $4", "");
-    let last = number(db, "SELECT max(contact_id) FROM subscriptions WHERE list_id = $1", [list.clone()]).await?;
-    let mut sums: HashMap<String, (i64, i64)> = HashMap::new();
-    for chunk in 0..=last / CHUNK {
-        let (first, last) = (chunk * CHUNK, (chunk + 1) * CHUNK - 1);
-        for at in all::<AtDomain>(db, &sql, [list.clone(), at.clone(), first.into(), last.into()]).await? {
-            let sum = sums.entry(at.domain).or_default();
-            *sum = (sum.0 + at.people, sum.1 + at.new);
-        }
-    }
-    let mut domains: Vec<AtDomain> =
-        sums.into_iter().map(|(domain, (people, new))| AtDomain { domain, people, new }).collect();
-    domains.sort_unstable_by(|a, b| b.people.cmp(&a.people).then_with(|| a.domain.cmp(&b.domain)));
-    domains.truncate(limit);
-    Ok(domains)
+    let sql = format!(
+        "SELECT c.domain AS domain, count(*) AS people, count(*) FILTER (WHERE NOT EXISTS (
+             SELECT 1 FROM deliveries n WHERE n.contact_id = c.id)) AS new
+         FROM {} GROUP BY c.domain ORDER BY people DESC, domain LIMIT $3",
+        audience.tables()
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(db, &sql, [audience.list.0.into(), millis(now).into(), limit.into()]).await
 }
-
-/// Contacts that SQLite groups at once: meanwhile it keeps a row for each in memory.
-const CHUNK: i64 = 100_000;
 
 /// What became of the deliveries from `first` to `last`, by domain.
 ///
