@@ -35,7 +35,8 @@ async fn nobody_is_lost_in_a_crash_storm_on_postgres() {
 /// Who gets a letter in one campaign; fewer in a storm of seconds.
 const PEOPLE: (u64, u64) = (3_000, 2_000);
 
-/// How long a host thinks about a letter, in milliseconds; longer in a storm of seconds, as other tests measure beside it.
+/// How long a host thinks about a letter, in milliseconds; longer in a storm of seconds: tests that measure time beside
+/// it need the machine too.
 const LATENCY: (u64, u64) = (1, 20);
 
 /// However short it is, so many end without being asked.
