@@ -134,8 +134,8 @@ fn away(outage: Outage, error: &(dyn std::error::Error + 'static)) -> Response {
         ),
         Outage::Full => (
             "The disk is full",
-            "The disk that holds the database is full. Nothing was changed. What is being sent waits, and goes on by \
-             itself when there is room. Ask your admin to make room.",
+            "A disk is full: that of the database, or of temporary files. Nothing was changed. What cannot be written \
+             waits, and goes on by itself when there is room. Ask your admin to make room.",
         ),
     };
     let page = ErrorPage { title, text: text.to_owned(), id: None };

@@ -55,8 +55,8 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.trim_start_matches("//");
         let url = format!("sqlite://{path}?mode=rwc");
-        // What a statement writes it keeps aside in memory, to take it back; what is grouped over all rows of a table goes
-        // to a file as soon as it is large, as memory has no bound for it.
+        // The writer keeps in memory what it needs to take a statement back, which is little. What readers sort or group may
+        // be a whole table: it goes to a file once it is large.
         let writer = Database::connect(sqlite(&url, 1, "memory")).await?;
         let readers = Database::connect(sqlite(&url, READERS, "file")).await?;
         Ok(Pool { writer, readers, file: Some(PathBuf::from(path)), patience: None })
@@ -291,12 +291,11 @@ mod tests {
         number(pool, "SELECT count(*) FROM setup_links", []).await.unwrap()
     }
 
-    /// What SQLite calls the places for what it keeps aside.
-    const FILE: i64 = 1;
-    const MEMORY: i64 = 2;
-
     #[tokio::test]
-    async fn what_is_grouped_to_be_read_may_leave_memory() {
+    async fn readers_sort_in_files_and_the_writer_in_memory() {
+        /// SQLite's numbers for `temp_store`.
+        const FILE: i64 = 1;
+        const MEMORY: i64 = 2;
         let folder = tempfile::tempdir().unwrap();
         let pool = temporary(folder.path()).await.unwrap();
         let place = "SELECT temp_store FROM pragma_temp_store()";

@@ -111,7 +111,7 @@ pub async fn of_contact(db: &impl Connection, contact: ContactId) -> Result<Vec<
 pub async fn counts(db: &impl Connection, campaign: CampaignId) -> Result<BTreeMap<StateName, i64>, Error> {
     let (first, last) = DeliveryId::range(campaign);
     // Accepted are the others: most of them, and no index is kept for those. One statement sees one moment. A count for each
-    // state and no groups: to group them, SQLite would keep a row for each delivery in memory.
+    // state and no groups: to group them, SQLite would sort a row for each delivery.
     let states: Vec<StateName> = StateName::ALL.into_iter().filter(|state| *state != StateName::Accepted).collect();
     let counted: Vec<String> =
         states.iter().map(|state| format!("count(*) FILTER (WHERE d.state = {})", state.code())).collect();

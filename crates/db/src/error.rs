@@ -58,7 +58,7 @@ impl From<SqlxError> for Error {
 pub enum Outage {
     /// It cannot be reached, is just starting or stopping, or another program holds it.
     Away,
-    /// There is no room for what is to be written.
+    /// There is no room for what is to be written, or, on SQLite, for what is to be sorted.
     Full,
 }
 
