@@ -169,6 +169,14 @@ impl Chromium {
         ran.unwrap_or_else(|error| panic!("{script:.200}: {error}")).json().clone()
     }
 
+    /// What a page of ours answers to whoever has signed in here, without showing it: the status, and the text. 0 where
+    /// there is no answer.
+    pub(crate) async fn answer(&self, address: &str) -> (u16, String) {
+        let script = "const [address, done] = arguments; fetch(address)
+            .then(async (answer) => done([answer.status, await answer.text()])).catch((error) => done([0, `${error}`]));";
+        serde_json::from_value(self.run_on(script, vec![json!(address)]).await).unwrap()
+    }
+
     /// Presses a key, on whatever has the focus.
     pub(crate) async fn key(&self, key: Key) {
         self.window.action_chain().send_keys(key).perform().await.unwrap();

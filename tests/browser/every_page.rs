@@ -229,6 +229,7 @@ async fn visit(browser: &Chromium, address: &str) -> Vec<String> {
     let mut seen = Vec::new();
     if browser.run("return !!document.querySelector('nav.side')", vec![]).await == true {
         seen.extend(accessibility::walk(browser).await);
+        seen.extend(complaints(browser, address).await);
     }
     seen.extend(accessibility::faults(browser).await);
     faults.extend(seen.into_iter().map(|fault| format!("{address}: {fault}")));
@@ -241,14 +242,22 @@ async fn opened(browser: &Chromium, address: &str) -> Vec<String> {
     browser.open(address).await;
     let mut faults = Vec::new();
     let status = browser.run("return performance.getEntriesByType('navigation')[0].responseStatus", vec![]).await;
-    let expected = if address == "/nothing-is-here" { 404 } else { 200 };
-    if status != expected {
+    if status != expected(address) {
         faults.push(format!("answers {status}"));
     }
+    faults.extend(complaints(browser, address).await);
+    faults.into_iter().map(|fault| format!("{address}: {fault}")).collect()
+}
+
+fn expected(address: &str) -> u16 {
+    if address == "/nothing-is-here" { 404 } else { 200 }
+}
+
+/// What the browser has complained of in earnest since it was asked last.
+async fn complaints(browser: &Chromium, address: &str) -> Vec<String> {
     // A browser asks for an icon where a page names none.
     let missing = |complaint: &String| {
-        complaint.contains("404 (Not Found)") && (expected == 404 || complaint.contains("/favicon.ico"))
+        complaint.contains("404 (Not Found)") && (expected(address) == 404 || complaint.contains("/favicon.ico"))
     };
-    faults.extend(browser.complaints().await.into_iter().filter(|complaint| !missing(complaint)));
-    faults.into_iter().map(|fault| format!("{address}: {fault}")).collect()
+    browser.complaints().await.into_iter().filter(|complaint| !missing(complaint)).collect()
 }

@@ -7,7 +7,6 @@ use crate::smtp::{Talk, bounce};
 use crate::world::{World, until};
 use crate::{every_page, furnished};
 use reqwest::StatusCode;
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// One payload a line; see there.
@@ -36,8 +35,8 @@ async fn nothing_that_others_wrote_is_ever_run(engine: Engine) {
     assert!(payloads.len() >= 150);
     write_everywhere(&world, &payloads).await;
 
-    // The lists of all hold every payload; of the pages of one row, every sixth is enough, for all are made alike, and of
-    // those on the second engine a few.
+    // The lists of all hold every payload; of the pages of one row, every sixth is enough, as all are made alike; on the
+    // second engine a few are.
     let step = if engine == Engine::Sqlite { 6 } else { 36 };
     let own = |path: &str| (1..=payloads.len()).step_by(step).map(|id| format!("{path}/{id}")).collect::<Vec<_>>();
     let rows = ["/contacts", "/lists", "/bounces", "/campaigns", "/imports"].map(own).concat();
@@ -204,12 +203,10 @@ return strange;
 
 /// The cells of a file that a spreadsheet would take for a formula.
 async fn formulas(browser: &Chromium, address: &str) -> Vec<String> {
-    let script = "const [address, done] = arguments; fetch(address).then(async (answer) => done([answer.status, await answer.text()]));";
-    let answer = browser.run_on(script, vec![json!(address)]).await;
-    if answer[0] != 200 {
-        return vec![format!("{address} answers {}", answer[0])];
+    let (status, text) = browser.answer(address).await;
+    if status != 200 {
+        return vec![format!("{address} answers {status}: {text:.200}")];
     }
-    let text = answer[1].as_str().unwrap();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let cells: Vec<String> =
         reader.records().flat_map(|record| record.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()).collect();
