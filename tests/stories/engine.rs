@@ -1,9 +1,8 @@
 //! The two databases that Rebound runs on. Each story is told once, and is true on both.
 
-use crate::postgres::Server;
+use crate::postgres::{Server, empty, shared};
 use crate::program;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Which database the program of a story has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +36,7 @@ impl Engine {
     pub(crate) fn database(self) -> String {
         match self {
             Self::Sqlite => "sqlite:rebound.db".to_owned(),
-            Self::Postgres => {
-                static NEXT: AtomicU32 = AtomicU32::new(1);
-                server().create(&format!("world_{}", NEXT.fetch_add(1, Ordering::Relaxed)), TEMPLATE)
-            }
+            Self::Postgres => server().another(TEMPLATE),
         }
     }
 }
@@ -48,20 +44,19 @@ impl Engine {
 impl Engine {
     /// The address of a PostgreSQL database with nothing in it, not even tables.
     pub(crate) fn nothing() -> String {
-        server().create("nothing", "template0")
+        empty()
     }
 }
 
 /// A database as it is before anybody uses it; a copy is made sooner than all its steps are taken again.
 const TEMPLATE: &str = "template";
 
-/// One server for all stories; its keeper ends it with this program.
+/// The server with the template on it.
 fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
+    static SERVER: OnceLock<&Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let server = Server::start();
-        migrate(&server.create(TEMPLATE, "template0"));
-        server
+        migrate(&shared().create(TEMPLATE, "template0"));
+        shared()
     })
 }
 

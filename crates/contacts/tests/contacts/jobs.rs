@@ -1,7 +1,7 @@
 //! Long work that is interrupted, cancelled, tried again.
 
 use crate::place::Place;
-use crate::postgres::Server;
+use crate::postgres::empty;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::{BadRows, Error, Import, Jobs, Target, cancel, preview, retry, start, upload};
 use rebound_db::imports::{self, Counts};
@@ -108,8 +108,7 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_was_not() {
     assert_eq!(expected.counts.added, 20_000);
 
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), server.url()] {
+    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), empty()] {
         let db = rebound_db::connect(&url).await.unwrap();
         rebound_db::migrate(&db).await.unwrap();
         let list = lists::ensure(&db, "Newsletter", now()).await.unwrap();
@@ -142,8 +141,8 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_was_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_do_each_import_once() {
-    let server = Server::start();
-    let db = rebound_db::connect(&server.url()).await.unwrap();
+    let url = empty();
+    let db = rebound_db::connect(&url).await.unwrap();
     rebound_db::migrate(&db).await.unwrap();
     let list = lists::ensure(&db, "Newsletter", now()).await.unwrap();
     let mut ids = Vec::new();
@@ -151,7 +150,7 @@ async fn two_workers_do_each_import_once() {
         ids.push(send(&db, list.id, &format!("email\na{number}@orchard.example\nb@orchard.example\n")).await);
         start(&db, ids[number], vec![], now()).await.unwrap();
     }
-    let workers = [worker(&db, &server.url()), worker(&db, &server.url())];
+    let workers = [worker(&db, &url), worker(&db, &url)];
     for id in &ids {
         reaches(&db, *id, JobState::Done).await;
     }

@@ -1,6 +1,6 @@
 //! Lifting all that fit, on both engines.
 
-use crate::postgres::Server;
+use crate::postgres::empty;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_contacts::{Error, lift_found};
 use rebound_db::suppressions::{self, Filter};
@@ -55,8 +55,7 @@ async fn check(db: &Pool) {
 async fn all_that_fit_are_lifted_but_for_the_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     check(&rebound_db::temporary(folder.path()).await.unwrap()).await;
-    let server = Server::start();
-    let postgres = rebound_db::connect(&server.url()).await.unwrap();
+    let postgres = rebound_db::connect(&empty()).await.unwrap();
     rebound_db::migrate(&postgres).await.unwrap();
     check(&postgres).await;
 }

@@ -2,7 +2,7 @@
 
 use crate::mailing::{Mailing, delivery, key};
 use crate::place::Place;
-use crate::postgres::Server;
+use crate::postgres::empty;
 use chrono::{DateTime, TimeDelta};
 use rebound_contacts::feedback::{Extent, correct, rebuild_standing};
 use rebound_contacts::rules::{RuleBook, foresee, make_rule, propose, rejudge_later, save_rules};
@@ -39,8 +39,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 #[tokio::test]
 async fn every_process_follows_what_is_saved_and_lays_aside_what_does_not_hold() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), server.url()] {
+    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), empty()] {
         let (db, now) = (rebound_db::connect(&url).await.unwrap(), DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
         rebound_db::migrate(&db).await.unwrap();
         // Another process: a pool and a book of its own.
@@ -128,8 +127,7 @@ async fn done_by_killed_workers(db: &Pool, url: &str, job: JobId, now: DateTime<
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_is_judged_again_once_however_often_it_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), server.url()] {
+    for url in [format!("sqlite:{}", folder.path().join("rebound.db").display()), empty()] {
         // One in six: fewer than a burst.
         let mailing = Mailing::on(Place::at(&url).await, 6 * 1_150).await;
         let (db, now) = (mailing.db(), mailing.now());

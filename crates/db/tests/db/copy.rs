@@ -1,6 +1,6 @@
 //! An installation moves from SQLite to PostgreSQL with everything in it.
 
-use crate::postgres::Server;
+use crate::postgres::empty;
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::copy::{Copied, Move, Progress, Step, to_postgres};
 use rebound_db::jobs::{self, Job, JobKind, JobState};
@@ -16,13 +16,14 @@ const ROWS: i64 = 40;
 
 struct Place {
     folder: TempDir,
-    server: Server,
+    /// The address of the new database.
+    url: String,
 }
 
 impl Place {
     /// An old database with some rows in every table that there is, and an empty new one.
     async fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap(), server: Server::start() };
+        let place = Self { folder: tempfile::tempdir().unwrap(), url: empty() };
         let old = place.old().await;
         for table in tables(&old).await {
             fill(&old, &table).await;
@@ -48,14 +49,14 @@ impl Place {
         progress: impl FnMut(Progress<'_>) + Send,
         stop: impl Future<Output = ()> + Send,
     ) -> Result<Vec<Copied>, Error> {
-        let (file, url) = (self.file(), self.server.url());
-        let order = Move { file: &file, url: &url, actor: "command line" };
+        let file = self.file();
+        let order = Move { file: &file, url: &self.url, actor: "command line" };
         to_postgres(order, now, progress, stop).await
     }
 
     /// How the move stands in the new database, as somebody reads it there.
     async fn job(&self) -> Job {
-        let new = connect(&self.server.url()).await.unwrap();
+        let new = connect(&self.url).await.unwrap();
         // One more than the last of the old ones.
         let job = jobs::get(&new, JobId(ROWS + 1)).await.unwrap().unwrap();
         new.close().await;
@@ -157,7 +158,7 @@ async fn every_table_that_there_is_moves_with_every_row() {
     let mut all = expected;
     all.sort();
     assert_eq!(told, all);
-    let new = connect(&place.server.url()).await.unwrap();
+    let new = connect(&place.url).await.unwrap();
     migrate(&new).await.unwrap();
     for Copied { table, rows, .. } in &copied {
         assert_eq!(count(&new, table).await, *rows, "{table}");
@@ -180,7 +181,7 @@ async fn a_move_that_is_killed_goes_on_and_nobody_uses_half_of_it() {
     let place = Place::new().await;
     for (step, count) in [(Step::Copying, 1), (Step::Copying, 5), (Step::Copying, 9), (Step::Comparing, 4)] {
         place.copy_until(step, count).await;
-        let new = connect(&place.server.url()).await.unwrap();
+        let new = connect(&place.url).await.unwrap();
         let refused = migrate(&new).await.unwrap_err();
         assert!(refused.to_string().contains("only a part"), "{refused}");
         new.close().await;
@@ -188,7 +189,7 @@ async fn a_move_that_is_killed_goes_on_and_nobody_uses_half_of_it() {
 
     let copied = place.copy().await.unwrap();
 
-    let new = connect(&place.server.url()).await.unwrap();
+    let new = connect(&place.url).await.unwrap();
     migrate(&new).await.unwrap();
     for Copied { table, rows, .. } in &copied {
         assert_eq!(count(&new, table).await, *rows, "{table}");
@@ -218,7 +219,7 @@ async fn the_move_is_a_row_of_the_new_database_that_goes_on_with_it() {
     assert_eq!((job.state, job.claim), (JobState::Cancelled, 2));
     assert_eq!(job.error, Some(stopped.to_string()));
     assert!(job.done > killed.done && job.total == killed.total, "{job:?}");
-    let new = connect(&place.server.url()).await.unwrap();
+    let new = connect(&place.url).await.unwrap();
     let refused = migrate(&new).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("({} of {} rows)", job.done, job.total)), "{refused}");
 
@@ -249,9 +250,8 @@ async fn the_move_is_a_row_of_the_new_database_that_goes_on_with_it() {
 #[tokio::test]
 async fn no_worker_takes_a_move() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start();
     let old = rebound_db::temporary(folder.path()).await.unwrap();
-    let new = connect(&server.url()).await.unwrap();
+    let new = connect(&empty()).await.unwrap();
     migrate(&new).await.unwrap();
     for db in [old, new] {
         for (subject, state) in [(0, JobState::Waiting), (1, JobState::Running)] {
@@ -268,7 +268,7 @@ async fn a_row_that_differs_is_found() {
     for change in ["UPDATE bounces SET words = 'other' WHERE id = 3", "DELETE FROM attempts WHERE number = 40"] {
         let place = Place::new().await;
         place.copy_until(Step::Comparing, 1).await;
-        let new = connect(&place.server.url()).await.unwrap();
+        let new = connect(&place.url).await.unwrap();
         new.execute_unprepared(change).await.unwrap();
         new.close().await;
 
@@ -294,7 +294,7 @@ async fn what_is_in_use_or_is_not_empty_is_left_alone() {
     drop(writing);
     old.close().await;
 
-    let new = connect(&place.server.url()).await.unwrap();
+    let new = connect(&place.url).await.unwrap();
     new.execute_unprepared("CREATE TABLE theirs (id BIGINT)").await.unwrap();
     let refused = place.copy().await.unwrap_err();
     assert!(refused.to_string().contains("not empty"), "{refused}");

@@ -138,7 +138,7 @@ async fn no_doubt_is_noted_of_what_its_worker_gives_back_meanwhile() {
             doubts
         }
     });
-    let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let waiting = Statement::from_string(db.get_database_backend(), waiting);
     while db.query_one_raw(waiting.clone()).await.unwrap().is_none() {
         assert!(!recovering.is_finished(), "it did not wait");

@@ -19,22 +19,36 @@ mod upgrade;
 mod wake;
 
 use rebound_db::Pool;
+use tokio::sync::OnceCell;
 
-/// A migrated database of each engine, kept alive by what comes with it.
+/// A migrated database of each engine.
 struct Engines {
     sqlite: Pool,
     postgres: Pool,
+    /// The address of the PostgreSQL database.
+    url: String,
     _folder: tempfile::TempDir,
-    server: postgres::Server,
 }
 
 async fn engines() -> Engines {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = rebound_db::temporary(folder.path()).await.unwrap();
-    let server = postgres::Server::start();
-    let postgres = rebound_db::connect(&server.url()).await.unwrap();
-    rebound_db::migrate(&postgres).await.unwrap();
-    Engines { sqlite, postgres, _folder: folder, server }
+    let url = postgres::shared().another(migrated().await);
+    let postgres = rebound_db::connect(&url).await.unwrap();
+    Engines { sqlite, postgres, url, _folder: folder }
+}
+
+/// A database as it is before anybody uses it; a copy is made sooner than all its steps are taken again.
+async fn migrated() -> &'static str {
+    const NAME: &str = "migrated";
+    static MADE: OnceCell<()> = OnceCell::const_new();
+    MADE.get_or_init(async || {
+        let db = rebound_db::connect(&postgres::shared().create(NAME, "template0")).await.unwrap();
+        rebound_db::migrate(&db).await.unwrap();
+        db.close().await;
+    })
+    .await;
+    NAME
 }
 
 impl Engines {

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own, behind a socket in its own folder: no two servers can meet on a port.
+//! A PostgreSQL server of the tests' own, behind a socket in its own folder: no two servers can meet on a port.
 //!
 //! A shell keeps it: when the test program ends, however it ends, the shell hears that nobody speaks to it any more,
 //! stops the server and removes its folder.
@@ -7,6 +7,8 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Server {
@@ -17,6 +19,18 @@ pub(crate) struct Server {
 /// A word on standard input stops the server; the end of it also removes the folder, which is `$0`.
 const KEEPER: &str =
     r#""$@" & server=$!; read -r _; over=$?; kill -INT $server; wait $server; [ $over = 0 ] || rm -rf "$0""#;
+
+/// The one of all tests of this program that are content with a database: to make a server takes a second, and a database
+/// a tenth of one. Its keeper ends it with the program.
+pub(crate) fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(Server::start)
+}
+
+/// The address of a database that nobody else has, with nothing in it.
+pub(crate) fn empty() -> String {
+    shared().another("template0")
+}
 
 impl Server {
     /// A new server with nothing in it.
@@ -82,6 +96,12 @@ impl Server {
             .unwrap();
         assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
         self.url_of(database)
+    }
+
+    /// Makes a database that nobody else has, as a copy of `template`; its address.
+    pub(crate) fn another(&self, template: &str) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        self.create(&format!("another_{}", NEXT.fetch_add(1, Ordering::Relaxed)), template)
     }
 
     /// Has the database that is there from the start do what `sql` says.

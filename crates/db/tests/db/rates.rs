@@ -103,7 +103,7 @@ async fn a_clock_that_was_put_back_does_not_stop_a_rate() {
 #[tokio::test]
 async fn each_worker_that_can_send_knows_which_one_it_is() {
     let engines = engines().await;
-    let url = engines.server.url();
+    let url = engines.url.clone();
     for (engine, db) in engines.each() {
         let sign_on = async |name: &str| workers::sign_on(db, &url, name).await.unwrap();
         let all = [sign_on("one").await, sign_on("two").await, sign_on("three").await];

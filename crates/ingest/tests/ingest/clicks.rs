@@ -1,7 +1,7 @@
 //! Following the counted links of a letter.
 
 use crate::pages::{ADA, ask, link, site};
-use crate::postgres::Server;
+use crate::postgres::empty;
 use crate::world::{World, dsn, key};
 use axum::Router;
 use axum::body::Body;
@@ -82,8 +82,7 @@ async fn machines_are_told_from_people_and_people_count_where_both_came() {
 #[tokio::test]
 async fn who_follows_two_links_at_once_is_a_machine() {
     two_at_once(&World::with(&[ADA]).await).await;
-    let server = Server::start();
-    let db = rebound_db::connect(&server.url()).await.unwrap();
+    let db = rebound_db::connect(&empty()).await.unwrap();
     rebound_db::migrate(&db).await.unwrap();
     two_at_once(&World::on(db, tempfile::tempdir().unwrap(), &[ADA]).await).await;
 }

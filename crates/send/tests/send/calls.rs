@@ -1,7 +1,7 @@
 //! What a person does in one process wakes the workers of others.
 
 use crate::campaigns::{furnish, sender};
-use crate::postgres::Server;
+use crate::postgres::empty;
 use chrono::Utc;
 use rebound_db::wake;
 use std::time::Duration;
@@ -16,12 +16,12 @@ async fn hears(calls: &mut UnboundedReceiver<()>) -> bool {
 
 #[tokio::test]
 async fn a_launch_and_a_resumption_are_heard_by_other_processes() {
-    let server = Server::start();
-    let db = rebound_db::connect(&server.url()).await.unwrap();
+    let url = empty();
+    let db = rebound_db::connect(&url).await.unwrap();
     rebound_db::migrate(&db).await.unwrap();
     let id = furnish(&db).await;
     let (told, mut calls) = unbounded_channel();
-    let (url, there) = (server.url(), rebound_db::connect(&server.url()).await.unwrap());
+    let there = rebound_db::connect(&url).await.unwrap();
     tokio::spawn(async move { wake::listen(&there, &url, move || told.send(()).unwrap()).await });
     assert!(hears(&mut calls).await, "it looks around when it begins");
 

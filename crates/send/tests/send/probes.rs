@@ -61,8 +61,8 @@ async fn pass_on(
 
 #[tokio::test]
 async fn one_worker_sends_the_probe_when_a_rest_is_over() {
-    let server = crate::postgres::Server::start();
-    let db = rebound_db::connect(&server.url()).await.unwrap();
+    let url = crate::postgres::empty();
+    let db = rebound_db::connect(&url).await.unwrap();
     rebound_db::migrate(&db).await.unwrap();
     let id = furnish(&db).await;
     let rest = Utc::now() + TimeDelta::seconds(4);
@@ -79,7 +79,7 @@ async fn one_worker_sends_the_probe_when_a_rest_is_over() {
     let behind = relay::start(&[]).await;
     let (relay, named) = slow(&behind).await;
     let relayed = behind.at(relay);
-    let workers: Vec<_> = (0..WORKERS).map(|_| work_as(&db, server.url(), &relayed, sender())).collect();
+    let workers: Vec<_> = (0..WORKERS).map(|_| work_as(&db, url.clone(), &relayed, sender())).collect();
     let now = Utc::now();
     rebound_send::launch(&db, id, &sender(), "ines@fernhill.example", now).await.unwrap();
     // The second letter goes when the probe has opened the lane.

@@ -40,10 +40,11 @@ impl House {
         Self::furnished(db, url, folder).await
     }
 
-    async fn on_postgres(server: &crate::postgres::Server) -> Self {
-        let db = rebound_db::connect(&server.url()).await.unwrap();
+    async fn on_postgres() -> Self {
+        let url = crate::postgres::empty();
+        let db = rebound_db::connect(&url).await.unwrap();
         rebound_db::migrate(&db).await.unwrap();
-        Self::furnished(db, server.url(), tempfile::tempdir().unwrap()).await
+        Self::furnished(db, url, tempfile::tempdir().unwrap()).await
     }
 
     async fn all(&self) -> Vec<DkimKey> {
@@ -88,8 +89,7 @@ async fn assert_verified(messages: &[String], keys: &[DkimKey], signatures: usiz
 
 #[tokio::test]
 async fn mail_is_signed_as_soon_as_its_keys_are_seen() {
-    let server = crate::postgres::Server::start();
-    for house in [House::on_sqlite().await, House::on_postgres(&server).await] {
+    for house in [House::on_sqlite().await, House::on_postgres().await] {
         let relay = relay::start(&[]).await;
         let (stop, worker) = work_as(&house.db, house.url.clone(), &relay, sender());
         house.sent(house.draft).await;
@@ -135,8 +135,7 @@ async fn mail_is_signed_as_soon_as_its_keys_are_seen() {
 
 #[tokio::test]
 async fn secrets_are_sealed_and_sealed_anew() {
-    let server = crate::postgres::Server::start();
-    for house in [House::on_sqlite().await, House::on_postgres(&server).await] {
+    for house in [House::on_sqlite().await, House::on_postgres().await] {
         house.activate_all().await;
         for kept in dkim_keys::of(&house.db, house.domain).await.unwrap() {
             assert!(kept.sealed.starts_with("s1.a."), "{}", kept.sealed);
