@@ -11,7 +11,7 @@
 )]
 
 use chrono::{DateTime, Utc};
-use rebound_db::leases::plain::{Settler, Taken};
+use rebound_db::leases::plain::{Mark, Settler, Taken};
 use rebound_db::leases::{Lease, Try};
 use rebound_db::{Pool, campaigns, deliveries, leases, lists};
 use rebound_domain::{AddressKey, CampaignId, CampaignState, DoubtPolicy, Draft, Fields, ListId, WorkerId};
@@ -186,12 +186,11 @@ async fn claim(db: &Pool, id: CampaignId, times: &mut Times) -> Vec<Lease> {
 
 /// The answers to the last messages and the marks of the next, which are answered.
 async fn commit(settler: &Settler, answered: Vec<Try>, next: Vec<Try>) -> Vec<Try> {
-    let taken = |of: Try| {
-        let key = AddressKey::stored(format!("person{}@queue.example", of.id.0));
-        Taken { of, key, reply: "250 2.0.0 Ok: queued as 4bXyZ12345".into() }
-    };
+    let key = |of: &Try| AddressKey::stored(format!("person{}@queue.example", of.id.0));
+    let taken = |of: Try| Taken { key: key(&of), of, reply: "250 2.0.0 Ok: queued as 4bXyZ12345".into() };
     let taken: Vec<_> = answered.into_iter().map(taken).collect();
-    assert!(settler.settle_and_mark(WORKER, &taken, &next, Utc::now()).await.unwrap().is_some());
+    let marks: Vec<_> = next.iter().map(|of| Mark { of: of.clone(), key: key(of) }).collect();
+    assert!(settler.settle_and_mark(WORKER, &taken, &marks, Utc::now()).await.unwrap().is_some());
     next
 }
 

@@ -70,11 +70,16 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: &str, values: impl IntoI
 /// was, U+FFFD shows it, in either engine.
 fn without_nul(value: Value) -> Value {
     match value {
-        Value::String(Some(text)) if text.contains('\0') => text.replace('\0', "\u{fffd}").into(),
+        Value::String(Some(text)) if text.contains('\0') => text_without_nul(&text).into(),
         // Many rows, as JSON writes them. What a person types does not begin so.
         Value::String(Some(text)) if text.starts_with("[{") && text.contains(NUL) => json_without_nul(&text).into(),
         value => value,
     }
+}
+
+/// The same of a text by itself.
+pub(crate) fn text_without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 const NUL: &str = "\\u0000";

@@ -4,7 +4,7 @@ use crate::sql::{all, execute, json, rows};
 use crate::{Connection, Error};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rebound_domain::{BounceCause, CampaignId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{FromQueryResult, Value};
 use std::collections::BTreeMap;
 
 /// What is counted.
@@ -29,7 +29,7 @@ impl Kind {
     pub const ALL: [Self; 6] =
         [Self::Accepted, Self::Hard, Self::Soft, Self::Deferred, Self::Returned, Self::Complaint];
 
-    fn code(self) -> i16 {
+    pub(crate) fn code(self) -> i16 {
         self as i16
     }
 }
@@ -79,16 +79,17 @@ pub(crate) fn sums(counts: &[Count]) -> Vec<Sum> {
     sums.into_iter().map(sum).collect()
 }
 
-/// The statement that adds the sums in `parameter` where `condition` holds.
-pub(crate) fn counting(db: &impl ConnectionTrait, parameter: u8, condition: &str) -> String {
-    let columns =
-        [("day", "BIGINT"), ("campaign_id", "BIGINT"), ("kind", "SMALLINT"), ("cause", "TEXT"), ("count", "BIGINT")];
+/// The columns of a [`Sum`], with their types.
+pub(crate) const COLUMNS: [(&str, &str); 5] =
+    [("day", "BIGINT"), ("campaign_id", "BIGINT"), ("kind", "SMALLINT"), ("cause", "TEXT"), ("count", "BIGINT")];
+
+/// The statement that adds the `sums`, which is a table of [`COLUMNS`], where `condition` holds.
+pub(crate) fn counting(sums: &str, condition: &str) -> String {
     // A condition there must be: else SQLite takes ON for part of a join.
     format!(
         "INSERT INTO daily (day, campaign_id, kind, cause, count)
-         SELECT day, campaign_id, kind, cause, count FROM {} WHERE {condition}
-         ON CONFLICT (day, campaign_id, kind, cause) DO UPDATE SET count = daily.count + excluded.count",
-        rows(db, parameter, &columns)
+         SELECT day, campaign_id, kind, cause, count FROM {sums} WHERE {condition}
+         ON CONFLICT (day, campaign_id, kind, cause) DO UPDATE SET count = daily.count + excluded.count"
     )
 }
 
@@ -101,7 +102,7 @@ pub async fn count(db: &impl Connection, counts: &[Count]) -> Result<(), Error> 
     if sums.is_empty() {
         return Ok(());
     }
-    let sql = counting(db, 1, "true");
+    let sql = counting(&rows(db, 1, &COLUMNS), "true");
     execute(db, &sql, [json(sums)?.into()]).await?;
     Ok(())
 }
@@ -160,7 +161,7 @@ pub async fn sent_on(db: &impl Connection, day: NaiveDate) -> Result<Vec<(Campai
     Ok(sent.into_iter().filter(|row| row.sent > 0).map(|row| (CampaignId(row.campaign_id), row.sent)).collect())
 }
 
-fn day_number(day: NaiveDate) -> i64 {
+pub(crate) fn day_number(day: NaiveDate) -> i64 {
     (day - DateTime::UNIX_EPOCH.date_naive()).num_days()
 }
 

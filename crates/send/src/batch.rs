@@ -3,7 +3,7 @@
 use crate::journal::{Heard, Step};
 use chrono::{DateTime, Utc};
 use rebound_contacts::feedback;
-use rebound_db::leases::plain::{Settler, Taken};
+use rebound_db::leases::plain::{Mark, Settler, Taken};
 use rebound_db::leases::{self, Answered, Beside, Try};
 use rebound_db::{Transaction, campaigns};
 use rebound_domain::{Bounce, CampaignId, DeliveryId, Policy, WorkerId};
@@ -18,7 +18,7 @@ pub(crate) struct Batch {
     back: Vec<(DeliveryId, Option<DateTime<Utc>>)>,
     unsent: Vec<Try>,
     doubts: Vec<DeliveryId>,
-    marks: Vec<Try>,
+    marks: Vec<Mark>,
 }
 
 /// What is known once it is written.
@@ -91,7 +91,7 @@ impl Batch {
         now: DateTime<Utc>,
     ) -> Result<Option<Written>, rebound_db::Error> {
         let sending = settler.settle_and_mark(worker, &self.taken, &self.marks, now).await?;
-        Ok(sending.map(|sending| Written { marked: self.marks.iter().map(|of| of.id).collect(), sending }))
+        Ok(sending.map(|sending| Written { marked: self.marks.iter().map(|mark| mark.of.id).collect(), sending }))
     }
 
     /// Writes the same with care, finding out what is in the way.
@@ -103,7 +103,8 @@ impl Batch {
         now: DateTime<Utc>,
     ) -> Result<Written, rebound_contacts::Error> {
         self.settle(tx, worker, policy, now).await?;
-        let marked = leases::mark(tx, worker, &self.marks, now).await?.into_iter().collect();
+        let marks: Vec<Try> = self.marks.iter().map(|mark| mark.of.clone()).collect();
+        let marked = leases::mark(tx, worker, &marks, now).await?.into_iter().collect();
         Ok(Written { marked, sending: campaigns::sending(tx).await? })
     }
 

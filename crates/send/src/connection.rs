@@ -16,7 +16,7 @@ use crate::prepare::{Message, Prepared, Ready};
 use crate::transport::{Answer, Envelope, Line, Mail, Unfit};
 use chrono::{DateTime, TimeDelta, Utc};
 use rebound_db::fail_point;
-use rebound_db::leases::plain::Taken;
+use rebound_db::leases::plain::{Mark, Taken};
 use rebound_domain::BounceCause;
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,7 +240,8 @@ impl Connection {
         }
         let heard = self.heard.take();
         fail_point("before-mark").await;
-        if !self.shared.journal.step(heard, Some(ready.of.clone())).await {
+        let mark = Mark { of: ready.of.clone(), key: ready.job.contact.address.key() };
+        if !self.shared.journal.step(heard, Some(mark)).await {
             // Suppressed, cancelled or paused while it waited: the DATA that was opened is never finished.
             self.line.iter_mut().for_each(Line::abandon);
             self.unanswered(&ready);

@@ -14,7 +14,7 @@
 
 use crate::batch::{Batch, Written};
 use chrono::{DateTime, TimeDelta, Utc};
-use rebound_db::leases::plain::{Settler, Taken};
+use rebound_db::leases::plain::{Mark, Settler, Taken};
 use rebound_db::leases::{Beside, Try};
 use rebound_db::{Pool, fail_point, leases};
 use rebound_domain::{Bounce, CampaignId, Clock, DeliveryId, Policy, WorkerId};
@@ -84,7 +84,7 @@ impl Sending {
 
 pub(crate) struct Step {
     pub(crate) heard: Option<Heard>,
-    pub(crate) mark: Option<Try>,
+    pub(crate) mark: Option<Mark>,
     answer: oneshot::Sender<bool>,
 }
 
@@ -114,7 +114,7 @@ impl Journal {
     }
 
     /// Makes `heard` durable, and asks whether `mark` may be handed over: `true` means it is marked.
-    pub(crate) async fn step(&self, heard: Option<Heard>, mark: Option<Try>) -> bool {
+    pub(crate) async fn step(&self, heard: Option<Heard>, mark: Option<Mark>) -> bool {
         let (answer, answered) = oneshot::channel();
         if self.0.send(Step { heard, mark, answer }).await.is_err() {
             return false;
@@ -147,7 +147,7 @@ impl Writer {
             self.let_others_first(&mut steps, &mut batch);
             let marked = self.commit_until_done(&mut batch).await;
             for step in batch.drain(..) {
-                let go = step.mark.as_ref().is_some_and(|mark| marked.contains(&mark.id));
+                let go = step.mark.as_ref().is_some_and(|mark| marked.contains(&mark.of.id));
                 // A connection that is gone does not wait for its answer.
                 let _ = step.answer.send(go);
             }
@@ -200,7 +200,7 @@ impl Writer {
         };
         // What a host said may quote the address: only numbers go into the log.
         let heard = step.heard.as_ref().and_then(Heard::delivery);
-        let mark = step.mark.as_ref().map(|mark| mark.id);
+        let mark = step.mark.as_ref().map(|mark| mark.of.id);
         tracing::error!(error = &error as &dyn std::error::Error, ?heard, ?mark, "set aside");
         if let Err(error) = self.set_aside(step).await {
             // They are this worker's until it ends; whoever recovers them puts them in doubt.
@@ -216,7 +216,7 @@ impl Writer {
             .as_ref()
             .and_then(Heard::delivery)
             .into_iter()
-            .chain(step.mark.as_ref().map(|mark| mark.id))
+            .chain(step.mark.as_ref().map(|mark| mark.of.id))
             .collect();
         let later = Some(now + AGAIN);
         let back: Vec<_> = ids.iter().map(|id| (*id, later)).collect();

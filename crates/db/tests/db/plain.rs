@@ -2,29 +2,39 @@
 
 use crate::deliveries::{OTHER, WORKER, launched, now, plan, suppress};
 use crate::{engines, postgres};
-use rebound_db::leases::plain::{Settler, Taken};
+use chrono::TimeDelta;
+use rebound_db::leases::plain::{Mark, Settler, Taken};
 use rebound_db::leases::{self, Answered, Try};
 use rebound_db::statistics::{self, Kind};
-use rebound_db::{Pool, campaigns, deliveries, standings};
-use rebound_domain::{Campaign, CampaignState, DoubtPolicy, Scope, Standing, StateName, WorkerId};
+use rebound_db::{Pool, campaigns, deliveries, lists, standings, subscriptions, suppressions};
+use rebound_domain::{
+    Campaign, CampaignState, DoubtPolicy, Draft, ListId, Scope, Standing, StateName, Suppression, SuppressionReason,
+    WorkerId,
+};
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
+use std::time::{Duration, Instant};
 
 /// Seven that are leased: the first three of them marked, the others about to be.
-async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Try>) {
+async fn under_way(db: &Pool) -> (Campaign, Vec<Taken>, Vec<Mark>) {
     let campaign = launched(db, DoubtPolicy::Hold).await;
     plan(db, &campaign).await;
     let leases = leases::claim(db, WORKER, campaign.id, 100, now()).await.unwrap();
     let mut tries: Vec<Try> = leases.iter().map(|lease| Try { id: lease.id, number: 1 }).collect();
     let next = tries.split_off(3);
     assert_eq!(leases::mark(db, WORKER, &tries, now()).await.unwrap().len(), 3);
-    let ids: Vec<_> = tries.iter().map(|of| of.id).collect();
+    let ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
     let keys = deliveries::keys(db, &ids).await.unwrap();
     let taken = tries.into_iter().map(|of| Taken { key: keys[&of.id].clone(), of, reply: "250 \"ok\"".into() });
-    (campaign, taken.collect(), next)
+    let next = next.into_iter().map(|of| Mark { key: keys[&of.id].clone(), of });
+    (campaign, taken.collect(), next.collect())
+}
+
+fn tries(marks: Vec<Mark>) -> Vec<Try> {
+    marks.into_iter().map(|mark| mark.of).collect()
 }
 
 /// Commits it where it may be; otherwise nothing is changed.
-async fn write(db: &Pool, worker: WorkerId, taken: &[Taken], marks: &[Try]) -> bool {
+async fn write(db: &Pool, worker: WorkerId, taken: &[Taken], marks: &[Mark]) -> bool {
     let settler = Settler::new(db.clone());
     let Some(sending) = settler.settle_and_mark(worker, taken, marks, now()).await.unwrap() else { return false };
     assert_eq!(sending, campaigns::sending(db).await.unwrap());
@@ -44,8 +54,7 @@ async fn all_is_written_in_one_call() {
         assert_eq!(counted.iter().map(|count| (count.kind, count.count)).collect::<Vec<_>>(), [(Kind::Accepted, 3)]);
 
         // An end, and a beginning, of a campaign have only one of the two.
-        let keys = deliveries::keys(db, &next.iter().map(|of| of.id).collect::<Vec<_>>()).await.unwrap();
-        let last = next.iter().map(|of| Taken { key: keys[&of.id].clone(), of: of.clone(), reply: String::new() });
+        let last = next.into_iter().map(|Mark { of, key }| Taken { of, key, reply: String::new() });
         assert!(write(db, WORKER, &last.collect::<Vec<_>>(), &[]).await, "{engine}");
         assert!(write(db, WORKER, &[], &[]).await, "{engine}");
         let counts = deliveries::counts(db, campaign.id).await.unwrap();
@@ -81,6 +90,44 @@ async fn where_something_is_in_the_way_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn only_a_suppression_that_stands_keeps_a_mark_from_being_written() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, _, next) = under_way(db).await;
+        let of_yesterday = Suppression {
+            address: next[0].key.clone(),
+            scope: Scope::Everywhere,
+            reason: SuppressionReason::Manual,
+            since: now() - TimeDelta::days(2),
+            until: Some(now()),
+            evidence: "a test".into(),
+        };
+        suppressions::add(db, &of_yesterday).await.unwrap();
+        assert!(write(db, WORKER, &[], &next[..1]).await, "{engine}: it has ended");
+        let ListId(list) = campaign.draft.list;
+        suppress(db, next[1].key.as_str(), Scope::List(ListId(list + 1))).await;
+        assert!(write(db, WORKER, &[], &next[1..2]).await, "{engine}: of another list");
+        suppress(db, next[2].key.as_str(), Scope::List(ListId(list))).await;
+        assert!(!write(db, WORKER, &[], &next[2..]).await, "{engine}: of this list");
+        let last = next[3].of.id;
+        assert_eq!(leases::mark(db, WORKER, &tries(next[2..].to_vec()), now()).await.unwrap(), [last], "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_says_with_a_nul_in_it_is_written_all_the_same() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (_, mut taken, next) = under_way(db).await;
+        taken[0].reply = "250 o\0k, {\"b,\\".into();
+        assert!(write(db, WORKER, &taken, &next).await, "{engine}");
+        let sql = format!("SELECT reply FROM attempts WHERE delivery_id = {}", taken[0].of.id.0);
+        let noted = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
+        assert_eq!(noted.try_get_by_index::<String>(0).unwrap(), "250 o\u{fffd}k, {\"b,\\", "{engine}");
+    }
+}
+
+#[tokio::test]
 async fn statement_by_statement_the_same_is_written() {
     let engines = engines().await;
     for (engine, db) in engines.each() {
@@ -89,11 +136,11 @@ async fn statement_by_statement_the_same_is_written() {
         let answered = Answered { of: taken[1].of.clone(), accepted: true, reply: taken[1].reply.clone() };
         leases::note_answers(db, WORKER, &[answered], now()).await.unwrap();
         leases::accept(db, WORKER, &[taken[1].of.clone()]).await.unwrap();
-        leases::mark(db, WORKER, &next[1..2], now()).await.unwrap();
+        leases::mark(db, WORKER, &[next[1].of.clone()], now()).await.unwrap();
 
         let ledger = deliveries::ledger(db, campaign.id, None, 100).await.unwrap();
         let of = |id| ledger.iter().find(|line| line.delivery == id).cloned().unwrap();
-        for (one, other) in [(taken[0].of.id, taken[1].of.id), (next[0].id, next[1].id)] {
+        for (one, other) in [(taken[0].of.id, taken[1].of.id), (next[0].of.id, next[1].of.id)] {
             let (one, other) = (of(one), of(other));
             assert_eq!(
                 (one.state, one.attempts, one.in_doubt),
@@ -124,15 +171,37 @@ async fn a_second_time_nothing_is_counted_again() {
 #[tokio::test]
 async fn a_mark_leaves_the_indexes_alone() {
     let engines = engines().await;
-    let db =
-        engines.each().into_iter().find(|(_, db)| db.get_database_backend() == DatabaseBackend::Postgres).unwrap().1;
+    let db = &engines.postgres;
     let (_, _, next) = under_way(db).await;
-    let tx = db.begin().await.unwrap();
-    leases::mark(&tx, WORKER, &next, now()).await.unwrap();
-    let in_place = "SELECT pg_stat_get_xact_tuples_hot_updated('deliveries'::regclass)";
-    let in_place = Statement::from_string(DatabaseBackend::Postgres, in_place);
-    let in_place = tx.query_one_raw(in_place).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap();
-    assert_eq!(in_place, 4, "of four marks");
+    assert!(write(db, WORKER, &[], &next).await);
+    // A connection tells what it did when it ends.
+    db.close().await;
+    let in_place = "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'deliveries'";
+    let start = Instant::now();
+    while postgres::ask(&engines.url, in_place).trim() != "7" {
+        assert!(start.elapsed() < Duration::from_secs(20), "three marks by the statement and four by the call");
+    }
+}
+
+/// Two campaigns of two lists: who left one of them gets the letter of the other.
+#[tokio::test]
+async fn who_left_one_list_is_in_the_way_of_no_other() {
+    let engines = engines().await;
+    for (engine, db) in engines.each() {
+        let (campaign, _, next) = under_way(db).await;
+        let list = lists::ensure(db, "Offers", now()).await.unwrap().id;
+        subscriptions::confirm_all(db, list, &[next[0].key.clone()], "test", now()).await.unwrap();
+        let draft = Draft { name: "Offers".into(), list, ..campaign.draft.clone() };
+        let id = campaigns::create(db, &draft, now()).await.unwrap();
+        campaigns::set_state(db, id, CampaignState::Draft, CampaignState::Planning, None, now()).await.unwrap();
+        let offers = campaigns::get(db, id).await.unwrap().unwrap();
+        plan(db, &offers).await;
+        let lease = leases::claim(db, WORKER, id, 1, now()).await.unwrap()[0];
+        let offer = Mark { of: Try { id: lease.id, number: 1 }, key: next[0].key.clone() };
+        suppress(db, offer.key.as_str(), Scope::List(campaign.draft.list)).await;
+        assert!(write(db, WORKER, &[], &[next[1].clone(), offer]).await, "{engine}");
+        assert!(!write(db, WORKER, &[], &[next[0].clone()]).await, "{engine}");
+    }
 }
 
 #[tokio::test]
@@ -174,7 +243,7 @@ async fn where_sqlite_has_no_room_for_a_trigger_nothing_is_written_and_the_state
         assert!(!write(db, WORKER, &taken, &next).await, "{engine}");
         let counts = deliveries::counts(db, campaign.id).await.unwrap();
         assert_eq!(counts, [(StateName::HandingOver, 3), (StateName::Leased, 4)].into(), "{engine}");
-        assert_eq!(leases::mark(db, WORKER, &next, now()).await.unwrap().len(), 4, "{engine}");
+        assert_eq!(leases::mark(db, WORKER, &tries(next), now()).await.unwrap().len(), 4, "{engine}");
     }
 }
 
@@ -198,7 +267,7 @@ async fn where_the_server_allows_no_temporary_functions_nothing_is_written_and_t
     let counts = deliveries::counts(&db, campaign.id).await.unwrap();
     assert_eq!(counts, [(StateName::HandingOver, 3), (StateName::Leased, 4)].into());
 
-    assert_eq!(leases::mark(&db, WORKER, &next, now()).await.unwrap().len(), 4);
+    assert_eq!(leases::mark(&db, WORKER, &tries(next), now()).await.unwrap().len(), 4);
     let tries: Vec<Try> = taken.into_iter().map(|taken| taken.of).collect();
     assert_eq!(leases::accept(&db, WORKER, &tries).await.unwrap().len(), 3);
 }
