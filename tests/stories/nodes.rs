@@ -118,6 +118,8 @@ impl Nodes {
         self.campaigns += 1;
         let name = format!("Letter {}", self.campaigns);
         self.world.launch(&name).await;
+        // So much later it hangs.
+        let latest = end.max(Instant::now()) + Duration::from_secs(300) + Duration::from_millis(20 * self.people);
         let mut looked = Instant::now();
         loop {
             tokio::time::sleep(self.chance.millis(100, 900)).await;
@@ -127,9 +129,11 @@ impl Nodes {
             }
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
-                if self.world.status(&name).await["state"] == "sent" {
+                let status = self.world.status(&name).await;
+                if status["state"] == "sent" {
                     break;
                 }
+                assert!(Instant::now() < latest, "it does not end: {status}");
             }
         }
         // Who is away may hold a letter still, and hand it over when it wakes: until then nothing is over.

@@ -42,6 +42,10 @@ const ROOM: u64 = 1024 * 1024;
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'";
 
+/// Each statement sees what was committed until it begins, also where a role or a database is set up otherwise: what waits
+/// for a lock looks only then.
+const COMMITTED: &str = "SET default_transaction_isolation = 'read committed'";
+
 /// How long a person waits for a page before it says that the database does not answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -66,7 +70,12 @@ pub async fn connect(url: &str) -> Result<Pool, Error> {
         // Whoever asks all the time need not be asked first each time.
         options.test_before_acquire_if_idle_for(Duration::from_secs(1));
         options.map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_connect(|connection, _| Box::pin(async move { connection.execute(DURABLE).await.map(drop) }))
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(DURABLE).await?;
+                    connection.execute(COMMITTED).await.map(drop)
+                })
+            })
         });
         let writer = Database::connect(options).await?;
         Ok(Pool { readers: writer.clone(), writer, file: None, patience: None })

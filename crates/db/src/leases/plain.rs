@@ -30,7 +30,7 @@ pub struct Taken {
 pub struct Mark {
     /// Which try.
     pub of: Try,
-    /// To whom. SQLite asks for suppressions of what its contact is called now, and does not read it.
+    /// To whom. Only PostgreSQL is asked by it; SQLite looks the contact up.
     pub key: AddressKey,
 }
 

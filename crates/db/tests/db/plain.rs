@@ -273,12 +273,16 @@ async fn where_the_server_allows_no_temporary_functions_nothing_is_written_and_t
 }
 
 #[tokio::test]
-async fn a_commit_is_durable_also_where_the_role_is_set_up_otherwise() {
+async fn a_commit_is_durable_and_statements_see_what_is_committed_also_where_the_role_is_set_up_otherwise() {
     let server = postgres::Server::start();
-    server.run("ALTER ROLE rebound SET synchronous_commit = off");
-    let is_set = |url: &str| postgres::ask(url, "SHOW synchronous_commit").trim().to_owned();
-    assert_eq!(is_set(&server.url()), "off", "whoever asks for nothing");
-    let db = rebound_db::connect(&server.url()).await.unwrap();
-    let row = db.query_one_raw(Statement::from_string(DatabaseBackend::Postgres, "SHOW synchronous_commit"));
-    assert_eq!(row.await.unwrap().unwrap().try_get::<String>("", "synchronous_commit").unwrap(), "on");
+    for (setting, theirs, ours) in
+        [("synchronous_commit", "off", "on"), ("default_transaction_isolation", "repeatable read", "read committed")]
+    {
+        server.run(&format!("ALTER ROLE rebound SET {setting} = '{theirs}'"));
+        let show = format!("SHOW {setting}");
+        assert_eq!(postgres::ask(&server.url(), &show).trim(), theirs, "whoever asks for nothing");
+        let db = rebound_db::connect(&server.url()).await.unwrap();
+        let row = db.query_one_raw(Statement::from_string(DatabaseBackend::Postgres, show)).await.unwrap().unwrap();
+        assert_eq!(row.try_get::<String>("", setting).unwrap(), ours);
+    }
 }

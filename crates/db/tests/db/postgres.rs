@@ -56,7 +56,7 @@ impl Server {
         let mut keeper = Command::new("sh");
         keeper.arg("-c").arg(KEEPER).arg(&self.folder).arg(server.get_program()).args(server.get_args());
         // The tests kill programs, not the machine: what the system holds for the disk is not lost.
-        for setting in ["listen_addresses=", "max_connections=300", "fsync=off"] {
+        for setting in ["listen_addresses=", "max_connections=500", "max_wal_size=128MB", "fsync=off"] {
             keeper.args(["-c", setting]);
         }
         keeper.arg("-k").arg(&self.folder).arg("-D").arg(self.folder.join("data"));

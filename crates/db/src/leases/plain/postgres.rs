@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A connection that is not given back between two calls, and when it was last used: the pool asks each that comes back whether it
-/// lives, and that takes as long as a good part of a call.
+/// A connection that is not given back between two calls, and when it was last used: the pool asks each that comes back
+/// whether it lives, and that takes as long as a good part of a call.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Mutex<Option<(PoolConnection<Postgres>, Instant)>>);
 
@@ -131,8 +131,8 @@ fn is_unknown(error: &sqlx::Error) -> bool {
 ///
 /// First it waits beside whom it may, as [`leases::begin`](crate::leases::begin) does: each statement sees what was
 /// committed until it begins. Marks come first, then acceptances, then what is noted, as whoever recovers this worker's
-/// deliveries goes the same way. What may be in the way is asked once the rows are had, as it may come while they are
-/// waited for; what is counted comes last, as others wait for its rows.
+/// deliveries goes from group to group in the same order. What may be in the way is asked once the rows are had, as it may
+/// come while they are waited for; what is counted comes last, as others wait for its rows.
 fn function() -> String {
     let counted = format!(
         "(SELECT today AS day, campaign AS campaign_id, CAST({} AS SMALLINT) AS kind, '' AS cause, number AS count
