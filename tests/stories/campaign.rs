@@ -79,13 +79,13 @@ async fn launching_twice_adds_nothing(engine: Engine) {
 
 async fn a_campaign_is_paused_goes_on_and_is_cancelled(engine: Engine) {
     let world = World::with(engine, Settings::default(), "per_second = 12\nconnections = 2").await;
-    world.import(&people(60, &[])).await;
+    world.import(&people(600, &[])).await;
     world.launch("Spring").await;
     until("the first letters", async || (world.sandbox.accepted() >= 3).then_some(())).await;
 
     world.rebound(&["campaign", "pause", "Spring"]).await;
     let paused = settled(&world).await;
-    assert!(paused < 60, "some are left");
+    assert!(paused < 600, "some are left");
     assert_eq!(world.status("Spring").await["state"], "paused");
 
     world.rebound(&["campaign", "resume", "Spring"]).await;
@@ -95,7 +95,7 @@ async fn a_campaign_is_paused_goes_on_and_is_cancelled(engine: Engine) {
     let sent = settled(&world).await;
     until("the rest is cancelled", async || {
         let status = world.status("Spring").await;
-        (status["deliveries"]["cancelled"].as_u64() == Some(60 - sent)).then_some(())
+        (status["deliveries"]["cancelled"].as_u64() == Some(600 - sent)).then_some(())
     })
     .await;
     let status = world.status("Spring").await;

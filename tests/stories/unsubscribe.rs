@@ -4,7 +4,6 @@ use crate::engine::{Engine, on_both_engines};
 use crate::pages::{Browser, text_of};
 use crate::world::{World, people};
 use mail_parser::{HeaderName, MessageParser};
-use rebound_sandbox::Settings;
 
 on_both_engines! {
     one_click_is_enough_and_opening_the_link_changes_nothing,
@@ -16,11 +15,12 @@ const ADA: &str = "ada@sandbox.test";
 const ZOE: &str = "zoe@sandbox.test";
 
 async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine) {
-    let world = World::with(engine, Settings::default(), "per_second = 15\nconnections = 2").await;
+    let mut world = World::start(engine).await;
     world.import(&people(60, &[ZOE])).await;
     world.send("Spring").await;
     let link = link(&world, ZOE).await;
-    // Her next letter is queued, behind others, when she leaves.
+    // Her next letter is queued, half a minute behind others, when she leaves.
+    sends_by(&mut world, "per_second = 2\nconnections = 2").await;
     world.launch("Summer").await;
     world.becomes("Summer", "person0@sandbox.test", "accepted").await;
     world.rebound(&["campaign", "pause", "Summer"]).await;
@@ -35,6 +35,7 @@ async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine
     assert!(status.is_success() && text_of(&page).contains("You are unsubscribed"), "{status} {page}");
     let (status, _) = stranger.send(&link, &[("List-Unsubscribe", "One-Click")]).await;
     assert!(status.is_success(), "twice is once");
+    sends_by(&mut world, "").await;
     world.rebound(&["campaign", "resume", "Summer"]).await;
     world.reaches("Summer", "sent").await;
 
@@ -44,6 +45,13 @@ async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine
     assert!(browser.text("/suppressions").await.contains(ZOE));
     let answer = world.import(&format!("email\n{ZOE}\n")).await;
     assert!(answer.contains("1 person left or suppressed before"), "an import brings nobody back: {answer}");
+}
+
+/// Starts again with other words about the relay.
+async fn sends_by(world: &mut World, relay: &str) {
+    world.stop().await;
+    world.configure(world.sandbox.address(), relay);
+    world.serve().await;
 }
 
 async fn a_link_that_we_did_not_sign_moves_nobody(engine: Engine) {

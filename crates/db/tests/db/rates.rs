@@ -4,6 +4,8 @@ use crate::engines;
 use rebound_db::{rates, workers};
 use rebound_domain::Part;
 use sea_orm::ConnectionTrait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -40,12 +42,14 @@ async fn however_many_come_and_go_no_ten_seconds_have_more_than_the_rate() {
     for (engine, db) in engines.each() {
         // A hundredth of the time, at a hundred times the rate.
         let (begun, gap, window) = (Instant::now(), Duration::from_micros(100), Duration::from_millis(100));
+        let takes = Arc::new(AtomicUsize::new(0));
         let takers = (0..8u64).map(|taker| {
-            let db = db.clone();
+            let (db, takes) = (db.clone(), Arc::clone(&takes));
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(taker * 60)).await;
                 let mut taken = Vec::new();
-                while begun.elapsed() < Duration::from_millis(1_500 - taker * 60) {
+                while begun.elapsed() < Duration::from_millis(1_500 - taker * 60) || takes.load(SeqCst) <= 100 {
+                    takes.fetch_add(1, SeqCst);
                     let asked = begun.elapsed();
                     let wait = rates::take(&db, "relay", 50, gap).await.unwrap();
                     // By the database's clock they begin between these two.
@@ -76,10 +80,11 @@ async fn places_that_nobody_took_are_gone() {
     for (engine, db) in engines.each() {
         let gap = Duration::from_millis(1);
         rates::take(db, "relay", 1, gap).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        rates::take(db, "relay", 100, gap).await.unwrap();
+        let a_day = "UPDATE rates SET next = next - 86400000000";
+        db.execute_unprepared(a_day).await.unwrap();
+        rates::take(db, "relay", 60_000, gap).await.unwrap();
         let wait = rates::take(db, "relay", 1, gap).await.unwrap();
-        assert!(wait > Duration::ZERO, "{engine}: the 200 that could have gone before are not made up for");
+        assert!(wait > Duration::ZERO, "{engine}: those that could have gone in the day before are not made up for");
     }
 }
 

@@ -239,10 +239,10 @@ async fn ten_thousand_events_are_kept_in_a_moment() {
     let events = Value::Array(vec![one; 10_000]);
     let begun = Instant::now();
     assert_eq!(tell(&world, &events).await, StatusCode::OK);
-    let kept = begun.elapsed();
+    assert_eq!(inbox::waiting(&world.db).await.unwrap(), 1, "whoever tells does not wait until it is read");
     world.read_all().await;
     // In a build without optimisation, beside other tests.
-    assert!(kept.as_secs() < 2 && begun.elapsed().as_secs() < 20, "{kept:?}, {:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     assert_eq!(world.state(ADA).await, StateName::Accepted);
     let told = rebound_db::events::of_key(&world.db, &key(ADA), 50).await.unwrap();
     assert_eq!(told.iter().filter(|event| event.kind == "reached").count(), 1);
