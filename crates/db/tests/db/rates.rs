@@ -64,7 +64,6 @@ async fn however_many_come_and_go_no_ten_seconds_have_more_than_the_rate() {
             taken.extend(taker.await.unwrap());
         }
         taken.sort();
-        assert!(taken.len() > 100, "{engine}: {} takes", taken.len());
         // Those that are within the window for sure: fifty places each, one behind the other.
         for (place, (earliest, _)) in taken.iter().enumerate() {
             let end = *earliest + window;
@@ -82,9 +81,10 @@ async fn places_that_nobody_took_are_gone() {
         rates::take(db, "relay", 1, gap).await.unwrap();
         let a_day = "UPDATE rates SET next = next - 86400000000";
         db.execute_unprepared(a_day).await.unwrap();
+        let asked = Instant::now();
         rates::take(db, "relay", 60_000, gap).await.unwrap();
-        let wait = rates::take(db, "relay", 1, gap).await.unwrap();
-        assert!(wait > Duration::ZERO, "{engine}: those that could have gone in the day before are not made up for");
+        let wait = rates::take(db, "relay", 1, gap).await.unwrap() + asked.elapsed();
+        assert!(wait > Duration::from_millis(59_900), "{engine}: the day before is not made up for: {wait:?}");
     }
 }
 

@@ -230,7 +230,7 @@ async fn without_the_secret_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn ten_thousand_events_are_kept_in_a_moment() {
+async fn ten_thousand_events_are_kept_before_they_are_read() {
     let world = World::with(&[ADA]).await;
     // Of somebody whose mailbox was in trouble before.
     hear(&world, "0", event(&world, "soft", ADA, 554, "5.3.0 internal server error").await).await;
