@@ -20,7 +20,9 @@ async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine
     world.send("Spring").await;
     let link = link(&world, ZOE).await;
     // Her next letter is queued, a quarter of a minute behind others, when she leaves.
-    sends_by(&mut world, "per_second = 4\nconnections = 2").await;
+    world.stop().await;
+    world.configure(world.sandbox.address(), "per_second = 4\nconnections = 2");
+    world.serve().await;
     world.launch("Summer").await;
     world.becomes("Summer", "person0@sandbox.test", "accepted").await;
     world.rebound(&["campaign", "pause", "Summer"]).await;
@@ -44,13 +46,6 @@ async fn one_click_is_enough_and_opening_the_link_changes_nothing(engine: Engine
     assert!(browser.text("/suppressions").await.contains(ZOE));
     let answer = world.import(&format!("email\n{ZOE}\n")).await;
     assert!(answer.contains("1 person left or suppressed before"), "an import brings nobody back: {answer}");
-}
-
-/// Starts again with other words about the relay.
-async fn sends_by(world: &mut World, relay: &str) {
-    world.stop().await;
-    world.configure(world.sandbox.address(), relay);
-    world.serve().await;
 }
 
 async fn a_link_that_we_did_not_sign_moves_nobody(engine: Engine) {
